@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What an action is to the scheduler, and how attempts end: the words that the scheduler and the
+ * executor share.
+ */
+#ifndef MR__ACTION_H
+#define MR__ACTION_H
+
+#include "core/base/base.h"
+
+enum {
+    MR__ACTION_KNOWN = 1u,
+    MR__ACTION_IDEMPOTENT = 2u,
+    MR__ACTION_JOB = 4u /* holds one of --jobs slots while an attempt runs */
+};
+struct mr__action; /* core/exec/registry.h */
+struct mr__action_binding {
+    const struct mr__action *action; /* NULL for a gate or a missing action */
+    uint32_t flags;
+};
+
+enum mr__outcome {
+    MR__OUTCOME_SUCCESS = 0,
+    MR__OUTCOME_FAILED,
+    MR__OUTCOME_CANCELED, /* ended after, and because of, a cancel */
+    MR__OUTCOME_TIMED_OUT,
+    MR__OUTCOME_LOST,
+    MR__OUTCOMES
+};
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The life of a parsed dag, and finding its tasks by id. References are counted by one thread.
+ */
+#include "core/model/dag.h"
+
+#include <stdlib.h>
+
+struct mr__dag *mr__dag_ref(struct mr__dag *dag)
+{
+    MR_ASSERT(dag->refs > 0 && dag->refs < UINT32_MAX);
+    dag->refs++;
+    return dag;
+}
+
+void mr__dag_unref(struct mr__dag *dag)
+{
+    if (dag == NULL) {
+        return;
+    }
+    MR_ASSERT(dag->refs > 0);
+    if (--dag->refs == 0) {
+        mr__hash_finish(&dag->task_by_id);
+        mr__arena_finish(&dag->arena);
+        free(dag);
+    }
+}
+
+int64_t mr__dag_find(const struct mr__dag *dag, const char *id, size_t len)
+{
+    uint64_t number;
+    return mr__hash_get(&dag->task_by_id, id, len, &number) ? (int64_t)number : -1;
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A dag file's own keys: id, vars, tags, and so on; the tasks are dag_tasks.c's. Pure: text in, a
+ * dag or a list of problems out.
+ *
+ * The node tree and all else that only the parse needs lies in a scratch arena and is gone when
+ * mr__dag_parse returns.
+ */
+#include "core/model/parse.h"
+
+#include <stdlib.h>
+
+#define PARSE_FORMAT \
+    1u /* a part of every version: raise it when a text comes to mean another dag */
+
+enum { /* of keys that are equally near to a wrong one the first is suggested */
+       DAG_TASKS,
+       DAG_ID,
+       DAG_NAME,
+       DAG_DESC,
+       DAG_STATUS,
+       DAG_VARS,
+       DAG_TAGS,
+       DAG_TIMEOUT,
+       DAG_MAX_PARALLEL,
+       DAG_ON_LOST,
+       DAG_LATER
+};
+static const struct mr__key dag_keys[] = {
+    [DAG_TASKS] = {.name = "tasks"},
+    [DAG_ID] = {.name = "id"},
+    [DAG_NAME] = {.name = "name"},
+    [DAG_DESC] = {.name = "desc"},
+    [DAG_STATUS] = {.name = "status"},
+    [DAG_VARS] = {.name = "vars"},
+    [DAG_TAGS] = {.name = "tags"},
+    [DAG_TIMEOUT] = {.name = "timeout"},
+    [DAG_MAX_PARALLEL] = {.name = "maxParallel"},
+    [DAG_ON_LOST] = {.name = "onLost"},
+    [DAG_LATER] = {.name = "schedule", .later = true},
+    {.name = "cron", .later = true},
+    {.name = "hooks", .later = true},
+};
+
+enum { VAR_DESC, VAR_DEFAULT, VAR_TYPE, VAR_REQUIRED, VAR_ENUM };
+static const struct mr__key var_keys[] = {
+    [VAR_DESC] = {.name = "desc"}, [VAR_DEFAULT] = {.name = "defaultValue"},
+    [VAR_TYPE] = {.name = "type"}, [VAR_REQUIRED] = {.name = "required"},
+    [VAR_ENUM] = {.name = "enum"},
+};
+
+const char *const mr__parse_on_lost_words[4] = {NULL, "retry", "fail", "ask"};
+
+static void read_file(struct mr__parse *p, const struct mr__yaml_node *root,
+                      const struct mr__parse_options *options);
+static void read_id(struct mr__parse *p, const struct mr__found *found,
+                    const struct mr__parse_options *options);
+static void read_vars(struct mr__parse *p, const struct mr__found *found);
+static void read_tags(struct mr__parse *p, const struct mr__found *found);
+static mr_status finish_dag(struct mr__dag *dag, const char *text, size_t len);
+
+mr_status mr__dag_parse(const char *text, size_t len, const struct mr__parse_options *options,
+                        struct mr__problems *problems, struct mr__dag **ret_dag)
+{
+    struct mr__dag *dag = calloc(1, sizeof *dag);
+    if (dag == NULL) {
+        return MR_ENOMEM;
+    }
+    dag->refs = 1;
+    mr__arena_init(&dag->arena);
+    mr__hash_init(&dag->task_by_id);
+    struct mr__parse p = {.dag = dag,
+                          .problems = problems,
+                          .text = text,
+                          .text_len = len,
+                          .nearest_budget = MR__NEAREST_BUDGET};
+    mr__arena_init(&p.scratch);
+    mr__hash_init(&p.var_by_name);
+    uint32_t errors_before = problems->error_count;
+
+    struct mr__yaml_node root;
+    mr_status status = mr__yaml_read(text, len, &p.scratch, problems, &root);
+    if (status == MR_OK) {
+        read_file(&p, &root, options);
+        status = p.no_memory                             ? MR_ENOMEM
+                 : problems->error_count > errors_before ? MR_EDEFINITION
+                                                         : finish_dag(dag, text, len);
+    }
+    if (problems->failed) {
+        status = MR_ENOMEM;
+    }
+    mr__hash_finish(&p.var_by_name);
+    mr__arena_finish(&p.scratch);
+    mr__problems_sort(problems);
+    if (status != MR_OK) {
+        mr__dag_unref(dag);
+        return status;
+    }
+    *ret_dag = dag;
+    return MR_OK;
+}
+
+/* Keeps the text and names the version: what can change the meaning of a dag is in its hash. */
+static mr_status finish_dag(struct mr__dag *dag, const char *text, size_t len)
+{
+    struct mr__buf buf;
+    mr__buf_init(&buf);
+    mr__buf_u32le(&buf, PARSE_FORMAT);
+    mr__buf_blob(&buf, dag->id, strlen(dag->id));
+    mr__buf_bytes(&buf, text, len);
+    bool failed = buf.failed;
+    if (!failed) {
+        mr__hash128(buf.data, buf.len, dag->version);
+        dag->text = mr__arena_dup(&dag->arena, text, len);
+        dag->text_len = len;
+        failed = dag->text == NULL;
+    }
+    mr__buf_finish(&buf);
+    return failed ? MR_ENOMEM : MR_OK;
+}
+
+static void read_file(struct mr__parse *p, const struct mr__yaml_node *root,
+                      const struct mr__parse_options *options)
+{
+    static const char *const statuses[] = {"normal", "stopped"};
+    struct mr__dag *dag = p->dag;
+    if (mr__yaml_is_null(root)) {
+        mr__problem_add(p->problems, "E001", mr__yaml_pos(root), NULL, "the file is empty");
+        return;
+    }
+    if (root->kind != MR__YAML_MAP) {
+        mr__problem_add(p->problems, "E104", mr__yaml_pos(root), NULL,
+                        "a dag file must be a map with the key \"tasks\"");
+        return;
+    }
+    /* `x-` keys are the user's own, for anchors and for other programs. */
+    struct mr__yaml_node map = *root;
+    struct mr__yaml_node *items = mr__parse_alloc_scratch(p, (size_t)root->len * 2 * sizeof *items);
+    if (items == NULL) {
+        return;
+    }
+    map.u.items = items;
+    map.len = 0;
+    for (uint32_t i = 0; i < root->len; i++) {
+        const struct mr__yaml_node *key = &root->u.items[2 * i];
+        if (strncmp(key->u.text, "x-", 2) != 0) {
+            memcpy(&items[2 * map.len++], key, 2 * sizeof *key);
+        }
+    }
+    struct mr__found found[MR__COUNT(dag_keys)];
+    (void)mr__parse_keys(p, &map, dag_keys, MR__COUNT(dag_keys),
+                         (struct mr__place){.what = "the dag"}, found);
+    read_id(p, &found[DAG_ID], options);
+    dag->name = mr__parse_text(p, &found[DAG_NAME]);
+    dag->desc = mr__parse_text(p, &found[DAG_DESC]);
+    dag->stopped = mr__parse_word(p, &found[DAG_STATUS], statuses, MR__COUNT(statuses), 0) == 1;
+    dag->timeout_ms = mr__parse_duration(p, &found[DAG_TIMEOUT]);
+    dag->max_parallel =
+        (uint32_t)mr__parse_integer(p, &found[DAG_MAX_PARALLEL], 1, MR__DAG_TASKS_MAX);
+    p->on_lost = (uint8_t)mr__parse_word(p, &found[DAG_ON_LOST], mr__parse_on_lost_words,
+                                         MR__COUNT(mr__parse_on_lost_words), MR__ON_LOST_DEFAULT);
+    read_vars(p, &found[DAG_VARS]);
+    read_tags(p, &found[DAG_TAGS]);
+    mr__parse_tasks(p, &found[DAG_TASKS]);
+}
+
+/* The file's name without folders and ending; standard input has a name of its own. */
+static const char *id_of_file(struct mr__parse *p, const char *file)
+{
+    if (file == NULL || strcmp(file, "-") == 0) {
+        return "stdin";
+    }
+    const char *slash = strrchr(file, '/');
+    const char *name = slash == NULL ? file : slash + 1;
+    const char *dot = strrchr(name, '.');
+    size_t len = dot == NULL || dot == name ? strlen(name) : (size_t)(dot - name);
+    char *id = mr__arena_dup(&p->dag->arena, name, len);
+    p->no_memory = p->no_memory || id == NULL;
+    return id;
+}
+
+static const char *keep(struct mr__parse *p, const char *text)
+{
+    const char *copy = mr__arena_dup(&p->dag->arena, text, strlen(text));
+    p->no_memory = p->no_memory || copy == NULL;
+    return copy;
+}
+
+static void read_id(struct mr__parse *p, const struct mr__found *found,
+                    const struct mr__parse_options *options)
+{
+    struct mr__pos top = {.line = 1, .column = 1};
+    const char *file = options == NULL ? NULL : options->file;
+    p->dag->file = keep(p, file == NULL ? "-" : file);
+    p->dag->id = mr__parse_text(p, found);
+    if (p->dag->id != NULL) {
+        (void)mr__parse_check_id(p, p->dag->id, mr__yaml_pos(found->value), "the dag id");
+        return;
+    }
+    if (options != NULL && options->default_id != NULL) {
+        p->dag->id = keep(p, options->default_id);
+    } else {
+        p->dag->id = id_of_file(p, file);
+    }
+    if (p->dag->id != NULL && !mr__id_valid(p->dag->id, strlen(p->dag->id))) {
+        mr__problem_add(p->problems, "E109", top, NULL,
+                        "the file's name \"%.140s\" cannot be the dag's id: give it one with "
+                        "\"id\"",
+                        p->dag->id);
+    }
+}
+
+/* ---- variables ----------------------------------------------------------------------------- */
+
+static bool check_var_name(struct mr__parse *p, const struct mr__yaml_node *key)
+{
+    if (mr__id_valid(key->u.text, key->len) && strpbrk(key->u.text, "{}='\"") == NULL) {
+        return true;
+    }
+    mr__problem_add(p->problems, "E501", mr__yaml_pos(key), NULL,
+                    "\"%.140s\" cannot be a variable's name: 1 to %u bytes without blanks, quotes, "
+                    "control characters or any of [ ] { } / , =",
+                    key->u.text, MR__ID_BYTES_MAX);
+    return false;
+}
+
+static uint32_t read_var_type(struct mr__parse *p, const struct mr__found *found)
+{
+    static const char *const names[] = {"string", "int", "number", "bool", "list", "map"};
+    static const uint32_t types[] = {MR_STRING, MR_INT, MR_NUMBER, MR_BOOL, MR_LIST, MR_MAP};
+    return types[mr__parse_word(p, found, names, MR__COUNT(names), 0)];
+}
+
+/* A value of the file as one of the variable's type; false, and a problem, if it is none. */
+static bool read_typed(struct mr__parse *p, const struct mr__yaml_node *node,
+                       const struct mr__var *var, mr_value *ret_value)
+{
+    mr_value value;
+    uint32_t errors_before = p->problems->error_count;
+    if (node->kind == MR__YAML_SCALAR && var->type == MR_STRING) {
+        value = mr__value_str(node->u.text, node->len); /* as it is written: 1.10 stays 1.10 */
+    } else {
+        value = mr__parse_value(p, node, NULL);
+    }
+    if (p->problems->error_count > errors_before || p->no_memory) {
+        return false;
+    }
+    if (mr__var_coerce(&p->dag->arena, &value, var->type, ret_value)) {
+        return true;
+    }
+    mr__problem_add(p->problems, "E502", mr__yaml_pos(node), NULL,
+                    "this is no value of type %s, which variable \"%s\" has",
+                    mr__value_type_name(var->type), var->name);
+    return false;
+}
+
+static void read_enum(struct mr__parse *p, const struct mr__found *found, struct mr__var *var)
+{
+    const struct mr__yaml_node *node = found->value;
+    if (node == NULL) {
+        return;
+    }
+    if (node->kind != MR__YAML_LIST || node->len == 0) {
+        mr__problem_add(p->problems, "E503", mr__yaml_pos(node), NULL,
+                        "\"enum\" must be a list with at least one value");
+        return;
+    }
+    mr_value *list = mr__parse_alloc(p, node->len * sizeof *list);
+    bool good = list != NULL;
+    for (uint32_t i = 0; list != NULL && i < node->len; i++) {
+        good = read_typed(p, &node->u.items[i], var, &list[i]) && good;
+    }
+    if (good) {
+        var->allowed = (mr_value){.type = MR_LIST, .len = node->len, .u.list = list};
+    }
+}
+
+static void read_required(struct mr__parse *p, const struct mr__found *found, struct mr__var *var)
+{
+    mr_value value = mr__value_null();
+    if (found->value == NULL) {
+        return;
+    }
+    if (found->value->kind != MR__YAML_SCALAR || mr__yaml_scalar(found->value, &value) != NULL ||
+        (value.type != MR_BOOL && value.type != MR_NULL)) {
+        mr__problem_add(p->problems, "E104", mr__yaml_pos(found->value), NULL,
+                        "\"required\" must be true or false");
+        return;
+    }
+    var->required = value.type == MR_BOOL && value.u.i != 0;
+}
+
+static void read_var(struct mr__parse *p, const struct mr__yaml_node *key, struct mr__var *var)
+{
+    const struct mr__yaml_node *value = key + 1;
+    struct mr__found found[MR__COUNT(var_keys)] = {{NULL, NULL}};
+    var->name = keep(p, key->u.text);
+    var->pos = mr__yaml_pos(key);
+    var->type = MR_STRING;
+    var->default_value = mr__value_str("", 0);
+    if (value->kind == MR__YAML_MAP) {
+        (void)mr__parse_keys(p, value, var_keys, MR__COUNT(var_keys),
+                             (struct mr__place){.what = "variable", .id = key->u.text}, found);
+    } else if (!mr__yaml_is_null(value)) {
+        mr__problem_add(p->problems, "E104", mr__yaml_pos(value), NULL,
+                        "variable \"%.140s\" must be a map, such as {defaultValue: ...}",
+                        key->u.text);
+        return;
+    }
+    var->desc = mr__parse_text(p, &found[VAR_DESC]);
+    var->type = read_var_type(p, &found[VAR_TYPE]);
+    if (var->type != MR_STRING) {
+        var->default_value = mr__value_null();
+    }
+    read_required(p, &found[VAR_REQUIRED], var);
+    read_enum(p, &found[VAR_ENUM], var);
+    const struct mr__yaml_node *given = found[VAR_DEFAULT].value;
+    if (given == NULL || mr__yaml_is_null(given) ||
+        !read_typed(p, given, var, &var->default_value)) {
+        return;
+    }
+    var->has_default = true;
+    if (!mr__var_allows(var, &var->default_value)) {
+        mr__problem_add(p->problems, "E504", mr__yaml_pos(given), NULL,
+                        "the default of variable \"%s\" is not one of its \"enum\"", var->name);
+    }
+}
+
+static void read_vars(struct mr__parse *p, const struct mr__found *found)
+{
+    const struct mr__yaml_node *node = found->value;
+    if (node == NULL || mr__yaml_is_null(node)) {
+        return;
+    }
+    if (node->kind != MR__YAML_MAP) {
+        mr__problem_add(p->problems, "E104", mr__yaml_pos(node), NULL,
+                        "\"vars\" must be a map of variables");
+        return;
+    }
+    struct mr__var *vars = mr__parse_alloc(p, node->len * sizeof *vars);
+    uint32_t count = 0;
+    for (uint32_t i = 0; vars != NULL && i < node->len; i++) {
+        const struct mr__yaml_node *key = &node->u.items[2 * i];
+        if (!check_var_name(p, key)) {
+            continue;
+        }
+        read_var(p, key, &vars[count]);
+        if (vars[count].name == NULL ||
+            mr__hash_put(&p->var_by_name, vars[count].name, key->len, count) != MR_OK) {
+            p->no_memory = true;
+            return;
+        }
+        count++;
+    }
+    p->dag->vars = vars;
+    p->dag->var_count = count;
+}
+
+/* ---- tags ---------------------------------------------------------------------------------- */
+
+static void read_tags(struct mr__parse *p, const struct mr__found *found)
+{
+    const struct mr__yaml_node *node = found->value;
+    p->dag->tags = (mr_value){.type = MR_MAP};
+    if (node == NULL || mr__yaml_is_null(node)) {
+        return;
+    }
+    if (node->kind != MR__YAML_MAP) {
+        mr__problem_add(p->problems, "E104", mr__yaml_pos(node), NULL,
+                        "\"tags\" must be a map of text");
+        return;
+    }
+    mr_member *tags = mr__parse_alloc(p, node->len * sizeof *tags);
+    size_t bytes = 0;
+    for (uint32_t i = 0; tags != NULL && i < node->len; i++) {
+        const struct mr__yaml_node *key = &node->u.items[2 * i], *value = key + 1;
+        if (key->len == 0 || strchr(key->u.text, '=') != NULL) {
+            mr__problem_add(p->problems, "E505", mr__yaml_pos(key), NULL,
+                            "a tag's name is not empty and has no '='");
+        }
+        if (value->kind != MR__YAML_SCALAR || mr__yaml_is_null(value)) {
+            mr__problem_add(p->problems, "E104", mr__yaml_pos(value), NULL,
+                            "tag \"%.140s\" must be text", key->u.text);
+            continue;
+        }
+        tags[i].key = keep(p, key->u.text);
+        const char *text = keep(p, value->u.text);
+        tags[i].value = text == NULL ? mr__value_null() : mr__value_str(text, value->len);
+        bytes += key->len + value->len;
+    }
+    if (bytes > MR__TAGS_BYTES_MAX) {
+        mr__problem_add(p->problems, "E505", mr__yaml_pos(node), NULL,
+                        "the tags have %zu bytes; at most %u are allowed", bytes,
+                        MR__TAGS_BYTES_MAX);
+    }
+    p->dag->tags = (mr_value){.type = MR_MAP, .len = node->len, .u.map = tags};
+}
