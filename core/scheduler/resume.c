@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From state to effects. Pure; loop thread.
+ */
+#include "core/scheduler/resume.h"
+
+#include <millrace/plugin.h>
+
+static bool begun(const struct mr__task *task)
+{
+    return task->status == MR__TASK_RUNNING || task->status == MR__TASK_ENDING;
+}
+
+/* An attempt that the journal says is under way. */
+static void resume_attempt(struct mr__scheduler *s, struct mr__run *run, uint32_t t,
+                           mr__fate_fn fate, void *user)
+{
+    struct mr__task *task = &run->tasks[t];
+    bool canceling = (run->flags & MR__RUNFLAG_CANCELING) != 0;
+    struct mr__ended ended = {.task = t, .attempt = task->attempt, .outcome = MR__OUTCOME_LOST};
+    if (run->plan->dag->tasks[t].timeout_ms > 0) {
+        mr__effect_push(s, &s->now, MR__EFFECT_DEADLINE, run->slot, t, task->attempt);
+    }
+    if (task->flags & MR__TASKFLAG_WAITING) {
+        if (canceling) {
+            ended.outcome = MR__OUTCOME_CANCELED;
+            (void)mr__decide_ended(s, run, &ended);
+        } else {
+            mr__effect_push(s, &s->now, MR__EFFECT_WAIT, run->slot, t, task->attempt);
+        }
+        return;
+    }
+    switch (fate(user, run, t)) {
+    case MR__RESUME_RUNNING:
+        if (canceling) {
+            mr__effect_push(s, &s->durable, MR__EFFECT_CANCEL, run->slot, t, MR_BY_USER);
+        }
+        break;
+    case MR__RESUME_NOT_BEGUN:
+        if (canceling) {
+            ended.outcome = MR__OUTCOME_CANCELED;
+            (void)mr__decide_ended(s, run, &ended);
+        } else {
+            mr__effect_push(s, &s->durable, MR__EFFECT_START, run->slot, t, task->attempt);
+        }
+        break;
+    default: /* pushed first: the run may be over after this */
+        mr__effect_push(s, &s->durable, MR__EFFECT_FORGET, run->slot, t, task->attempt);
+        (void)mr__decide_ended(s, run, &ended);
+        break;
+    }
+}
+
+void mr__resume_run(struct mr__scheduler *s, struct mr__run *run, mr__fate_fn fate, void *user)
+{
+    uint32_t n = run->plan->dag->task_count;
+    if ((run->flags & MR__RUNFLAG_DORMANT) == 0) {
+        return;
+    }
+    /* Every slot is counted before anything starts: an end that comes first frees its own. */
+    for (uint32_t t = 0; t < n; t++) {
+        if (begun(&run->tasks[t])) {
+            s->jobs_used += mr__task_is_job(run, t);
+            run->tasks[t].flags |= MR__TASKFLAG_RESUMING;
+        }
+    }
+    run->flags &= (uint8_t)~MR__RUNFLAG_DORMANT;
+    s->dormant_count--;
+    if (run->plan->dag->timeout_ms > 0) {
+        mr__effect_push(s, &s->now, MR__EFFECT_RUN_TIMER, run->slot, 0, 0);
+    }
+    /* Only what ran before: an end may start others, whose attempts are not to be looked at. */
+    for (uint32_t t = 0; t < n && !s->failed && !(run->flags & MR__RUNFLAG_SETTLED); t++) {
+        if ((run->tasks[t].flags & MR__TASKFLAG_RESUMING) != 0) {
+            run->tasks[t].flags &= (uint8_t)~MR__TASKFLAG_RESUMING;
+            resume_attempt(s, run, t, fate, user);
+        }
+    }
+    mr__decide_advance(s, run);
+}

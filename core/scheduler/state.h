@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The scheduler's state: every unfinished run, its tasks in a flat array, and what is ready to start.
+ *
+ * Runs live in numbered slots, by which events, effects and timers name them; a slot is used again
+ * once the end of its run is durable. A task's number is its place in the dag file. The state is
+ * changed by apply.c alone; what is derived from events is equal after any replay, what is not
+ * (marked "volatile") is set anew by resume.c.
+ */
+#ifndef MR__STATE_H
+#define MR__STATE_H
+
+#include "core/base/hash.h"
+#include "core/model/action.h"
+#include "core/model/dag.h"
+#include "core/scheduler/event.h"
+
+#define MR__NONE UINT32_MAX
+
+/* A dag version as the scheduler needs it: shared by its runs. */
+struct mr__plan {
+    struct mr__dag *dag; /* one reference */
+    uint32_t refs;
+    uint32_t missing;    /* tasks whose action no plugin has */
+    struct mr__action_binding *bindings; /* by task */
+    struct mr__task *initial;            /* the tasks of a run that has just been created */
+    uint32_t *roots, root_count;
+    bool stored; /* volatile: its text is in the store */
+};
+
+typedef struct mr__action_binding (*mr__bind_fn)(void *user, const char *action_name);
+
+/* Takes the reference to `dag` on success. */
+mr_status mr__plan_create(struct mr__dag *dag, mr__bind_fn bind, void *user,
+                          struct mr__plan **ret_plan);
+struct mr__plan *mr__plan_ref(struct mr__plan *plan);
+void mr__plan_unref(struct mr__plan *plan);
+
+enum {                            /* mr__task.flags */
+    MR__TASKFLAG_READY = 1u,      /* in one of the run's two ready lists */
+    MR__TASKFLAG_PREPARING = 2u,  /* volatile: its params are being rendered */
+    MR__TASKFLAG_WAITING = 4u,    /* running, and ended by the engine's own timer */
+    MR__TASKFLAG_CANCELING = 8u,  /* running, and the executor was told to end it */
+    MR__TASKFLAG_TIMED_OUT = 16u, /* volatile: ... because its time was over */
+    MR__TASKFLAG_BEGUN = 32u,     /* had an attempt since it was last reset to init */
+    MR__TASKFLAG_RESUMING = 64u   /* volatile: ran before, and resume.c has yet to look at it */
+};
+
+struct mr__task {
+    uint8_t status; /* enum mr__task_status */
+    uint8_t flags;
+    uint8_t lost; /* lost attempts since the last manual retry */
+    uint8_t unused;
+    uint32_t attempt; /* attempts so far */
+    uint32_t open;    /* parents that are neither success nor skipped */
+    uint32_t next, prev; /* in a ready list, MR__NONE at its ends */
+};
+
+enum { /* mr__run.flags */
+    MR__RUNFLAG_CANCELING = 1u,
+    MR__RUNFLAG_TIMED_OUT = 2u, /* canceling because the run's time was over */
+    MR__RUNFLAG_DORMANT = 4u,   /* volatile: unfinished, and nobody goes on with it */
+    MR__RUNFLAG_WATCHED = 8u,   /* volatile: each event gives a NOTIFY effect */
+    MR__RUNFLAG_JOB_QUEUED = 16u, /* volatile: in the queue of runs that wait for a --jobs slot */
+    MR__RUNFLAG_SETTLED = 32u,  /* over: only the effects that wait for durability still know it */
+    MR__RUNFLAG_ARCHIVED = 64u  /* volatile: the history has it, from the same commit on */
+};
+
+struct mr__ready {
+    uint32_t head, tail; /* task numbers; first in, first out */
+};
+
+struct mr__run {
+    uint8_t id[MR__RUN_ID_BYTES];
+    struct mr__plan *plan;
+    uint32_t slot;
+    uint32_t gen;   /* volatile: different for each run that a slot has held */
+    uint8_t status; /* enum mr__run_status */
+    uint8_t flags;
+    uint32_t count[MR__TASK_STATUSES]; /* tasks by status */
+    uint32_t ready_count, preparing_count;
+    struct mr__ready ready_free, ready_job; /* actions that need no --jobs slot, and those that do */
+    int64_t created_ms, last_ms;
+    int64_t began_ms;      /* its first task did; 0: none has */
+    int64_t timed_from_ms; /* the run's timeout counts from here: created, or reopened */
+    uint64_t output_bytes; /* of all outputs */
+    uint32_t *params_at;   /* by task: where in the log its rendered params stand + 1, or NULL */
+    uint32_t event_at;     /* volatile: where in the log the event being applied stands */
+    int64_t *started_ms; /* by task, or NULL: only where the dag has timeouts */
+    int64_t *wait_ms;    /* by task, two numbers {due, duration}, or NULL: no task ever waited */
+
+    struct mr__buf log;  /* its events: event.h */
+
+    uint64_t oldest_lsn; /* volatile: of its oldest event that is in no checkpoint; 0: none */
+    struct mr__run *ckpt_prev, *ckpt_next; /* volatile: the list by oldest_lsn */
+    struct mr__run *job_next;              /* volatile: the queue for --jobs slots */
+    bool has_checkpoint;                   /* volatile: live/ has a record of it ... */
+    uint64_t ckpt_lsn;                     /* volatile: ... with its events up to this LSN */
+    void *context;       /* volatile: the shard's own, freed by mr__scheduler.free_context */
+
+    struct mr__task tasks[];
+};
+
+/* What the engine is to do; `kind` says which fields count. */
+enum mr__effect_kind {
+    /* to be done at once: */
+    MR__EFFECT_PREPARE, /* render the params of task; answer with mr__decide_prepared */
+    MR__EFFECT_WAIT,    /* arm the timer that ends task's attempt (arg) */
+    MR__EFFECT_DEADLINE, /* arm the timer of the timeout of task's attempt (arg) */
+    MR__EFFECT_RUN_TIMER, /* arm the timer of the run's timeout */
+    /* to be done when the events before it are durable: */
+    MR__EFFECT_START,   /* start task's attempt (arg) */
+    MR__EFFECT_CANCEL,  /* end task's attempt; arg: MR_BY_USER or MR_BY_TIMEOUT */
+    MR__EFFECT_FORGET,  /* task's attempt (arg) is lost: the executor need not know it any more */
+    MR__EFFECT_NOTIFY,  /* tell the watchers of the event at `arg` in the run's log */
+    MR__EFFECT_SETTLED, /* tell who waits; the slot is free afterwards unless the run is blocked */
+    MR__EFFECT_KINDS
+};
+struct mr__effect {
+    uint16_t kind;
+    uint16_t attempt; /* NOTIFY: of the task */
+    uint32_t slot;
+    uint32_t task; /* NOTIFY: ms since the run was created */
+    uint32_t arg;
+};
+struct mr__effects { /* a ring */
+    struct mr__effect *ring;
+    uint64_t head, tail; /* counted, not wrapped: tail - head are in it */
+    size_t cap;          /* 0 or a power of two */
+};
+
+struct mr__scheduler {
+    struct mr__run **runs; /* by slot; NULL: free */
+    uint32_t runs_cap;
+    uint32_t *free_slots, free_count, free_cap;
+    struct mr__hash by_id;
+    uint32_t run_count, dormant_count, gen;
+    uint32_t jobs_max, jobs_used; /* volatile */
+    struct mr__run *job_head, *job_tail;
+    struct mr__run *ckpt_head, *ckpt_tail;
+
+    /* Where decide writes. The engine empties them. */
+    struct mr__buf events; /* for the journal: varint slot, event, ... */
+    uint32_t event_count;
+    struct mr__effects now, durable;
+    uint64_t lsn;   /* of the commit that `events` will be */
+    int64_t now_ms; /* of the current input */
+    bool failed; /* out of memory in the middle: the state must be thrown away */
+
+    /* Called right after RUN_SETTLED with an ended run (not a blocked one): its log is complete. */
+    void (*on_finished)(void *user, struct mr__run *run);
+    void (*free_context)(void *context);
+    void *user;
+};
+
+void mr__scheduler_init(struct mr__scheduler *s, uint32_t jobs_max);
+void mr__scheduler_finish(struct mr__scheduler *s);
+
+/* Makes the run for a RUN_CREATED event in `slot`, dormant, with no event applied. Takes a reference
+ * to the plan. MR_ENOMEM, MR_EFORMAT (slot or id taken). */
+mr_status mr__run_create(struct mr__scheduler *s, uint32_t slot, const uint8_t *id,
+                         struct mr__plan *plan, struct mr__run **ret_run);
+void mr__run_release(struct mr__scheduler *s, struct mr__run *run); /* frees the slot and all of it */
+struct mr__run *mr__run_find(const struct mr__scheduler *s, const uint8_t *id);
+static inline struct mr__run *mr__run_at(const struct mr__scheduler *s, uint32_t slot)
+{
+    return slot < s->runs_cap ? s->runs[slot] : NULL;
+}
+/* A slot that no run has. MR_ENOMEM, MR_ELIMIT. */
+mr_status mr__slot_take(struct mr__scheduler *s, uint32_t *ret_slot);
+/* After a replay: which slots are free. */
+mr_status mr__slots_rebuild(struct mr__scheduler *s);
+
+void mr__effect_push(struct mr__scheduler *s, struct mr__effects *ring, enum mr__effect_kind kind,
+                     uint32_t slot, uint32_t task, uint32_t arg);
+/* A NOTIFY effect for the event at `at` in the run's log. */
+void mr__effect_notify(struct mr__scheduler *s, const struct mr__run *run,
+                       const struct mr__event *event, size_t at);
+bool mr__effect_pop(struct mr__effects *ring, struct mr__effect *ret_effect);
+
+/* A checkpoint holds every event of the run up to now: it leaves the list by oldest_lsn. */
+void mr__run_checkpointed(struct mr__scheduler *s, struct mr__run *run);
+/* The run has an event of commit `lsn` that is in no checkpoint. */
+void mr__run_touched(struct mr__scheduler *s, struct mr__run *run, uint64_t lsn);
+
+/* Begun and not ended: what maxParallel counts. */
+static inline uint32_t mr__run_begun(const struct mr__run *run)
+{
+    return run->count[MR__TASK_RUNNING] + run->count[MR__TASK_ENDING] + run->preparing_count;
+}
+
+/* A digest of all that replay must rebuild, for tests: equal states have equal digests. */
+uint64_t mr__run_digest(const struct mr__run *run);
+
+#endif
