@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What stands in the store: every key and every value, written and read here alone. Each value has a
+ * format byte in front and an XXH3 checksum behind; one that is not known or does not match is a
+ * clear error, never a guess. Pure; any thread.
+ */
+#ifndef MR__RECORDS_H
+#define MR__RECORDS_H
+
+#include "core/scheduler/event.h"
+#include "core/store/store.h"
+
+#define MR__RECORD_FORMAT 1
+#define MR__KEY_BYTES     (16 + MR__STORE_KEY_BYTES_MAX)
+
+/* A key being made. */
+struct mr__key {
+    uint8_t bytes[MR__KEY_BYTES];
+    size_t len;
+};
+
+void mr__key_definition(struct mr__key *key, const char *dag_id, const uint8_t version[16]);
+void mr__key_owner(struct mr__key *key, uint16_t shard);
+void mr__key_indexed(struct mr__key *key, uint16_t shard); /* history is in the index up to this LSN */
+void mr__key_journal(struct mr__key *key, uint16_t shard, uint64_t lsn, uint16_t part);
+void mr__key_live(struct mr__key *key, uint16_t shard, const uint8_t *run_id);
+void mr__key_history(struct mr__key *key, uint16_t shard, uint64_t lsn, uint16_t part);
+
+/* Index entries: a kind, what is looked up, and the run's id, which sorts by creation. */
+void mr__key_by_id(struct mr__key *key, const uint8_t *run_id);
+void mr__key_by_dag(struct mr__key *key, const char *dag_id, const uint8_t *run_id);
+void mr__key_by_status(struct mr__key *key, uint8_t status, const uint8_t *run_id);
+void mr__key_by_tag(struct mr__key *key, const char *tag, const char *value, const uint8_t *run_id);
+void mr__key_idempotency(struct mr__key *key, struct mr__blob idempotency_key);
+
+enum mr__log_kind {
+    MR__LOG_TRACE = 0, /* kept apart, since every show reads them */
+    MR__LOG_OUTPUT = 1
+};
+/* task MR__LOG_ANY_TASK in `to` position: past the last task of that kind. */
+void mr__key_log(struct mr__key *key, const uint8_t *run_id, enum mr__log_kind kind, uint32_t task,
+                 uint64_t n);
+uint64_t mr__key_log_n(struct mr__bytes key);
+uint32_t mr__key_log_task(struct mr__bytes key);
+
+/* The run id at the end of an index key. NULL: too short. */
+const uint8_t *mr__key_run_id(struct mr__bytes key);
+/* Reads the LSN and part of a journal or history key. */
+bool mr__key_lsn(struct mr__bytes key, uint64_t *ret_lsn, uint16_t *ret_part);
+
+/* The smallest key that is larger than every key with this prefix. */
+void mr__key_after(struct mr__key *key);
+
+/* ---- values ------------------------------------------------------------------------------------ */
+
+/* A value begins with mr__record_begin, is filled, and ends with mr__record_end. */
+size_t mr__record_begin(struct mr__buf *buf);
+void mr__record_end(struct mr__buf *buf, size_t begin);
+/* Checks format and checksum and gives a reader over what is between. MR_EFORMAT. `what` names the
+ * record in the message. */
+mr_status mr__record_open(struct mr__bytes value, const char *what, struct mr__reader *ret_reader,
+                          mr_error *reterr);
+
+/* One part of a journal entry: flags, event count of the whole entry, bytes of events. */
+struct mr__journal_part {
+    bool last;
+    uint32_t event_count;
+    struct mr__blob events; /* borrowed */
+};
+void mr__journal_part_write(struct mr__buf *buf, const struct mr__journal_part *part);
+mr_status mr__journal_part_read(struct mr__bytes value, struct mr__journal_part *ret_part,
+                                mr_error *reterr);
+
+/* A checkpoint: the run's events up to and with commit `lsn`. */
+struct mr__live {
+    uint64_t lsn;
+    uint32_t slot;
+    struct mr__blob log; /* borrowed */
+};
+void mr__live_write(struct mr__buf *buf, const struct mr__live *live);
+mr_status mr__live_read(struct mr__bytes value, struct mr__live *ret_live, mr_error *reterr);
+
+/* A finished run: what a listing needs beside its first event, and its events. */
+struct mr__finished {
+    uint8_t status;
+    int64_t started_ms, ended_ms; /* Unix time; started 0: it never began */
+    struct mr__blob reason;       /* borrowed */
+    struct mr__blob log;          /* borrowed; its first event is RUN_CREATED */
+};
+/* Without format and checksum: those stand around the part that packs many. */
+void mr__finished_write(struct mr__buf *buf, const struct mr__finished *finished);
+bool mr__finished_read(struct mr__reader *r, struct mr__finished *ret_finished);
+
+/* Where a finished run stands. */
+struct mr__place {
+    uint64_t lsn;
+    uint16_t part;
+    uint32_t offset; /* in the part's record, from its first byte */
+};
+#define MR__PLACE_BYTES 14
+void mr__place_write(const struct mr__place *place, uint8_t ret_bytes[MR__PLACE_BYTES]);
+bool mr__place_read(struct mr__bytes value, struct mr__place *ret_place);
+
+/* A dag version's text. */
+struct mr__definition {
+    struct mr__blob file, default_id, text; /* borrowed */
+};
+void mr__definition_write(struct mr__buf *buf, const struct mr__definition *definition);
+mr_status mr__definition_read(struct mr__bytes value, struct mr__definition *ret_definition,
+                              mr_error *reterr);
+
+/* A chunk of a task's log. */
+struct mr__log_chunk {
+    uint8_t stream; /* MR_STDOUT, MR_STDERR, 3: trace */
+    uint32_t attempt;
+    int64_t time_ms;
+    struct mr__blob text; /* borrowed */
+};
+#define MR__STREAM_TRACE 3
+void mr__log_chunk_write(struct mr__buf *buf, const struct mr__log_chunk *chunk);
+bool mr__log_chunk_read(struct mr__bytes value, struct mr__log_chunk *ret_chunk);
+
+#endif
