@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Making the real executor: worker pool, child processes, plugins.
+ */
+#ifndef MR__EXEC_H
+#define MR__EXEC_H
+
+#include <uv.h>
+
+#include "core/base/clock.h"
+#include "core/exec/executor.h"
+#include "core/exec/registry.h"
+
+struct mr__exec_options {
+    uv_loop_t *loop;               /* borrowed until destroy */
+    struct mr__registry *registry; /* borrowed until destroy */
+    const char
+        *store; /* absolute: the store's folder, in which the child table lies; NULL: no table */
+    uint32_t jobs;
+    struct mr__clock *clock;
+    struct mr__exec_events events;
+    mr__registry_log log; /* what a plugin did wrong, on the loop; or NULL */
+    void *log_user;
+};
+
+/* MR_ENOMEM, MR_EIO, MR_EFULL (the table could not be made), MR_EFORMAT (a table of another
+ * format). */
+mr_status mr__exec_create(const struct mr__exec_options *options,
+                          struct mr__executor **ret_executor, mr_error *reterr);
+
+/* Every attempt that began before this executor was made is accounted for, durably: none is left of
+ * which fate() may be asked. Until an engine has said so once since the machine was started (or the
+ * table was made), a missing row proves nothing, and fate() answers GONE where it would answer
+ * NOT_BEGUN. Say it when nothing was unfinished at open, and when all of it has been resumed. */
+void mr__exec_settled(struct mr__executor *x);
+
+/* How many children an earlier engine left that still live, for the message of those who leave
+ * them. */
+uint32_t mr__exec_survivors(struct mr__executor *x);
+
+#endif

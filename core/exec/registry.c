@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The registry: the actions of all plugins, by name. Filled by the opening thread, then read-only.
+ * It owns its rows; what they point to in plugins is static.
+ */
+#include "core/exec/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/exec/plugin_load.h"
+#include "core/model/nearest.h"
+
+#ifndef MR__PLUGIN_DIR
+#define MR__PLUGIN_DIR "/usr/local/lib/millrace"
+#endif
+
+#define ACTIONS_MAX 65536u
+
+struct mr__registry {
+    struct mr__arena arena;      /* names and files */
+    struct mr__action **actions; /* each from the arena; sorted by name once all are there */
+    uint32_t count, cap;
+    struct mr__hash by_name;
+};
+
+struct loading {
+    struct mr__registry *registry;
+    mr__registry_log log;
+    void *user;
+    bool named; /* a folder that somebody named: what is wrong there is an error */
+    mr_error *reterr;
+};
+
+static mr_status load_named(struct loading *loading, const char *folders);
+static mr_status load_installed(struct loading *loading);
+static mr_status on_found(void *user, const char *file, const mr_plugin *plugin,
+                          const mr_error *refusal);
+static mr_status add_plugin(struct loading *loading, const char *file, const mr_plugin *plugin,
+                            mr_error *reterr);
+static int by_name(const void *a, const void *b);
+
+mr_status mr__registry_create(const char *folders, mr__registry_log log, void *user,
+                              struct mr__registry **ret_registry, mr_error *reterr)
+{
+    struct mr__registry *registry = calloc(1, sizeof *registry);
+    if (registry == NULL) {
+        return mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
+    }
+    mr__arena_init(&registry->arena);
+    mr__hash_init(&registry->by_name);
+    struct loading loading = {.registry = registry, .log = log, .user = user, .reterr = reterr};
+    mr_status status = folders == NULL ? MR_OK : load_named(&loading, folders);
+    if (status == MR_OK) {
+        status = load_installed(&loading);
+    }
+    if (status != MR_OK) {
+        mr__registry_destroy(registry);
+        return status;
+    }
+    if (registry->count > 1) {
+        qsort(registry->actions, registry->count, sizeof(struct mr__action *), by_name);
+    }
+    *ret_registry = registry;
+    return MR_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(struct mr__action *const *)a)->name, (*(struct mr__action *const *)b)->name);
+}
+
+void mr__registry_destroy(struct mr__registry *registry)
+{
+    if (registry != NULL) {
+        mr__hash_finish(&registry->by_name);
+        mr__arena_finish(&registry->arena);
+        free(registry->actions);
+        free(registry);
+    }
+}
+
+static mr_status load_named(struct loading *loading, const char *folders)
+{
+    mr_status status = MR_OK;
+    loading->named = true;
+    while (status == MR_OK && *folders != '\0') {
+        size_t len = strcspn(folders, ":");
+        char *folder = strndup(folders, len);
+        if (folder == NULL) {
+            status = mr__error_set(loading->reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
+        } else if (len > 0) {
+            status = mr__plugin_load_folder(folder, on_found, loading, loading->reterr);
+        }
+        free(folder);
+        folders += len + (folders[len] == ':');
+    }
+    return status;
+}
+
+/* No folder there is no error: a build tree's program has none. */
+static mr_status load_installed(struct loading *loading)
+{
+    mr_error error;
+    loading->named = false;
+    mr_status status = mr__plugin_load_folder(MR__PLUGIN_DIR, on_found, loading, &error);
+    if (status == MR_ENOMEM) {
+        return mr__error_set(loading->reterr, status, "%s", error.message);
+    }
+    if (status != MR_OK && status != MR_ENOTFOUND && loading->log != NULL) {
+        loading->log(loading->user, 1, error.message);
+    }
+    return MR_OK;
+}
+
+static mr_status on_found(void *user, const char *file, const mr_plugin *plugin,
+                          const mr_error *refusal)
+{
+    struct loading *loading = user;
+    mr_error error = {.status = MR_OK};
+    if (plugin == NULL) {
+        error = *refusal;
+    } else {
+        (void)add_plugin(loading, file, plugin, &error);
+    }
+    if (error.status == MR_OK) {
+        return MR_OK;
+    }
+    if (loading->named || error.status == MR_ENOMEM) {
+        return mr__error_set(loading->reterr, error.status, "%s", error.message);
+    }
+    if (loading->log != NULL) {
+        loading->log(loading->user, 1, error.message);
+    }
+    return MR_OK;
+}
+
+/* True if this very plugin (its static table) has been met already: a second link to one file. */
+static bool is_loaded(const struct mr__registry *registry, const mr_plugin *plugin)
+{
+    const mr_action *first = plugin->actions[0];
+    uint64_t at;
+    return first == NULL ||
+           (mr__hash_get(&registry->by_name, first->name, strlen(first->name), &at) &&
+            registry->actions[at]->table == first);
+}
+
+static mr_status add_action(struct mr__registry *registry, const char *file,
+                            const mr_plugin *plugin, const mr_action *table)
+{
+    if (registry->count == registry->cap) {
+        uint32_t cap = registry->cap == 0 ? 16 : registry->cap * 2;
+        struct mr__action **actions = realloc(registry->actions, cap * sizeof(struct mr__action *));
+        if (actions == NULL) {
+            return MR_ENOMEM;
+        }
+        registry->actions = actions;
+        registry->cap = cap;
+    }
+    struct mr__action *action = mr__arena_alloc(&registry->arena, sizeof *action);
+    const char *copy = mr__arena_dup(&registry->arena, file, strlen(file));
+    if (action == NULL || copy == NULL) {
+        return MR_ENOMEM;
+    }
+    *action = (struct mr__action){.table = table,
+                                  .name = table->name,
+                                  .plugin = plugin->name,
+                                  .plugin_version = plugin->version,
+                                  .file = copy};
+    mr_status status =
+        mr__hash_put(&registry->by_name, table->name, strlen(table->name), registry->count);
+    if (status == MR_OK) {
+        registry->actions[registry->count++] = action;
+    }
+    return status;
+}
+
+static mr_status add_plugin(struct loading *loading, const char *file, const mr_plugin *plugin,
+                            mr_error *reterr)
+{
+    struct mr__registry *registry = loading->registry;
+    if (is_loaded(registry, plugin)) {
+        return MR_OK;
+    }
+    for (const mr_action *const *at = plugin->actions; *at != NULL; at++) {
+        uint64_t other;
+        if (mr__hash_get(&registry->by_name, (*at)->name, strlen((*at)->name), &other)) {
+            return mr__error_set(reterr, MR_EABI, "%s: action \"%s\" is already that of %s", file,
+                                 (*at)->name, registry->actions[other]->file);
+        }
+    }
+    for (const mr_action *const *at = plugin->actions; *at != NULL; at++) {
+        if (registry->count == ACTIONS_MAX) {
+            return mr__error_set(reterr, MR_ELIMIT, "%s: more than %u actions", file, ACTIONS_MAX);
+        }
+        mr_status status = add_action(registry, file, plugin, *at);
+        if (status != MR_OK) {
+            return mr__error_set(reterr, status, "%s", mr_status_text(status));
+        }
+    }
+    return MR_OK;
+}
+
+const struct mr__action *mr__registry_find(const struct mr__registry *registry, const char *name)
+{
+    size_t low = 0, high = registry->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(name, registry->actions[middle]->name);
+        if (order == 0) {
+            return registry->actions[middle];
+        }
+        if (order < 0) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return NULL;
+}
+
+size_t mr__registry_count(const struct mr__registry *registry)
+{
+    return registry->count;
+}
+
+const struct mr__action *mr__registry_at(const struct mr__registry *registry, size_t i)
+{
+    return i < registry->count ? registry->actions[i] : NULL;
+}
+
+/* ---- a dag against the registry ---------------------------------------------------------------
+ */
+
+struct checking {
+    const struct mr__registry *registry;
+    struct mr__problems *problems;
+    struct mr__arena scratch;
+    uint64_t budget; /* of suggestions */
+};
+
+static void check_params(struct checking *checking, const struct mr__dag_task *task,
+                         const mr_action *action);
+
+void mr__registry_check(const struct mr__registry *registry, const struct mr__dag *dag,
+                        struct mr__problems *problems)
+{
+    struct checking checking = {
+        .registry = registry, .problems = problems, .budget = MR__NEAREST_BUDGET};
+    mr__arena_init(&checking.scratch);
+    for (uint32_t i = 0; i < dag->task_count; i++) {
+        const struct mr__dag_task *task = &dag->tasks[i];
+        if (task->action == NULL) {
+            continue;
+        }
+        const struct mr__action *action = mr__registry_find(registry, task->action);
+        if (action != NULL) {
+            check_params(&checking, task, action->table);
+            mr__arena_reset(&checking.scratch);
+            continue;
+        }
+        struct mr__nearest nearest;
+        mr__nearest_init(&nearest, task->action, &checking.budget);
+        for (uint32_t j = 0; j < registry->count; j++) {
+            mr__nearest_try(&nearest, registry->actions[j]->name, j);
+        }
+        mr__problem_add(problems, "E201", task->action_pos, nearest.found,
+                        "unknown action \"%s\" in task \"%s\"", task->action, task->id);
+    }
+    mr__arena_finish(&checking.scratch);
+}
+
+static void check_unknown(struct checking *checking, const struct mr__dag_task *task,
+                          const mr_action *action, uint32_t member)
+{
+    const char *key = task->params.u.map[member].key;
+    struct mr__nearest nearest;
+    mr__nearest_init(&nearest, key, &checking->budget);
+    for (uint32_t i = 0; mr__params_row(action, i) != NULL; i++) {
+        mr__nearest_try(&nearest, mr__params_row(action, i)->name, i);
+    }
+    mr__problem_add(checking->problems, "E202", task->param_pos[member], nearest.found,
+                    "unknown param \"%.128s\" of action \"%s\" in task \"%s\"", key, action->name,
+                    task->id);
+}
+
+static void check_params(struct checking *checking, const struct mr__dag_task *task,
+                         const mr_action *action)
+{
+    const mr_value *params = &task->params;
+    for (uint32_t i = 0; params->type == MR_MAP && i < params->len; i++) {
+        const mr_member *member = &params->u.map[i];
+        const mr_param *row = NULL;
+        for (uint32_t j = 0; (row = mr__params_row(action, j)) != NULL; j++) {
+            if (strcmp(row->name, member->key) == 0) {
+                break;
+            }
+        }
+        mr_value fitted;
+        bool templated = member->value.type == MR_STRING && row != NULL && row->type != MR_STRING &&
+                         strstr(member->value.u.s, "{{") != NULL;
+        if (row == NULL) {
+            check_unknown(checking, task, action, i);
+        } else if (!templated &&
+                   !mr__params_fit(&checking->scratch, &member->value, row->type, &fitted)) {
+            mr__problem_add(checking->problems, "E203", task->param_pos[i], NULL,
+                            "param \"%s\" of action \"%s\" in task \"%s\" must be %s, not %s",
+                            row->name, action->name, task->id, mr__value_type_name(row->type),
+                            mr__value_type_name(member->value.type));
+        }
+    }
+    const mr_param *row;
+    for (uint32_t j = 0; (row = mr__params_row(action, j)) != NULL; j++) {
+        const mr_value *given = mr_value_get(params, row->name);
+        if ((row->flags & MR_REQUIRED) != 0 && (given == NULL || given->type == MR_NULL)) {
+            mr__problem_add(checking->problems, "E204", task->action_pos, NULL,
+                            "param \"%s\" of action \"%s\" is missing in task \"%s\"", row->name,
+                            action->name, task->id);
+        }
+    }
+}
+
+/* ---- for `millrace actions` -------------------------------------------------------------------
+ */
+
+static void json_text(struct mr__buf *buf, const char *key, const char *text)
+{
+    mr__buf_printf(buf, "\"%s\":", key);
+    if (text == NULL) {
+        mr__buf_text(buf, "null");
+    } else {
+        mr__json_str(buf, text, strlen(text));
+    }
+    mr__buf_u8(buf, ',');
+}
+
+/* The default as one line of JSON: the plugin wrote it with blanks of its own. */
+static void json_default(struct mr__buf *buf, const char *text)
+{
+    struct mr__arena arena;
+    mr_value value;
+    mr__arena_init(&arena);
+    if (text == NULL || mr__value_parse(&arena, text, strlen(text), &value, NULL) != MR_OK) {
+        value = mr__value_null();
+    }
+    mr__value_print(buf, &value);
+    mr__arena_finish(&arena);
+}
+
+static void json_action(struct mr__buf *buf, const struct mr__action *action)
+{
+    const mr_action *table = action->table;
+    const mr_param *row;
+    mr__buf_u8(buf, '{');
+    json_text(buf, "name", action->name);
+    json_text(buf, "plugin", action->plugin);
+    json_text(buf, "version", action->plugin_version);
+    json_text(buf, "file", action->file);
+    json_text(buf, "help", table->help);
+    json_text(buf, "where", table->where == MR_ON_LOOP ? "loop" : "worker");
+    mr__buf_printf(buf, "\"idempotent\":%s,\"params\":[",
+                   (table->flags & MR_IDEMPOTENT) != 0 ? "true" : "false");
+    for (uint32_t i = 0; (row = mr__params_row(table, i)) != NULL; i++) {
+        mr__buf_text(buf, i == 0 ? "{" : ",{");
+        json_text(buf, "name", row->name);
+        json_text(buf, "type", row->type == MR_NULL ? "any" : mr__value_type_name(row->type));
+        mr__buf_printf(buf, "\"required\":%s,", (row->flags & MR_REQUIRED) != 0 ? "true" : "false");
+        json_text(buf, "help", row->help);
+        mr__buf_text(buf, "\"default\":");
+        json_default(buf, (row->flags & MR_REQUIRED) != 0 ? NULL : row->default_json);
+        mr__buf_u8(buf, '}');
+    }
+    mr__buf_text(buf, "]}");
+}
+
+void mr__registry_json(const struct mr__registry *registry, const char *name, struct mr__buf *buf)
+{
+    bool first = true;
+    mr__buf_text(buf, "{\"actions\":[");
+    for (uint32_t i = 0; i < registry->count; i++) {
+        if (name == NULL || strcmp(name, registry->actions[i]->name) == 0) {
+            mr__buf_text(buf, first ? "" : ",");
+            json_action(buf, registry->actions[i]);
+            first = false;
+        }
+    }
+    mr__buf_text(buf, "]}");
+}

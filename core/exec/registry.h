@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The registry: which actions exist, from which plugin, and whether a dag's tasks fit them.
+ * Loaded once at start, on the opening thread; read-only afterwards, from any thread.
+ */
+#ifndef MR__REGISTRY_H
+#define MR__REGISTRY_H
+
+#include <millrace/plugin.h>
+
+#include "core/base/value.h"
+#include "core/model/dag.h"
+
+struct mr__action {
+    const mr_action *table; /* the plugin's: static */
+    const char *name;       /* aliases: the alias */
+    const char *plugin, *plugin_version, *file;
+};
+
+struct mr__registry;
+
+typedef void (*mr__registry_log)(void *user, int32_t level, const char *line);
+
+/* Loads every .so in each folder of `folders` (':' between; may be NULL) and in the installed
+ * folder (MR__PLUGIN_DIR at build time; none if it is not there). A refused plugin of a named
+ * folder is MR_EABI or MR_EPERM; of the installed one a line in the log. */
+mr_status mr__registry_create(const char *folders, mr__registry_log log, void *user,
+                              struct mr__registry **ret_registry, mr_error *reterr);
+void mr__registry_destroy(struct mr__registry *registry); /* plugins stay loaded */
+
+const struct mr__action *mr__registry_find(const struct mr__registry *registry, const char *name);
+size_t mr__registry_count(const struct mr__registry *registry);
+const struct mr__action *mr__registry_at(const struct mr__registry *registry,
+                                         size_t i); /* by name */
+
+/* Adds to `problems` every task of `dag` whose action is unknown (with a suggestion) or whose
+ * params do not fit: unknown name, wrong type, required and missing. Templated values are not
+ * checked. */
+void mr__registry_check(const struct mr__registry *registry, const struct mr__dag *dag,
+                        struct mr__problems *problems);
+
+/* Checks and completes params for one attempt, decoding weakly ("100" -> 100). MR_EINVAL. */
+mr_status mr__params_complete(const mr_action *action, const mr_value *params,
+                              struct mr__arena *arena, mr_value *ret_params, mr_error *reterr);
+
+/* A row of the action's params, NULL past the last. */
+const mr_param *mr__params_row(const mr_action *action, uint32_t i);
+/* Decodes a value weakly to a param's type: text that is a number or bool, a whole number for an
+ * integer, a scalar for text, JSON text for a list or map. False: it does not fit. */
+bool mr__params_fit(struct mr__arena *arena, const mr_value *value, uint32_t type,
+                    mr_value *ret_value);
+
+/* {"actions":[{"name","plugin","version","file","help","where","idempotent","params":[...]}]}, of
+ * one name or all (NULL). */
+void mr__registry_json(const struct mr__registry *registry, const char *name, struct mr__buf *buf);
+
+#endif

@@ -1,0 +1,750 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The host's calls: what an action can do (millrace/plugin.h has the contract of each). A call
+ * comes from the thread that runs the action unless its comment there says "any thread"; what
+ * belongs to another moment or thread than it may is refused with MR_EINVAL and noted in the log.
+ */
+#include "core/exec/task_host.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static void set_reason(struct mr__task *t, const char *fmt, va_list args);
+
+static struct mr__task *task_of(mr_task *t)
+{
+    return (struct mr__task *)t;
+}
+
+bool mr__task_on_loop(const struct mr__exec *x)
+{
+    uv_thread_t self = uv_thread_self();
+    return x->loop_known && uv_thread_equal(&self, &x->loop_thread) != 0;
+}
+
+void mr__task_note(struct mr__exec *x, const char *fmt, ...)
+{
+    va_list args;
+    char line[256];
+    va_start(args, fmt);
+    (void)vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    if (mr__task_on_loop(x)) {
+        if (x->log != NULL) {
+            x->log(x->log_user, 1, line);
+        }
+        return;
+    }
+    char *copy = strdup(line);
+    (void)pthread_mutex_lock(&x->mutex);
+    bool kept = copy != NULL && !x->closed && x->note_count < MR__EXEC_NOTES_MAX;
+    if (kept) {
+        x->notes[x->note_count++] = copy;
+        (void)uv_async_send(&x->async);
+    }
+    (void)pthread_mutex_unlock(&x->mutex);
+    if (!kept) {
+        free(copy);
+    }
+}
+
+static mr_status misused(struct mr__task *t, const char *call)
+{
+    static const char *const states[] = {"after the attempt's end",
+                                         "before it answered MR_PENDING",
+                                         "on a worker",
+                                         "while it is pending",
+                                         "after mr_finish",
+                                         "after it was canceled"};
+    uint32_t state = atomic_load(&t->state);
+    mr__task_note(t->exec, "action \"%s\" called %s %s: refused", t->action->name, call,
+                  states[MR__MIN(state, MR__COUNT(states) - 1)]);
+    return MR_EINVAL;
+}
+
+/* How much of `len` bytes fits into `max` without cutting a character. */
+static size_t cut(const char *bytes, size_t len, size_t max)
+{
+    if (len <= max) {
+        return len;
+    }
+    size_t at = max;
+    while (at > 0 && max - at < 4 && ((unsigned char)bytes[at] & 0xc0) == 0x80) {
+        at--;
+    }
+    return ((unsigned char)bytes[at] & 0xc0) == 0x80 ? max : at;
+}
+
+/* ---- memory, and what it is told --------------------------------------------------------------
+ */
+
+static void *host_alloc(mr_task *task, size_t bytes)
+{
+    return mr__arena_alloc(&task_of(task)->arena, bytes);
+}
+
+static char *host_format(mr_task *task, const char *fmt, va_list args)
+{
+    return mr__arena_vprintf(&task_of(task)->arena, fmt, args);
+}
+
+/* One block: the struct, then its texts. The idempotency key is a hash of the run's id and the
+ * task's, in hexadecimal: the same for all attempts, fit for a header or a file name. */
+static const mr_task_info *make_info(const struct mr__task *t)
+{
+    const struct mr__attempt *a = t->attempt;
+    const char *folder = a->folder == NULL ? "" : a->folder;
+    size_t dag_len = strlen(a->dag_id) + 1, task_len = strlen(a->task_id) + 1;
+    size_t folder_len = strlen(folder) + 1;
+    mr_task_info *info = calloc(1, sizeof *info + MR__RUN_ID_TEXT_BYTES + 33 + dag_len + task_len +
+                                       folder_len + MR__RUN_ID_BYTES);
+    if (info == NULL) {
+        return NULL;
+    }
+    char *run_id = (char *)(info + 1), *key = run_id + MR__RUN_ID_TEXT_BYTES, *dag_id = key + 33;
+    char *task_id = dag_id + dag_len, *copy = task_id + task_len;
+    mr__id_text(t->ref.run_id, run_id);
+    memcpy(dag_id, a->dag_id, dag_len);
+    memcpy(task_id, a->task_id, task_len);
+    memcpy(copy, folder, folder_len);
+    uint8_t hashed[MR__RUN_ID_BYTES + MR__ID_BYTES_MAX], digest[16];
+    size_t id_len = MR__MIN(task_len - 1, MR__ID_BYTES_MAX);
+    memcpy(hashed, t->ref.run_id, MR__RUN_ID_BYTES);
+    memcpy(hashed + MR__RUN_ID_BYTES, task_id, id_len);
+    mr__hash128(hashed, MR__RUN_ID_BYTES + id_len, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        (void)snprintf(key + 2 * i, 3, "%02x", digest[i]);
+    }
+    *info = (mr_task_info){.size = sizeof *info,
+                           .attempt = t->ref.attempt,
+                           .run_id = run_id,
+                           .dag_id = dag_id,
+                           .task_id = task_id,
+                           .idempotency_key = key,
+                           .folder = copy,
+                           .store = t->exec->store == NULL ? "" : t->exec->store,
+                           .started_at_ms = a->started_at_ms,
+                           .deadline_ms = a->deadline_ms};
+    return info;
+}
+
+static const mr_task_info *host_info(mr_task *task)
+{
+    static const mr_task_info none = {.size = sizeof none,
+                                      .run_id = "",
+                                      .dag_id = "",
+                                      .task_id = "",
+                                      .idempotency_key = "",
+                                      .folder = "",
+                                      .store = ""};
+    struct mr__task *t = task_of(task);
+    const mr_task_info *info = atomic_load_explicit(&t->info, memory_order_acquire);
+    if (info != NULL) {
+        return info;
+    }
+    (void)pthread_mutex_lock(&t->exec->mutex);
+    info = atomic_load_explicit(&t->info, memory_order_acquire);
+    if (info == NULL && t->attempt != NULL) {
+        info = make_info(t);
+        atomic_store_explicit(&t->info, info, memory_order_release);
+    }
+    (void)pthread_mutex_unlock(&t->exec->mutex);
+    return info == NULL ? &none : info;
+}
+
+static mr_status copy_vars(struct mr__task *t)
+{
+    const mr_value *vars = t->attempt->vars;
+    t->vars_copied = true;
+    return vars == NULL || vars->len == 0 ? MR_OK : mr__value_dup(&t->arena, vars, &t->vars);
+}
+
+mr_status mr__task_snapshot(struct mr__task *t)
+{
+    (void)host_info(&t->head);
+    if (atomic_load(&t->info) == NULL) {
+        return MR_ENOMEM;
+    }
+    return t->vars_copied ? MR_OK : copy_vars(t);
+}
+
+static const mr_value *host_param(mr_task *task, const char *name)
+{
+    return mr_value_get(&task_of(task)->params, name);
+}
+
+static const mr_value *host_var(mr_task *task, const char *name)
+{
+    struct mr__task *t = task_of(task);
+    if (!t->vars_copied && t->attempt != NULL && copy_vars(t) != MR_OK) {
+        return NULL;
+    }
+    return mr_value_get(&t->vars, name);
+}
+
+/* ---- output -----------------------------------------------------------------------------------
+ */
+
+/* The output whose key this is, emptied; a new one if there is none. */
+static struct mr__output *output_of(struct mr__task *t, const char *key)
+{
+    bool whole_before = t->output_count > 0 && t->outputs[0].key == NULL;
+    if (t->output_count > 0 && (key == NULL || whole_before)) {
+        mr__task_output_finish(t); /* A whole and members replace each other. */
+    }
+    for (uint32_t i = 0; i < t->output_count; i++) {
+        if (strcmp(t->outputs[i].key, key) == 0) {
+            t->output_bytes -= t->outputs[i].json.len;
+            mr__buf_reset(&t->outputs[i].json);
+            return &t->outputs[i];
+        }
+    }
+    if (t->output_count == t->output_cap) {
+        uint32_t cap = t->output_cap == 0 ? 4 : t->output_cap * 2;
+        struct mr__output *outputs = realloc(t->outputs, cap * sizeof *outputs);
+        if (outputs == NULL) {
+            return NULL;
+        }
+        t->outputs = outputs;
+        t->output_cap = cap;
+    }
+    char *copy = key == NULL ? NULL : strdup(key);
+    if (key != NULL && copy == NULL) {
+        return NULL;
+    }
+    struct mr__output *output = &t->outputs[t->output_count++];
+    *output = (struct mr__output){.key = copy};
+    return output;
+}
+
+static void output_del_last(struct mr__task *t, struct mr__output *output)
+{
+    free(output->key);
+    mr__buf_finish(&output->json);
+    *output = t->outputs[--t->output_count];
+}
+
+/* `json` is valid and compact. */
+static mr_status output_set(struct mr__task *t, const char *key, const void *json, size_t len)
+{
+    if (t->wait_ms >= 0) {
+        return mr__task_fail(t, MR_EINVAL, "output after mr_finish_after");
+    }
+    if (key != NULL && !mr__utf8_valid(key, strlen(key))) {
+        return mr__task_fail(t, MR_EINVAL, "the key of an output is not UTF-8");
+    }
+    size_t key_len = key == NULL ? 0 : strlen(key);
+    if (len > MR__OUTPUT_BYTES_MAX || key_len > MR__OUTPUT_BYTES_MAX) {
+        return mr__task_fail(t, MR_ELIMIT, "output of more than %u bytes", MR__OUTPUT_BYTES_MAX);
+    }
+    struct mr__output *output = output_of(t, key);
+    if (output == NULL) {
+        return MR_ENOMEM;
+    }
+    if (t->output_bytes + len + key_len > MR__OUTPUT_BYTES_MAX) {
+        output_del_last(t, output);
+        return mr__task_fail(t, MR_ELIMIT, "output of more than %u bytes", MR__OUTPUT_BYTES_MAX);
+    }
+    mr__buf_bytes(&output->json, json, len);
+    if (output->json.failed) {
+        output_del_last(t, output);
+        return MR_ENOMEM;
+    }
+    t->output_bytes += len;
+    return MR_OK;
+}
+
+/* Whether a scalar has a JSON form; lists and maps are printed and read back instead. */
+static bool scalar_is_json(const mr_value *v)
+{
+    switch (v->type) {
+    case MR_NULL:
+    case MR_BOOL:
+    case MR_INT: return true;
+    case MR_NUMBER: return isfinite(v->u.d);
+    case MR_STRING:
+        return v->u.s != NULL && mr__utf8_valid(v->u.s, v->len) &&
+               memchr(v->u.s, '\0', v->len) == NULL;
+    default: return false;
+    }
+}
+
+static bool is_json(const mr_value *v, unsigned depth)
+{
+    if (v->type != MR_LIST && v->type != MR_MAP) {
+        return scalar_is_json(v);
+    }
+    bool good = depth < MR__JSON_DEPTH_MAX;
+    for (uint32_t i = 0; good && i < v->len; i++) {
+        good = v->type == MR_LIST
+                   ? is_json(&v->u.list[i], depth + 1)
+                   : v->u.map[i].key != NULL && is_json(&v->u.map[i].value, depth + 1);
+    }
+    return good;
+}
+
+static mr_status host_output_json(mr_task *task, const char *key, const char *json, size_t len);
+
+static mr_status host_output(mr_task *task, const char *key, const mr_value *value)
+{
+    struct mr__task *t = task_of(task);
+    struct mr__buf json;
+    if (value == NULL || !is_json(value, 0)) {
+        return mr__task_fail(t, MR_EINVAL, "an output that is no JSON");
+    }
+    mr__buf_init(&json);
+    mr__value_print(&json, value);
+    mr_status status = MR_ENOMEM;
+    if (!json.failed && value->type == MR_MAP) { /* Its keys may be repeated or no UTF-8. */
+        status = host_output_json(task, key, (const char *)json.data, json.len);
+    } else if (!json.failed) {
+        status = value->type == MR_LIST
+                     ? host_output_json(task, key, (const char *)json.data, json.len)
+                     : output_set(t, key, json.data, json.len);
+    }
+    mr__buf_finish(&json);
+    return status;
+}
+
+static mr_status host_output_json(mr_task *task, const char *key, const char *json, size_t len)
+{
+    struct mr__task *t = task_of(task);
+    struct mr__arena arena;
+    struct mr__buf compact;
+    mr_value value;
+    mr_error error;
+    if (len > MR__OUTPUT_BYTES_MAX) {
+        return mr__task_fail(t, MR_ELIMIT, "output of more than %u bytes", MR__OUTPUT_BYTES_MAX);
+    }
+    mr__arena_init(&arena);
+    mr__buf_init(&compact);
+    mr_status status = mr__value_parse(&arena, json, len, &value, &error);
+    if (status != MR_OK) {
+        status = mr__task_fail(t, status, "output is not one JSON value: %s", error.message);
+    } else {
+        mr__value_print(&compact, &value);
+        status = compact.failed ? MR_ENOMEM : output_set(t, key, compact.data, compact.len);
+    }
+    mr__buf_finish(&compact);
+    mr__arena_finish(&arena);
+    return status;
+}
+
+bool mr__task_output_json(struct mr__task *t, struct mr__buf *buf)
+{
+    if (t->outputs[0].key == NULL) {
+        *buf = t->outputs[0].json;
+        mr__buf_init(&t->outputs[0].json);
+        return true;
+    }
+    for (uint32_t i = 0; i < t->output_count; i++) {
+        const struct mr__output *output = &t->outputs[i];
+        mr__buf_u8(buf, i == 0 ? '{' : ',');
+        mr__json_str(buf, output->key, strlen(output->key));
+        mr__buf_u8(buf, ':');
+        mr__buf_bytes(buf, output->json.data, output->json.len);
+    }
+    mr__buf_u8(buf, '}');
+    return !buf->failed;
+}
+
+void mr__task_output_finish(struct mr__task *t)
+{
+    for (uint32_t i = 0; i < t->output_count; i++) {
+        free(t->outputs[i].key);
+        mr__buf_finish(&t->outputs[i].json);
+    }
+    free(t->outputs);
+    t->outputs = NULL;
+    t->output_count = t->output_cap = 0;
+    t->output_bytes = 0;
+}
+
+/* ---- trace, log, failure ----------------------------------------------------------------------
+ */
+
+static struct mr__message *make_message(enum mr__message_kind kind, const char *bytes, size_t len)
+{
+    struct mr__message *message = malloc(sizeof *message + len);
+    if (message != NULL) {
+        *message = (struct mr__message){.kind = kind, .len = len};
+        if (len > 0) {
+            memcpy(message->bytes, bytes, len);
+        }
+    }
+    return message;
+}
+
+static void host_trace(mr_task *task, const char *fmt, va_list args)
+{
+    struct mr__task *t = task_of(task);
+    struct mr__exec *x = t->exec;
+    char line[MR__TRACE_LINE_BYTES_MAX + 4];
+    int len = vsnprintf(line, sizeof line, fmt, args);
+    if (len < 0) {
+        return;
+    }
+    size_t bytes = MR__MIN((size_t)len, sizeof line - 1);
+    bytes = cut(line, bytes, MR__TRACE_LINE_BYTES_MAX);
+    for (size_t i = 0; i < bytes; i++) {
+        line[i] = line[i] == '\n' || line[i] == '\r' ? ' ' : line[i];
+    }
+    if (!mr__task_on_loop(x)) {
+        struct mr__message *message = make_message(MR__MESSAGE_TRACE, line, bytes);
+        if (message != NULL) {
+            (void)mr__attempt_push(t, message);
+        }
+    } else if (!t->told && !x->closing) {
+        x->events.trace(x->events.user, &t->ref, line, bytes);
+    }
+}
+
+static void host_log(mr_task *task, uint32_t stream, const char *bytes, size_t len)
+{
+    struct mr__task *t = task_of(task);
+    struct mr__exec *x = t->exec;
+    if (stream != MR_STDOUT && stream != MR_STDERR) {
+        (void)misused(t, "mr_log with an unknown stream");
+        return;
+    }
+    bool on_loop = mr__task_on_loop(x);
+    while (len > 0) {
+        size_t part = MR__MIN(len, MR__LOG_CHUNK_BYTES_MAX);
+        if (!on_loop) {
+            struct mr__message *message = make_message(MR__MESSAGE_LOG, bytes, part);
+            if (message == NULL) {
+                return;
+            }
+            message->stream = stream;
+            if (mr__attempt_push(t, message) != MR_OK) {
+                return;
+            }
+        } else if (!t->told && !x->closing) {
+            x->events.log(x->events.user, &t->ref, stream, bytes, part);
+        }
+        bytes += part;
+        len -= part;
+    }
+}
+
+static void set_reason(struct mr__task *t, const char *fmt, va_list args)
+{
+    char text[MR__REASON_BYTES_MAX + 4];
+    int len = vsnprintf(text, sizeof text, fmt, args);
+    size_t bytes = len < 0 ? 0 : MR__MIN((size_t)len, sizeof text - 1);
+    bytes = cut(text, bytes, MR__REASON_BYTES_MAX);
+    t->reason = mr__arena_dup(&t->arena, text, bytes);
+}
+
+mr_status mr__task_fail(struct mr__task *t, mr_status status, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    set_reason(t, fmt, args);
+    va_end(args);
+    return status;
+}
+
+static mr_status host_fail(mr_task *task, mr_status status, const char *fmt, va_list args)
+{
+    set_reason(task_of(task), fmt, args);
+    return status;
+}
+
+/* ---- cancel, sleep, finish --------------------------------------------------------------------
+ */
+
+static uint32_t host_cancel_reason(mr_task *task)
+{
+    return atomic_load(&task_of(task)->cancel_reason);
+}
+
+static mr_status host_sleep(mr_task *task, int64_t ms)
+{
+    struct mr__task *t = task_of(task);
+    struct mr__exec *x = t->exec;
+    struct timespec until;
+    if (atomic_load(&t->state) != MR__TASK_QUEUED || mr__task_on_loop(x)) {
+        return misused(t, "mr_sleep");
+    }
+    ms = MR__MIN(MR__MAX(ms, 0), INT64_C(100) * 366 * 86400 * 1000);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    int result = 0;
+    (void)pthread_mutex_lock(&x->mutex);
+    while (atomic_load(&t->cancel_reason) == MR_NOT_CANCELED && result != ETIMEDOUT) {
+        result = pthread_cond_timedwait(&t->wake, &x->mutex, &until);
+    }
+    (void)pthread_mutex_unlock(&x->mutex);
+    return atomic_load(&t->cancel_reason) == MR_NOT_CANCELED ? MR_OK : MR_ECANCELED;
+}
+
+/* Of an attempt that the host has ended already: its memory goes with this call. */
+static mr_status finish_abandoned_and_unlock(struct mr__task *t, bool on_loop)
+{
+    struct mr__exec *x = t->exec;
+    if (x->closed) {
+        mr__attempt_free(t);
+        mr__exec_foreign_less_and_unlock(x);
+        return MR_OK;
+    }
+    atomic_store(&t->state, MR__TASK_FINISHED);
+    t->finish_posted = !on_loop;
+    if (!on_loop) {
+        mr__attempt_wake_loop(t);
+    }
+    (void)pthread_mutex_unlock(&x->mutex);
+    if (on_loop) {
+        mr__attempt_finished(t);
+    }
+    return MR_OK;
+}
+
+static mr_status host_finish(mr_task *task, mr_status status)
+{
+    struct mr__task *t = task_of(task);
+    struct mr__exec *x = t->exec;
+    bool on_loop = mr__task_on_loop(x);
+    (void)pthread_mutex_lock(&x->mutex);
+    uint32_t state = atomic_load(&t->state);
+    if (state == MR__TASK_ABANDONED) {
+        return finish_abandoned_and_unlock(t, on_loop);
+    }
+    bool allowed =
+        state == MR__TASK_PENDING ||
+        (state == MR__TASK_RUNNING && t->action->table->where == MR_ON_LOOP && t->wait_ms < 0);
+    if (!allowed) {
+        (void)pthread_mutex_unlock(&x->mutex);
+        return misused(t, "mr_finish");
+    }
+    atomic_store(&t->state, MR__TASK_FINISHED);
+    t->finish_status = status;
+    t->finish_posted = !on_loop;
+    if (!on_loop) {
+        mr__attempt_wake_loop(t);
+    }
+    (void)pthread_mutex_unlock(&x->mutex);
+    if (on_loop && state == MR__TASK_PENDING) {
+        mr__attempt_finished(t); /* In `run`, its answer is waited for. */
+    }
+    return MR_OK;
+}
+
+static mr_status host_finish_after(mr_task *task, int64_t ms)
+{
+    struct mr__task *t = task_of(task);
+    if (atomic_load(&t->state) != MR__TASK_RUNNING || !mr__task_on_loop(t->exec)) {
+        return misused(t, "mr_finish_after");
+    }
+    if (ms < 0 || t->wait_ms >= 0 || t->output_count > 0 || t->process != NULL) {
+        return mr__task_fail(t, MR_EINVAL,
+                             "mr_finish_after twice, with a child or an output, or below zero");
+    }
+    t->wait_ms = ms;
+    return MR_OK;
+}
+
+/* ---- timers and posts -------------------------------------------------------------------------
+ */
+
+static void timer_on_closed(uv_handle_t *handle)
+{
+    struct mr__task_timer *timer = (struct mr__task_timer *)handle;
+    struct mr__exec *x = timer->exec;
+    free(timer);
+    x->handles--;
+    mr__exec_less(x);
+}
+
+static void timer_on_due(uv_timer_t *handle)
+{
+    struct mr__task_timer *timer = (struct mr__task_timer *)handle;
+    struct mr__task *t = timer->task;
+    struct mr__task_timer **link = &t->timers;
+    while (*link != timer) {
+        link = &(*link)->next;
+    }
+    *link = timer->next;
+    t->timer_count--;
+    void (*cb)(mr_task * task, void *arg) = timer->cb;
+    void *arg = timer->arg;
+    uv_close((uv_handle_t *)handle, timer_on_closed);
+    if (atomic_load(&t->state) == MR__TASK_PENDING) {
+        mr__attempt_call_begin(t);
+        cb(&t->head, arg);
+        (void)mr__attempt_call_end(t);
+    }
+}
+
+static mr_status host_timer(mr_task *task, int64_t ms, void (*cb)(mr_task *t, void *arg), void *arg)
+{
+    struct mr__task *t = task_of(task);
+    struct mr__exec *x = t->exec;
+    uint32_t state = atomic_load(&t->state);
+    if (t->action->table->where != MR_ON_LOOP || !mr__task_on_loop(x) || cb == NULL ||
+        (state != MR__TASK_RUNNING && state != MR__TASK_PENDING)) {
+        return misused(t, "mr_timer");
+    }
+    if (t->timer_count == MR__TASK_TIMERS_MAX) {
+        return MR_ELIMIT;
+    }
+    struct mr__task_timer *timer = calloc(1, sizeof *timer);
+    if (timer == NULL) {
+        return MR_ENOMEM;
+    }
+    *timer = (struct mr__task_timer){.exec = x, .task = t, .next = t->timers, .cb = cb, .arg = arg};
+    (void)uv_timer_init(x->loop, &timer->timer);
+    (void)uv_timer_start(&timer->timer, timer_on_due, (uint64_t)MR__MAX(ms, 0), 0);
+    t->timers = timer;
+    t->timer_count++;
+    x->handles++;
+    return MR_OK;
+}
+
+void mr__task_close_timers(struct mr__task *t)
+{
+    while (t->timers != NULL) {
+        struct mr__task_timer *timer = t->timers;
+        t->timers = timer->next;
+        timer->task = NULL;
+        uv_close((uv_handle_t *)&timer->timer, timer_on_closed);
+    }
+    t->timer_count = 0;
+}
+
+static mr_status host_post(mr_task *task, void (*cb)(mr_task *t, void *arg), void *arg)
+{
+    struct mr__task *t = task_of(task);
+    if (cb == NULL || t->action->table->where != MR_ON_LOOP) {
+        return misused(t, "mr_post");
+    }
+    struct mr__message *message = make_message(MR__MESSAGE_POST, NULL, 0);
+    if (message == NULL) {
+        return MR_ENOMEM;
+    }
+    message->cb = cb;
+    message->arg = arg;
+    return mr__attempt_push(t, message);
+}
+
+/* ---- children ---------------------------------------------------------------------------------
+ */
+
+static bool list_is_good(const char *const *list, bool env)
+{
+    uint32_t count = 0;
+    for (; list != NULL && list[count] != NULL; count++) {
+        if (count == MR__PROCESS_ARGS_MAX ||
+            (env && (list[count][0] == '=' || strchr(list[count], '=') == NULL))) {
+            return false;
+        }
+    }
+    return list == NULL || env || count > 0;
+}
+
+/* What every child knows; NULL: out of memory. */
+static const char *const *own_env(struct mr__task *t)
+{
+    const mr_task_info *info = host_info(&t->head);
+    const char **env = mr__arena_alloc(&t->arena, 6 * sizeof *env);
+    if (env == NULL || info->run_id[0] == '\0') {
+        return NULL;
+    }
+    env[0] = mr__arena_printf(&t->arena, "MILLRACE_RUN=%s", info->run_id);
+    env[1] = mr__arena_printf(&t->arena, "MILLRACE_TASK=%s", info->task_id);
+    env[2] = mr__arena_printf(&t->arena, "MILLRACE_ATTEMPT=%u", info->attempt);
+    env[3] = mr__arena_printf(&t->arena, "MILLRACE_IDEMPOTENCY_KEY=%s", info->idempotency_key);
+    env[4] = t->exec->store == NULL ? NULL
+                                    : mr__arena_printf(&t->arena, "MILLRACE_STORE=%s", info->store);
+    bool made = env[0] != NULL && env[1] != NULL && env[2] != NULL && env[3] != NULL &&
+                (t->exec->store == NULL || env[4] != NULL);
+    return made ? env : NULL;
+}
+
+static mr_status host_spawn(mr_task *task, const mr_process *process)
+{
+    struct mr__task *t = task_of(task);
+    struct mr__exec *x = t->exec;
+    uint32_t state = atomic_load(&t->state);
+    if (!mr__task_on_loop(x) || (t->action->table->flags & MR_SPAWNS) == 0 ||
+        (state != MR__TASK_RUNNING && state != MR__TASK_PENDING) || t->process != NULL ||
+        t->wait_ms >= 0) {
+        return misused(t, "mr_spawn");
+    }
+    if (!MR_HAS(mr_process, process, on_exit) || process->flags != 0 || process->argv == NULL ||
+        process->on_exit == NULL || !list_is_good(process->argv, false) ||
+        !list_is_good(process->env, true)) {
+        return mr__task_fail(t, MR_EINVAL, "mr_spawn with arguments that are none");
+    }
+    if (atomic_load(&t->cancel_reason) != MR_NOT_CANCELED) {
+        return MR_ECANCELED;
+    }
+    const char *const *env = own_env(t);
+    if (env == NULL) {
+        return mr__task_fail(t, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
+    }
+    const char *folder = process->folder == NULL ? host_info(task)->folder : process->folder;
+    struct mr__process_start start = {.loop = x->loop,
+                                      .stack = &x->stack,
+                                      .table = x->has_table ? &x->table : NULL,
+                                      .row = t->entry->row,
+                                      .argv = process->argv,
+                                      .env = {env, process->env},
+                                      .folder = *folder == '\0' ? NULL : folder,
+                                      .grace_ms = process->grace_ms == 0 ? MR__CHILD_GRACE_MS
+                                                                         : process->grace_ms,
+                                      .user = t,
+                                      .on_output = mr__attempt_on_output,
+                                      .on_exit = mr__attempt_on_exit,
+                                      .open_count = &x->children,
+                                      .on_closed = mr__exec_less,
+                                      .closed_user = x};
+    mr_error error;
+    mr_status status = mr__process_start(&start, &t->process, &error);
+    if (status != MR_OK) {
+        return mr__task_fail(t, status, "%s", error.message);
+    }
+    t->on_output = process->on_output;
+    t->on_exit = process->on_exit;
+    return MR_OK;
+}
+
+static void host_set_data(mr_task *task, void *data)
+{
+    task_of(task)->data = data;
+}
+
+static void *host_data(mr_task *task)
+{
+    return task_of(task)->data;
+}
+
+const mr_host mr__task_host = {.size = sizeof(mr_host),
+                               .abi_minor = MR_ABI_MINOR,
+                               .alloc = host_alloc,
+                               .format = host_format,
+                               .info = host_info,
+                               .param = host_param,
+                               .var = host_var,
+                               .output = host_output,
+                               .output_json = host_output_json,
+                               .trace = host_trace,
+                               .log = host_log,
+                               .fail = host_fail,
+                               .cancel_reason = host_cancel_reason,
+                               .sleep = host_sleep,
+                               .finish = host_finish,
+                               .finish_after = host_finish_after,
+                               .timer = host_timer,
+                               .post = host_post,
+                               .spawn = host_spawn,
+                               .set_data = host_set_data,
+                               .data = host_data};

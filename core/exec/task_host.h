@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The executor from inside: its own struct and that of an attempt, shared by executor.c (the port),
+ * attempt.c (an attempt's life and the mailbox), task_host.c (what an action can call) and
+ * survivors.c (children of an earlier engine).
+ *
+ * The loop thread owns everything here but what is marked otherwise. Other threads reach an attempt
+ * only through its host calls, and leave messages with it under the executor's one mutex.
+ */
+#ifndef MR__TASK_HOST_H
+#define MR__TASK_HOST_H
+
+#include <millrace/plugin.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/exec/child_table.h"
+#include "core/exec/exec.h"
+#include "core/exec/pool.h"
+#include "core/exec/process.h"
+
+struct mr__exec;
+struct mr__sweep;
+
+/* What the executor knows of an attempt: of a job until forget(), of others until their end. */
+struct mr__entry {
+    struct mr__child_key key; /* borrowed by mr__exec.attempts */
+    uint32_t row;             /* in the child table, or MR__CHILD_NO_ROW */
+    struct mr__task *task;    /* NULL: it has ended */
+    struct mr__entry *next_free;
+};
+
+enum mr__task_state {
+    MR__TASK_FREE = 0, /* over: whoever still calls has a pointer that died */
+    MR__TASK_RUNNING,  /* the loop is in its `run`, or before it */
+    MR__TASK_QUEUED,   /* waits for a worker, or is with one */
+    MR__TASK_PENDING,  /* answered MR_PENDING */
+    MR__TASK_FINISHED, /* mr_finish was called, or the worker is done: to be reported */
+    MR__TASK_ABANDONED /* the host has ended it, but the plugin may still call until its mr_finish
+                        */
+};
+
+enum mr__message_kind { MR__MESSAGE_LOG, MR__MESSAGE_TRACE, MR__MESSAGE_POST };
+
+/* From another thread to the loop. */
+struct mr__message {
+    struct mr__message *next;
+    enum mr__message_kind kind;
+    uint32_t stream;
+    void (*cb)(mr_task *t, void *arg);
+    void *arg;
+    size_t len;
+    char bytes[];
+};
+
+struct mr__task_timer {
+    uv_timer_t timer;
+    struct mr__exec *exec;
+    struct mr__task *task; /* NULL: it ended first */
+    struct mr__task_timer *next;
+    void (*cb)(mr_task *t, void *arg);
+    void *arg;
+};
+
+struct mr__output {
+    char *key; /* NULL: the whole output. **Owned** */
+    struct mr__buf json;
+};
+
+struct mr__task {
+    mr_task head; /* what the plugin sees; stays first */
+    struct mr__exec *exec;
+    _Atomic uint32_t state;
+    _Atomic uint32_t cancel_reason;
+    struct mr__attempt_ref ref;
+    const struct mr__action *action;
+    const struct mr__attempt *attempt; /* borrowed while start() runs, then NULL */
+    struct mr__entry *entry;
+    mr_value params, vars;
+    const char *reason; /* of a failure, in the arena; or NULL */
+    void *data;         /* the plugin's own */
+    struct mr__output *outputs;
+    uint32_t output_count, output_cap;
+    size_t output_bytes;
+    _Atomic(const mr_task_info *) info;         /* made when first asked for; **owned** */
+    int64_t wait_ms;                            /* of mr_finish_after, or -1 */
+    struct mr__task *live_next, *live_previous; /* of those that began and have not ended */
+
+    /* children and timers */
+    struct mr__process *process; /* or NULL */
+    void (*on_output)(mr_task *t, uint32_t stream, const char *bytes, size_t len);
+    void (*on_exit)(mr_task *t, int32_t exit_code, int32_t signal_number);
+    struct mr__task_timer *timers;
+    uint32_t timer_count;
+
+    uint32_t calls; /* of the plugin under way on the loop: it is not recycled before */
+    bool released;  /* over, but for `calls` */
+    bool vars_copied;
+    bool shared;        /* other threads may know it */
+    bool cancel_called; /* the plugin's cancel */
+    bool told;          /* the engine knows its end, or that it waits */
+    bool abandoned;     /* in mr__exec.abandoned */
+    bool told_shutdown;
+
+    /* under the executor's mutex */
+    struct mr__message *first, *last;
+    struct mr__task *queue_next; /* in the mailbox */
+    size_t queued_bytes;
+    uint32_t queued_count;
+    _Atomic bool queued; /* in the mailbox */
+    bool finish_posted;  /* by another thread */
+    mr_status finish_status;
+    pthread_cond_t wake; /* of a worker asleep in mr_sleep; only if has_wake */
+    bool has_wake;
+
+    struct mr__pool_job job;
+    struct mr__arena arena; /* last: it outlives the zeroing of the rest */
+};
+
+#define MR__TASK_QUARANTINE \
+    256u /* ended attempts whose memory is kept, so that late calls are seen */
+#define MR__TASK_TIMERS_MAX   64u
+#define MR__TASK_MESSAGES_MAX 65536u
+#define MR__TASK_MAILBOX_BYTES                                         \
+    (1u << 20) /* of one attempt: a worker waits, others lose the rest \
+                */
+#define MR__EXEC_ENTRIES_BLOCK 512u
+#define MR__EXEC_NOTES_MAX     16u
+
+struct mr__exec {
+    struct mr__executor port; /* stays first */
+    uv_loop_t *loop;
+    struct mr__registry *registry;
+    struct mr__exec_events events;
+    mr__registry_log log;
+    void *log_user;
+    char *store; /* or NULL */
+    struct mr__child_table table;
+    bool has_table;
+    bool loop_known;
+    uv_thread_t loop_thread;
+    struct mr__process_stack stack;
+    struct mr__pool *pool;
+
+    struct mr__hash attempts; /* key -> struct mr__entry * */
+    struct mr__entry *free_entries;
+    void **entry_blocks;
+    uint32_t entry_block_count;
+    struct mr__task *live;                            /* a list through live_next */
+    struct mr__task *spare;                           /* one that no other thread has seen */
+    struct mr__task *quarantine[MR__TASK_QUARANTINE]; /* a ring, oldest at quarantine_at */
+    uint32_t quarantine_at;
+    struct mr__task *abandoned; /* a list through live_next */
+
+    uv_async_t async;
+    uv_timer_t shutdown_timer;
+    uint32_t handles;  /* that the loop still knows: these two, timers of attempts, sweeps */
+    uint32_t children; /* likewise, of whole children */
+    struct mr__sweep *sweeps;
+
+    bool closing;   /* shutdown has begun: no more events */
+    bool killing;   /* its grace is over */
+    bool finishing; /* every handle is being closed */
+    bool closed;    /* under the mutex: the mailbox is gone */
+    void (*shutdown_cb)(void *user);
+    void *shutdown_user;
+    int64_t shutdown_due_ms; /* loop time */
+
+    pthread_mutex_t mutex;
+    pthread_cond_t room; /* in the mailbox, for workers */
+    struct mr__task *queue_first, *queue_last;
+    char *notes[MR__EXEC_NOTES_MAX]; /* for the log, from other threads */
+    uint32_t note_count;
+    uint32_t foreign; /* attempts that outlive the shutdown, in somebody's hands */
+    bool destroyed;
+};
+
+/* ---- attempt.c --------------------------------------------------------------------------------
+ */
+
+void mr__attempt_start(struct mr__exec *x, const struct mr__attempt *attempt);
+/* Whether the action's attempts hold one of --jobs slots: MR__ACTION_JOB. */
+bool mr__attempt_is_job(const struct mr__action *action);
+void mr__attempt_cancel(struct mr__task *t, uint32_t reason);
+/* Takes it from the engine's view though its action goes on: for the end of a shutdown. */
+void mr__attempt_abandon(struct mr__task *t);
+/* mr_finish was called on the loop, or its message has arrived. */
+void mr__attempt_finished(struct mr__task *t);
+/* Around each call of the plugin on the loop. call_end is false if the attempt is over. */
+void mr__attempt_call_begin(struct mr__task *t);
+bool mr__attempt_call_end(struct mr__task *t);
+/* The child of this attempt has ended. */
+void mr__attempt_on_exit(void *user, int32_t exit_code, int32_t signal_number);
+void mr__attempt_on_output(void *user, uint32_t stream, const char *bytes, size_t len);
+/* Loop: what other threads have left. */
+void mr__attempt_drain(struct mr__exec *x);
+/* Any thread; takes `message` (also on failure). */
+mr_status mr__attempt_push(struct mr__task *t, struct mr__message *message);
+/* Under the mutex: puts the attempt into the mailbox and wakes the loop. */
+void mr__attempt_wake_loop(struct mr__task *t);
+/* Frees one that is in nobody's hands any more. */
+void mr__attempt_free(struct mr__task *t);
+
+/* ---- task_host.c ------------------------------------------------------------------------------
+ */
+
+extern const mr_host mr__task_host;
+
+bool mr__task_on_loop(const struct mr__exec *x);
+/* mr_fail for the host itself. */
+MR__PRINTF(3, 4)
+mr_status mr__task_fail(struct mr__task *t, mr_status status, const char *fmt, ...);
+/* A line for the engine's log. Any thread. */
+MR__PRINTF(2, 3) void mr__task_note(struct mr__exec *x, const char *fmt, ...);
+/* Makes mr_task_info and copies the variables, before what they are made from is gone. */
+mr_status mr__task_snapshot(struct mr__task *t);
+/* The whole output as JSON; false if there is none. */
+bool mr__task_output_json(struct mr__task *t, struct mr__buf *buf);
+void mr__task_output_finish(struct mr__task *t);
+void mr__task_close_timers(struct mr__task *t);
+
+/* ---- executor.c -------------------------------------------------------------------------------
+ */
+
+struct mr__entry *mr__exec_entry_add(struct mr__exec *x, const struct mr__attempt_ref *ref);
+void mr__exec_entry_del(struct mr__exec *x, struct mr__entry *entry);
+/* One handle or child less: the shutdown may be complete. */
+void mr__exec_less(void *user);
+/* Under the mutex, which is released: one attempt in somebody's hands less. */
+void mr__exec_foreign_less_and_unlock(struct mr__exec *x);
+
+/* ---- survivors.c ------------------------------------------------------------------------------
+ */
+
+uint32_t mr__survivors_count(struct mr__exec *x);
+void mr__survivors_sweep(struct mr__exec *x, const uint8_t (*run_ids)[MR__RUN_ID_BYTES],
+                         size_t count, void (*cb)(void *user), void *user);
+/* Stops waiting; the callbacks do not come. */
+void mr__survivors_close(struct mr__exec *x);
+
+#endif
