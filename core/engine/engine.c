@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The loop: a thread with a libuv loop that joins shard, executor, store, socket and requests. It
+ * sleeps until something happens: a letter from another thread, a commit, a child, a timer that is
+ * due. Everything stateful is touched on this thread alone.
+ */
+#include "core/engine/engine.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "core/engine/engine_impl.h"
+
+/* A letter to the loop. */
+struct mr__mail {
+    struct mr__mail *next;
+    enum { MAIL_REQUEST, MAIL_CLOSE } kind;
+    struct mr__request **ret_request; /* MAIL_REQUEST: filled before `done` */
+    struct mr__request *request;      /* MAIL_CLOSE */
+    char *json;
+    size_t len;
+    mr__answer_fn answer;
+    void *user;
+    mr_status status;
+    bool done; /* under the lock: the sender waits for it */
+};
+
+static void loop_main(void *user);
+static void shut_begin(struct mr__engine *engine);
+
+void mr__engine_log(struct mr__engine *engine, int32_t level, const char *fmt, ...)
+{
+    char line[MR_ERROR_MESSAGE_BYTES];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    if (engine->opt.on_log != NULL) {
+        engine->opt.on_log(level, line, engine->opt.user);
+    }
+}
+
+void mr__engine_wake(struct mr__engine *engine)
+{
+    (void)uv_async_send(&engine->async); /* fails only for a closed handle: nobody is there */
+}
+
+/* ---- what the shard says ------------------------------------------------------------------------- */
+
+static void on_notify(void *user, struct mr__run *run, const struct mr__event *event,
+                      uint32_t attempt)
+{
+    mr__follow_notify(user, run, event, attempt);
+}
+
+static void on_settled(void *user, struct mr__run *run)
+{
+    struct mr__engine *engine = user;
+    if (engine->bench != NULL) {
+        mr__bench_settled(engine->bench, run);
+    }
+    mr__follow_settled(engine, run);
+}
+
+static void on_log_chunk(void *user, struct mr__run *run, uint32_t task,
+                         const struct mr__log_chunk *chunk)
+{
+    mr__follow_log(user, run, task, chunk);
+}
+
+static void on_rebuilt(void *user)
+{
+    mr__follow_rebuilt(user);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct mr__engine *engine = timer->data;
+    engine->armed_ms = INT64_MAX;
+    mr__shard_timer(engine->shard);
+}
+
+static void on_arm(void *user, int64_t due_ms)
+{
+    struct mr__engine *engine = user;
+    if (due_ms == engine->armed_ms || engine->shutting) {
+        return;
+    }
+    engine->armed_ms = due_ms;
+    if (due_ms == INT64_MAX) {
+        (void)uv_timer_stop(&engine->timer);
+        return;
+    }
+    int64_t left = due_ms - engine->clock->monotonic_ms(engine->clock);
+    uv_update_time(&engine->loop);
+    /* One more millisecond: libuv counts whole ones, and firing early would spin. */
+    (void)uv_timer_start(&engine->timer, on_timer, (uint64_t)MR__MAX(left, 0) + (left > 0), 0);
+}
+
+static void on_broken(void *user, const mr_error *error)
+{
+    struct mr__engine *engine = user;
+    struct mr__request *next;
+    engine->broken = *error;
+    mr__engine_log(engine, 0, "the store cannot be used any more: %s", error->message);
+    for (struct mr__request *request = engine->requests; request != NULL; request = next) {
+        next = request->next;
+        mr__request_ref(request);
+        mr__answer_failed(request, error);
+        next = request->next;
+        mr__request_unref(request);
+    }
+    mr__engine_wake(engine);
+}
+
+static void on_say(void *user, int32_t level, const char *line)
+{
+    mr__engine_log(user, level, "%s", line);
+}
+
+/* ---- letters ------------------------------------------------------------------------------------- */
+
+static void mail_take(struct mr__engine *engine)
+{
+    uv_mutex_lock(&engine->lock);
+    struct mr__mail *mail = engine->mail;
+    engine->mail = NULL;
+    engine->mail_tail = &engine->mail;
+    uv_mutex_unlock(&engine->lock);
+    while (mail != NULL) {
+        struct mr__mail *next = mail->next;
+        if (mail->kind == MAIL_REQUEST) {
+            /* The sender may be answered before it knows its request: it waits for neither. */
+            mail->status =
+                engine->shutting
+                    ? MR_ECLOSED
+                    : mr__engine_request_on_loop(engine, mail->json, mail->len, mail->answer,
+                                                 mail->user, mail->ret_request);
+        } else {
+            mr__engine_close_request_on_loop(engine, mail->request);
+        }
+        uv_mutex_lock(&engine->lock);
+        mail->done = true;
+        uv_cond_broadcast(&engine->done);
+        uv_mutex_unlock(&engine->lock);
+        mail = next;
+    }
+}
+
+/* Sends a letter and waits until the loop has read it. */
+static mr_status mail_send(struct mr__engine *engine, struct mr__mail *mail)
+{
+    uv_mutex_lock(&engine->lock);
+    if (engine->stopped || (engine->closed_for_requests && mail->kind == MAIL_REQUEST)) {
+        uv_mutex_unlock(&engine->lock);
+        return MR_ECLOSED;
+    }
+    *engine->mail_tail = mail;
+    engine->mail_tail = &mail->next;
+    mr__engine_wake(engine);
+    while (!mail->done) {
+        uv_cond_wait(&engine->done, &engine->lock);
+    }
+    uv_mutex_unlock(&engine->lock);
+    return mail->status;
+}
+
+mr_status mr__engine_request(struct mr__engine *engine, const char *json, size_t len,
+                             mr__answer_fn answer, void *user, struct mr__request **ret_request)
+{
+    struct mr__mail mail = {.kind = MAIL_REQUEST,
+                            .ret_request = ret_request,
+                            .json = (char *)(uintptr_t)json, /* only read */
+                            .len = len,
+                            .answer = answer,
+                            .user = user};
+    return mail_send(engine, &mail);
+}
+
+void mr__engine_close_request(struct mr__engine *engine, struct mr__request *request)
+{
+    struct mr__mail mail = {.kind = MAIL_CLOSE, .request = request};
+    (void)mail_send(engine, &mail); /* MR_ECLOSED: the loop is over, and the request with it */
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------ */
+
+static void on_async(uv_async_t *async)
+{
+    struct mr__engine *engine = async->data;
+    engine->store->ops->poll(engine->store);
+    if (engine->bench != NULL) {
+        mr__bench_poll(engine->bench);
+    }
+    mail_take(engine);
+    uv_mutex_lock(&engine->lock);
+    bool end = engine->stopping || (engine->draining && engine->holding == 0);
+    end |= engine->draining && engine->broken.status != MR_OK;
+    engine->closed_for_requests |= end;
+    uv_mutex_unlock(&engine->lock);
+    if (end && !engine->shutting) {
+        shut_begin(engine);
+    }
+}
+
+/* Before the loop sleeps: everything that can be done is done. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+    struct mr__engine *engine = prepare->data;
+    if (!engine->shutting) {
+        mr__shard_pump(engine->shard);
+    }
+}
+
+static void on_store_notify(void *user)
+{
+    mr__engine_wake(user);
+}
+
+/* ---- the end ------------------------------------------------------------------------------------- */
+
+static void handle_closed(uv_handle_t *handle)
+{
+    struct mr__engine *engine = handle->data;
+    engine->handles--;
+}
+
+static void shut_executor_done(void *user)
+{
+    struct mr__engine *engine = user;
+    uv_close((uv_handle_t *)&engine->async, handle_closed);
+    uv_close((uv_handle_t *)&engine->prepare, handle_closed);
+    uv_close((uv_handle_t *)&engine->timer, handle_closed);
+}
+
+static void shut_server_done(void *user)
+{
+    struct mr__engine *engine = user;
+    engine->server = NULL;
+    engine->executor->ops->shutdown(engine->executor, engine->opt.shutdown_ms, shut_executor_done,
+                                    engine);
+}
+
+static void shut_begin(struct mr__engine *engine)
+{
+    struct mr__request *next;
+    mr_error closing;
+    engine->shutting = true;
+    (void)mr__error_set(&closing, MR_ECLOSED, "the engine is closing");
+    for (struct mr__request *request = engine->requests; request != NULL; request = next) {
+        mr__request_ref(request);
+        mr__answer_failed(request, &closing);
+        next = request->next;
+        mr__request_unref(request);
+    }
+    if (engine->server != NULL) {
+        mr__server_close(engine->server, shut_server_done, engine);
+    } else {
+        shut_server_done(engine);
+    }
+}
+
+static void loop_main(void *user)
+{
+    struct mr__engine *engine = user;
+    sigset_t all;
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are the host program's */
+    (void)uv_run(&engine->loop, UV_RUN_DEFAULT);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------- */
+
+static void random_bytes(void *user, void *bytes, size_t len)
+{
+    uint8_t *at = bytes;
+    while (len > 0) {
+        ssize_t got = getrandom(at, len, 0);
+        MR_ASSERT(got > 0); /* cannot fail for a few bytes after boot */
+        at += got;
+        len -= (size_t)got;
+    }
+}
+
+static mr_status open_loop(struct mr__engine *engine, mr_error *reterr)
+{
+    int rc = uv_loop_init(&engine->loop);
+    if (rc == 0) {
+        rc = uv_async_init(&engine->loop, &engine->async, on_async);
+    }
+    if (rc != 0) {
+        return mr__error_set(reterr, mr__status_from_errno(-rc), "the loop cannot be made: %s",
+                             uv_strerror(rc));
+    }
+    (void)uv_prepare_init(&engine->loop, &engine->prepare); /* these two cannot fail */
+    (void)uv_timer_init(&engine->loop, &engine->timer);
+    (void)uv_prepare_start(&engine->prepare, on_prepare);
+    engine->async.data = engine->prepare.data = engine->timer.data = engine;
+    engine->handles = 3;
+    engine->armed_ms = INT64_MAX;
+    return MR_OK;
+}
+
+static void close_loop(struct mr__engine *engine)
+{
+    if (engine->handles > 0) {
+        shut_executor_done(engine);
+    }
+    (void)uv_run(&engine->loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&engine->loop);
+}
+
+static uint32_t default_jobs(void)
+{
+    return MR__MIN(uv_available_parallelism() * MR__JOBS_PER_CORE, MR__JOBS_MAX);
+}
+
+static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
+{
+    const struct mr__engine_options *opt = &engine->opt;
+    mr_status status = mr__store_lmdb_open(engine->path, on_store_notify, engine, &engine->store,
+                                           reterr);
+    if (status != MR_OK) {
+        return status;
+    }
+    engine->shard = mr__shard_create();
+    if (engine->shard == NULL) {
+        return mr__error_set(reterr, MR_ENOMEM, "out of memory");
+    }
+    struct mr__exec_options exec = {
+        .loop = &engine->loop,
+        .registry = opt->registry,
+        .store = engine->path,
+        .jobs = opt->jobs == 0 ? default_jobs() : MR__MIN(opt->jobs, MR__JOBS_MAX),
+        .clock = engine->clock,
+        .events = mr__shard_exec_events(engine->shard),
+    };
+    status = mr__exec_create(&exec, &engine->executor, reterr);
+    if (status != MR_OK) {
+        return status;
+    }
+    struct mr__shard_options shard = {
+        .store = engine->store,
+        .executor = engine->executor,
+        .clock = engine->clock,
+        .ids = &engine->ids,
+        .jobs = exec.jobs,
+        .events = {.user = engine,
+                   .notify = on_notify,
+                   .settled = on_settled,
+                   .log = on_log_chunk,
+                   .arm = on_arm,
+                   .rebuilt = on_rebuilt,
+                   .broken = on_broken,
+                   .say = on_say},
+    };
+    status = mr__shard_open(engine->shard, &shard, reterr);
+    if (status == MR_OK && opt->listen_fd >= 0) {
+        status = mr__server_create(engine, &engine->loop, opt->listen_fd, &engine->server, reterr);
+        engine->opt.listen_fd = -1;
+    }
+    return status;
+}
+
+static void free_engine(struct mr__engine *engine)
+{
+    if (engine->executor != NULL) {
+        engine->executor->ops->destroy(engine->executor);
+    }
+    close_loop(engine);
+    mr__shard_destroy(engine->shard);
+    if (engine->store != NULL) {
+        engine->store->ops->close(engine->store);
+    }
+    while (engine->requests != NULL) {
+        engine->requests->refs = 1; /* whoever had it: the loop is over */
+        mr__request_unref(engine->requests);
+    }
+    for (size_t i = 0; i < engine->watches.cap; i++) {
+        if (engine->watches.rows[i].key != NULL) {
+            free((void *)(uintptr_t)engine->watches.rows[i].number);
+        }
+    }
+    mr__hash_finish(&engine->watches);
+    uv_mutex_destroy(&engine->lock);
+    uv_cond_destroy(&engine->done);
+    free(engine->path);
+    free(engine);
+}
+
+mr_status mr__engine_create(const struct mr__engine_options *options, struct mr__engine **ret_engine,
+                            mr_error *reterr)
+{
+    struct mr__engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL) {
+        return mr__error_set(reterr, MR_ENOMEM, "out of memory");
+    }
+    engine->opt = *options;
+    if (engine->opt.shutdown_ms <= 0) {
+        engine->opt.shutdown_ms = 10000;
+    }
+    engine->path = strdup(options->path);
+    engine->opt.path = engine->path;
+    engine->clock = mr__clock_system();
+    engine->mail_tail = &engine->mail;
+    mr__id_source_init(&engine->ids, 0);
+    engine->ids.random = random_bytes;
+    if (engine->path == NULL || uv_mutex_init(&engine->lock) != 0) {
+        free(engine->path);
+        free(engine);
+        return mr__error_set(reterr, MR_ENOMEM, "out of memory");
+    }
+    (void)uv_cond_init(&engine->done);
+    mr_status status = open_loop(engine, reterr);
+    if (status != MR_OK) {
+        free(engine->path);
+        free(engine);
+        return status;
+    }
+    status = open_parts(engine, reterr);
+    if (status == MR_OK && uv_thread_create(&engine->thread, loop_main, engine) != 0) {
+        status = mr__error_set(reterr, MR_ENOMEM, "the engine's thread cannot be made");
+    }
+    if (status != MR_OK) {
+        free_engine(engine);
+        return status;
+    }
+    *ret_engine = engine;
+    return MR_OK;
+}
+
+void mr__engine_stop(struct mr__engine *engine)
+{
+    uv_mutex_lock(&engine->lock);
+    if (!engine->stopped) {
+        engine->stopping = true;
+        mr__engine_wake(engine);
+    }
+    uv_mutex_unlock(&engine->lock);
+}
+
+void mr__engine_destroy(struct mr__engine *engine, bool drain)
+{
+    uv_mutex_lock(&engine->lock);
+    engine->draining = true;
+    engine->stopping |= !drain;
+    mr__engine_wake(engine);
+    uv_mutex_unlock(&engine->lock);
+    (void)uv_thread_join(&engine->thread);
+    uv_mutex_lock(&engine->lock);
+    engine->stopped = true;
+    uv_mutex_unlock(&engine->lock);
+    free_engine(engine);
+}

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Following a run: watch, wait and logs. One machine: what is stored first (the document, the log up
+ * to a mark), then what comes live, held back until the stored part was sent, then the end. Loop
+ * thread.
+ */
+#include <stdlib.h>
+
+#include "core/engine/engine_impl.h"
+
+enum follow_phase {
+    PHASE_DOC,  /* a job prints the run as it is */
+    PHASE_LOGS, /* jobs read the log, page by page */
+    PHASE_LIVE
+};
+
+struct mr__follow {
+    enum follow_phase phase;
+    bool want_doc, want_events, want_logs, final_doc;
+    const char *task; /* the only one whose log is wanted, or NULL */
+    uint64_t mark;    /* log chunks up to this number come from the store, later ones live */
+    struct mr__log_page page;
+    struct mr__buf held; /* lines that came live before the stored part was sent */
+    bool settled;        /* the run stands still: end when the stored part was sent */
+    struct mr__buf settled_log;
+    struct mr__plan *settled_plan;
+};
+
+static void next_phase(struct mr__request *request);
+static void finish(struct mr__request *request);
+
+/* ---- who watches whom ---------------------------------------------------------------------------- */
+
+static struct mr__watch *watch_of(struct mr__engine *engine, const uint8_t *run_id)
+{
+    uint64_t number;
+    return mr__hash_get(&engine->watches, run_id, MR__RUN_ID_BYTES, &number)
+               ? (struct mr__watch *)(uintptr_t)number
+               : NULL;
+}
+
+static struct mr__watch *watch_make(struct mr__engine *engine, const uint8_t *run_id)
+{
+    struct mr__watch *watch = watch_of(engine, run_id);
+    if (watch != NULL) {
+        return watch;
+    }
+    watch = calloc(1, sizeof *watch);
+    if (watch == NULL) {
+        return NULL;
+    }
+    memcpy(watch->run_id, run_id, MR__RUN_ID_BYTES);
+    if (mr__hash_put(&engine->watches, watch->run_id, MR__RUN_ID_BYTES,
+                     (uint64_t)(uintptr_t)watch) != MR_OK) {
+        free(watch);
+        return NULL;
+    }
+    return watch;
+}
+
+static void watch_drop(struct mr__engine *engine, struct mr__watch *watch)
+{
+    if (watch->first != NULL || watch->attached) {
+        return;
+    }
+    struct mr__run *run = mr__shard_find(engine->shard, watch->run_id);
+    if (run != NULL) {
+        run->flags &= (uint8_t)~MR__RUNFLAG_WATCHED;
+    }
+    (void)mr__hash_del(&engine->watches, watch->run_id, MR__RUN_ID_BYTES);
+    free(watch);
+}
+
+static bool join(struct mr__request *request, struct mr__run *run)
+{
+    struct mr__watch *watch = watch_make(request->engine, run->id);
+    if (watch == NULL) {
+        return false;
+    }
+    request->watch = watch;
+    request->watch_next = watch->first;
+    watch->first = request;
+    if (request->follow->want_events || request->follow->want_logs) {
+        run->flags |= MR__RUNFLAG_WATCHED;
+    }
+    return true;
+}
+
+void mr__follow_leave(struct mr__request *request)
+{
+    struct mr__follow *follow = request->follow;
+    if (request->watch != NULL) {
+        struct mr__request **at = &request->watch->first;
+        while (*at != request) {
+            at = &(*at)->watch_next;
+        }
+        *at = request->watch_next;
+        watch_drop(request->engine, request->watch);
+        request->watch = NULL;
+    }
+    if (follow != NULL) {
+        mr__buf_finish(&follow->held);
+        mr__buf_finish(&follow->settled_log);
+        mr__plan_unref(follow->settled_plan);
+        free(follow);
+        request->follow = NULL;
+    }
+}
+
+void mr__follow_attach(struct mr__engine *engine, const uint8_t *run_id)
+{
+    struct mr__watch *watch = watch_make(engine, run_id);
+    if (watch != NULL && !watch->attached) {
+        watch->attached = true;
+        engine->holding++;
+    }
+}
+
+/* ---- stored part --------------------------------------------------------------------------------- */
+
+static void then_doc(struct mr__run_job *job)
+{
+    struct mr__request *request = job->request;
+    struct mr__follow *follow = request->follow;
+    /* It was not in memory, or stood still from the start: there is nothing to wait for. */
+    bool standing = request->watch == NULL && !follow->settled;
+    if (standing && !follow->want_logs) {
+        mr__then_doc_last(job);
+        return;
+    }
+    if (follow->want_doc) {
+        mr__buf_text(&job->out, "}");
+        if (job->out.failed) {
+            mr__answer_fail(request, MR_ENOMEM, "out of memory");
+            return;
+        }
+        mr__answer_text(request, (const char *)job->out.data, job->out.len, false);
+    }
+    next_phase(request);
+}
+
+static void send_lines(struct mr__request *request, const struct mr__buf *lines)
+{
+    const char *at = (const char *)lines->data, *end = at + lines->len;
+    while (at < end && !request->ended) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        mr__answer_text(request, at, (size_t)(newline - at), false);
+        at = newline + 1;
+    }
+}
+
+static mr_status use_log_page(struct mr__snapshot *snapshot, struct mr__run_job *job)
+{
+    job->page.dag = job->dag;
+    memcpy(job->page.run_id, job->run_id, MR__RUN_ID_BYTES);
+    return mr__read_log_page(snapshot, &job->page);
+}
+
+static void then_log_page(struct mr__run_job *job);
+
+static mr_status use_log_begin(struct mr__snapshot *snapshot, struct mr__run_job *job)
+{
+    const char *task = job->page.only;
+    job->page.only_task = task == NULL ? -1 : mr__dag_find(job->dag, task, strlen(task));
+    if (task != NULL && job->page.only_task < 0) {
+        return mr__error_set(&job->error, MR_EINVAL, "the run has no task \"%s\"", task);
+    }
+    return use_log_page(snapshot, job);
+}
+
+static void read_page(struct mr__request *request, bool first)
+{
+    struct mr__follow *follow = request->follow;
+    struct mr__run_job *job = mr__run_job_make(
+        request, mr__shard_find(request->engine->shard, request->run_id),
+        first ? use_log_begin : use_log_page, then_log_page);
+    if (job != NULL) {
+        job->page = follow->page;
+        job->page.upto = follow->mark;
+        job->page.only = follow->task; /* in the request's arena, which outlives the job */
+        mr__run_job_start(job);
+    }
+}
+
+static void then_log_page(struct mr__run_job *job)
+{
+    struct mr__request *request = job->request;
+    struct mr__follow *follow = request->follow;
+    send_lines(request, &job->page.lines);
+    if (request->ended || request->closed) {
+        return;
+    }
+    follow->page = job->page;
+    follow->page.dag = NULL;
+    mr__buf_init(&follow->page.lines); /* the job's own goes with it */
+    if (job->page.done) {
+        next_phase(request);
+    } else {
+        read_page(request, false);
+    }
+}
+
+static void next_phase(struct mr__request *request)
+{
+    struct mr__follow *follow = request->follow;
+    if (follow->phase == PHASE_DOC && follow->want_logs) {
+        follow->phase = PHASE_LOGS;
+        read_page(request, true);
+        return;
+    }
+    follow->phase = PHASE_LIVE;
+    send_lines(request, &follow->held);
+    if (request->ended || request->closed) {
+        return;
+    }
+    mr__buf_reset(&follow->held);
+    if (follow->settled || request->watch == NULL) {
+        finish(request);
+    }
+}
+
+/* ---- the end ------------------------------------------------------------------------------------- */
+
+static void finish(struct mr__request *request)
+{
+    struct mr__follow *follow = request->follow;
+    if (!follow->final_doc) {
+        mr__answer_text(request, "{\"end\":true}", 12, true);
+    } else if (follow->settled_plan != NULL) {
+        struct mr__run like = {.plan = follow->settled_plan, .log = follow->settled_log};
+        mr__run_job_with(request, &like, mr__use_doc, mr__then_doc_last);
+    } else {
+        mr__run_job(request, mr__use_doc, mr__then_doc_last);
+    }
+}
+
+void mr__follow_settled(struct mr__engine *engine, struct mr__run *run)
+{
+    struct mr__watch *watch = watch_of(engine, run->id);
+    if (watch == NULL) {
+        return;
+    }
+    if (watch->attached) {
+        watch->attached = false;
+        engine->holding--;
+        mr__engine_wake(engine);
+    }
+    while (watch->first != NULL) {
+        struct mr__request *request = watch->first;
+        struct mr__follow *follow = request->follow;
+        watch->first = request->watch_next;
+        request->watch = NULL;
+        follow->settled = true;
+        follow->settled_plan = mr__plan_ref(run->plan);
+        mr__buf_bytes(&follow->settled_log, run->log.data, run->log.len);
+        if (follow->settled_log.failed) {
+            mr__answer_fail(request, MR_ENOMEM, "out of memory");
+        } else if (follow->phase == PHASE_LIVE) {
+            finish(request);
+        }
+    }
+    watch_drop(engine, watch);
+}
+
+/* ---- live part ----------------------------------------------------------------------------------- */
+
+static void live_line(struct mr__request *request, const char *json, size_t len)
+{
+    struct mr__follow *follow = request->follow;
+    if (follow->phase == PHASE_LIVE) {
+        mr__answer_text(request, json, len, false);
+        return;
+    }
+    mr__buf_bytes(&follow->held, json, len);
+    mr__buf_text(&follow->held, "\n");
+    if (follow->held.failed) {
+        mr__answer_fail(request, MR_ENOMEM, "out of memory");
+    }
+}
+
+void mr__follow_notify(struct mr__engine *engine, struct mr__run *run,
+                       const struct mr__event *event, uint32_t attempt)
+{
+    struct mr__watch *watch = watch_of(engine, run->id);
+    struct mr__request *next, *request = watch == NULL ? NULL : watch->first;
+    struct mr__buf out;
+    mr__buf_init(&out);
+    mr__buf_text(&out, "{\"event\":");
+    mr__doc_event(&out, run->plan->dag, event, attempt);
+    mr__buf_text(&out, "}");
+    for (; request != NULL && !out.failed; request = next) {
+        next = request->watch_next;
+        if (request->follow->want_events) {
+            live_line(request, (const char *)out.data, out.len);
+        }
+    }
+    mr__buf_finish(&out);
+}
+
+void mr__follow_log(struct mr__engine *engine, struct mr__run *run, uint32_t task,
+                    const struct mr__log_chunk *chunk)
+{
+    struct mr__watch *watch = watch_of(engine, run->id);
+    struct mr__request *next, *request = watch == NULL ? NULL : watch->first;
+    struct mr__buf out;
+    mr__buf_init(&out);
+    mr__log_json(&out, run->plan->dag, task, chunk);
+    for (; request != NULL && !out.failed; request = next) {
+        next = request->watch_next;
+        const char *only = request->follow->task;
+        if (request->follow->want_logs &&
+            (only == NULL || strcmp(only, run->plan->dag->tasks[task].id) == 0)) {
+            live_line(request, (const char *)out.data, out.len);
+        }
+    }
+    mr__buf_finish(&out);
+}
+
+void mr__follow_rebuilt(struct mr__engine *engine)
+{
+    for (size_t i = 0; i < engine->watches.cap; i++) {
+        if (engine->watches.rows[i].key == NULL) {
+            continue;
+        }
+        struct mr__watch *watch = (struct mr__watch *)(uintptr_t)engine->watches.rows[i].number;
+        struct mr__run *run = mr__shard_find(engine->shard, watch->run_id);
+        if (run != NULL && watch->first != NULL) {
+            run->flags |= MR__RUNFLAG_WATCHED;
+        }
+    }
+}
+
+/* ---- ops ----------------------------------------------------------------------------------------- */
+
+static bool stands_still(const struct mr__run *run)
+{
+    return (run->flags & MR__RUNFLAG_SETTLED) != 0 || run->status == MR__RUN_BLOCKED ||
+           run->status == MR__RUN_PAUSED;
+}
+
+static void follow(struct mr__request *request, struct mr__follow how, bool wait)
+{
+    struct mr__engine *engine = request->engine;
+    struct mr__run *run = mr__shard_find(engine->shard, request->run_id);
+    struct mr__follow *follow = malloc(sizeof *follow);
+    if (follow == NULL) {
+        mr__answer_fail(request, MR_ENOMEM, "out of memory");
+        return;
+    }
+    *follow = how;
+    mr__buf_init(&follow->held);
+    mr__buf_init(&follow->settled_log);
+    request->follow = follow;
+    follow->mark = mr__shard_log_mark(engine->shard);
+    if (wait && run != NULL && (run->flags & MR__RUNFLAG_DORMANT) != 0 && !stands_still(run)) {
+        mr__answer_fail(request, MR_ECONFLICT,
+                        "nobody goes on with this run: it is %s, and its engine is gone; `millrace run "
+                        "--resume` goes on with it",
+                        mr__run_status_name(run->status));
+        return;
+    }
+    if (wait && run != NULL && (!stands_still(run) || (run->flags & MR__RUNFLAG_SETTLED) != 0)) {
+        if (!join(request, run)) {
+            mr__answer_fail(request, MR_ENOMEM, "out of memory");
+            return;
+        }
+        mr__request_hold(request);
+    }
+    if (follow->want_doc || request->watch == NULL) {
+        if (request->watch == NULL && !follow->final_doc) {
+            next_phase(request); /* logs of a run that stands still: no document */
+        } else {
+            mr__run_job(request, mr__use_doc, then_doc);
+        }
+    } else {
+        next_phase(request);
+    }
+}
+
+void mr__op_watch(struct mr__request *request)
+{
+    bool logs = mr_value_int(mr_value_get(&request->json, "logs"), 0) != 0;
+    follow(request,
+           (struct mr__follow){.want_doc = true,
+                               .want_events = true,
+                               .want_logs = logs,
+                               .final_doc = true},
+           true);
+}
+
+void mr__op_wait(struct mr__request *request)
+{
+    follow(request, (struct mr__follow){.final_doc = true}, true);
+}
+
+void mr__op_logs(struct mr__request *request)
+{
+    bool wait = mr_value_int(mr_value_get(&request->json, "follow"), 0) != 0;
+    follow(request,
+           (struct mr__follow){
+               .want_logs = true, .task = mr__field_str(request, "task")},
+           wait);
+}

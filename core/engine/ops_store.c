@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Ops about the store itself: stats and check. Loop thread; the check runs on the reader thread.
+ */
+#include <stdlib.h>
+
+#include "core/engine/check.h"
+#include "core/engine/engine_impl.h"
+
+void mr__op_stats(struct mr__request *request)
+{
+    static const struct {
+        uint8_t table;
+        const char *name;
+    } tables[] = {{MR__TABLE_CONFIG, "config"},   {MR__TABLE_JOURNAL, "journal"},
+                  {MR__TABLE_LIVE, "live"},       {MR__TABLE_HISTORY, "history"},
+                  {MR__TABLE_INDEX, "index"},     {MR__TABLE_LOG, "log"}};
+    struct mr__engine *engine = request->engine;
+    const struct mr__scheduler *s = mr__shard_state(engine->shard);
+    struct mr__store_stats stats;
+    struct mr__shard_stats shard;
+    struct mr__buf *out = &request->out;
+    mr_status status = engine->store->ops->stats(engine->store, &stats);
+    if (status != MR_OK) {
+        mr__answer_fail(request, status, "the store cannot be read: %s", mr_status_text(status));
+        return;
+    }
+    mr__shard_stats(engine->shard, &shard);
+    mr__buf_reset(out);
+    mr__buf_text(out, "{\"stats\":{\"path\":");
+    mr__json_str(out, engine->path, strlen(engine->path));
+    mr__buf_printf(out, ",\"format\":%u,\"engine\":\"%s\"", MR__RECORD_FORMAT, stats.engine);
+    mr__buf_printf(out, ",\"bytesUsed\":%llu,\"bytesMapped\":%llu",
+                   (unsigned long long)stats.bytes_used, (unsigned long long)stats.bytes_mapped);
+    if (stats.room_bytes == UINT64_MAX) {
+        mr__buf_text(out, ",\"roomBytes\":null");
+    } else {
+        mr__buf_printf(out, ",\"roomBytes\":%llu", (unsigned long long)stats.room_bytes);
+    }
+    mr__buf_printf(out, ",\"commits\":%llu,\"keys\":{", (unsigned long long)stats.commits);
+    for (size_t i = 0; i < MR__COUNT(tables); i++) {
+        mr__buf_printf(out, "%s\"%s\":%llu", i == 0 ? "" : ",", tables[i].name,
+                       (unsigned long long)stats.keys[tables[i].table]);
+    }
+    mr__buf_printf(out, "},\"runs\":{\"live\":%u,\"dormant\":%u}", s->run_count, s->dormant_count);
+    mr__buf_printf(out, ",\"journal\":{\"first\":%llu,\"last\":%llu,\"bytes\":%llu}",
+                   (unsigned long long)shard.journal_first, (unsigned long long)shard.journal_last,
+                   (unsigned long long)shard.journal_bytes);
+    mr__buf_printf(out, ",\"index\":{\"pending\":%zu}},\"end\":true}", shard.index_pending);
+    mr__answer(request, true);
+}
+
+struct check_job {
+    struct mr__request *request;
+    struct mr__buf out;
+};
+
+/* Reader thread. */
+static mr_status check_read(struct mr__snapshot *snapshot, void *user)
+{
+    struct check_job *job = user;
+    bool ok;
+    mr__buf_text(&job->out, "{\"check\":");
+    return mr__check_snapshot(snapshot, &job->out, &ok);
+}
+
+static void check_done(void *user, mr_status status)
+{
+    struct check_job *job = user;
+    mr__buf_text(&job->out, "},\"end\":true}");
+    if (status != MR_OK || job->out.failed) {
+        mr__answer_fail(job->request, status == MR_OK ? MR_ENOMEM : status,
+                        "the store cannot be read: %s", mr_status_text(status));
+    } else {
+        mr__answer_text(job->request, (const char *)job->out.data, job->out.len, true);
+    }
+    mr__request_unref(job->request);
+    mr__buf_finish(&job->out);
+    free(job);
+}
+
+static void check_begin(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
+{
+    struct check_job *job = user;
+    struct mr__store *store = job->request->engine->store;
+    if (status == MR_OK) {
+        status = store->ops->read(store, check_read, check_done, job);
+    }
+    if (status != MR_OK) {
+        check_done(job, status);
+    }
+}
+
+void mr__op_check(struct mr__request *request)
+{
+    struct check_job *job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        mr__answer_fail(request, MR_ENOMEM, "out of memory");
+        return;
+    }
+    job->request = request;
+    mr__buf_init(&job->out);
+    mr__request_ref(request);
+    mr__shard_after(request->engine->shard, check_begin, job);
+}

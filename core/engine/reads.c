@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Reading from a snapshot. Reader thread.
+ */
+#include "core/engine/reads.h"
+
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/base/value.h"
+#include "core/engine/shard.h"
+
+#define PAGE_BYTES  (512u << 10)
+#define PAGE_CHUNKS 512u
+
+/* ---- runs ---------------------------------------------------------------------------------------- */
+
+mr_status mr__read_place(struct mr__snapshot *snapshot, const uint8_t *run_id,
+                         struct mr__place *ret_place)
+{
+    struct mr__key key;
+    struct mr__bytes value;
+    mr__key_by_id(&key, run_id);
+    mr_status status = snapshot->ops->get(snapshot, key.bytes, key.len, &value);
+    if (status == MR_OK && !mr__place_read(value, ret_place)) {
+        status = MR_EFORMAT;
+    }
+    return status;
+}
+
+mr_status mr__read_finished(struct mr__snapshot *snapshot, const struct mr__place *place,
+                            struct mr__buf *copy, struct mr__finished *ret_finished,
+                            mr_error *reterr)
+{
+    struct mr__key key;
+    struct mr__bytes value;
+    struct mr__reader r;
+    mr__key_history(&key, 0, place->lsn, place->part);
+    mr_status status = snapshot->ops->get(snapshot, key.bytes, key.len, &value);
+    if (status == MR_OK) {
+        status = mr__record_open(value, "a part of the history", &r, reterr);
+    }
+    if (status != MR_OK) {
+        return status;
+    }
+    if (place->offset == 0 || place->offset >= value.len) {
+        return mr__error_set(reterr, MR_EFORMAT, "the index points past a part of the history");
+    }
+    r.at = (const uint8_t *)value.data + place->offset;
+    const uint8_t *begin = r.at;
+    if (!mr__finished_read(&r, ret_finished)) {
+        return mr__error_set(reterr, MR_EFORMAT, "a finished run in the history is damaged");
+    }
+    size_t len = (size_t)(r.at - begin);
+    mr__buf_reset(copy);
+    mr__buf_bytes(copy, begin, len);
+    if (copy->failed) {
+        return MR_ENOMEM;
+    }
+    mr__reader_init(&r, copy->data, copy->len);
+    MR_ASSERT(mr__finished_read(&r, ret_finished)); /* now pointing into the copy */
+    return MR_OK;
+}
+
+bool mr__read_created(struct mr__blob log, struct mr__event *ret_event)
+{
+    struct mr__reader r;
+    mr__reader_init(&r, log.data, log.len);
+    return mr__event_decode(&r, 0, ret_event) && ret_event->type == MR__EVENT_RUN_CREATED;
+}
+
+mr_status mr__read_dag(struct mr__snapshot *snapshot, const struct mr__event *created,
+                       struct mr__dag **ret_dag, mr_error *reterr)
+{
+    char id[MR__ID_BYTES_MAX + 1];
+    struct mr__key key;
+    struct mr__bytes value;
+    struct mr__definition definition;
+    if (created->dag.len > MR__ID_BYTES_MAX) {
+        return mr__error_set(reterr, MR_EFORMAT, "a run names no dag");
+    }
+    memcpy(id, created->dag.data, created->dag.len);
+    id[created->dag.len] = '\0';
+    mr__key_definition(&key, id, created->version);
+    mr_status status = snapshot->ops->get(snapshot, key.bytes, key.len, &value);
+    if (status != MR_OK) {
+        return mr__error_set(reterr, status, "the text of dag \"%s\" is missing in the store", id);
+    }
+    status = mr__definition_read(value, &definition, reterr);
+    return status == MR_OK ? mr__definition_parse(&definition, ret_dag, reterr) : status;
+}
+
+/* ---- traces -------------------------------------------------------------------------------------- */
+
+static bool add_trace(void *user, struct mr__bytes key, struct mr__bytes value)
+{
+    struct mr__buf *out = user;
+    struct mr__log_chunk chunk;
+    char time[MR__TIME_TEXT_BYTES];
+    if (mr__log_chunk_read(value, &chunk)) {
+        mr__time_text(chunk.time_ms, time);
+        mr__buf_printf(out, "%s{\"time\":\"%s\",\"message\":",
+                       out->data[out->len - 1] == '[' ? "" : ",", time);
+        mr__json_str(out, chunk.text.data, chunk.text.len);
+        mr__buf_text(out, "}");
+    }
+    return !out->failed;
+}
+
+static bool note_any(void *user, struct mr__bytes key, struct mr__bytes value)
+{
+    *(bool *)user = true;
+    return false;
+}
+
+static mr_status each_trace(void *user, uint32_t task, struct mr__buf *out)
+{
+    struct mr__read_traces *traces = user;
+    struct mr__key from, to;
+    if (!traces->looked) {
+        /* Most runs have none: one look instead of one a task. */
+        traces->looked = true;
+        mr__key_log(&from, traces->run_id, MR__LOG_TRACE, 0, 0);
+        mr__key_log(&to, traces->run_id, MR__LOG_OUTPUT, 0, 0);
+        mr_status status = traces->snapshot->ops->range(
+            traces->snapshot, (struct mr__bytes){from.bytes, from.len},
+            (struct mr__bytes){to.bytes, to.len}, 0, 1, note_any, &traces->any);
+        if (status != MR_OK) {
+            return status;
+        }
+    }
+    if (!traces->any) {
+        return MR_OK;
+    }
+    mr__key_log(&from, traces->run_id, MR__LOG_TRACE, task, 0);
+    mr__key_log(&to, traces->run_id, MR__LOG_TRACE, task + 1, 0);
+    return traces->snapshot->ops->range(traces->snapshot, (struct mr__bytes){from.bytes, from.len},
+                                        (struct mr__bytes){to.bytes, to.len}, 0, 0, add_trace, out);
+}
+
+struct mr__doc_traces mr__read_traces(struct mr__read_traces *traces)
+{
+    return (struct mr__doc_traces){.user = traces, .each = each_trace};
+}
+
+/* ---- logs ---------------------------------------------------------------------------------------- */
+
+void mr__log_json(struct mr__buf *out, const struct mr__dag *dag, uint32_t task,
+                  const struct mr__log_chunk *chunk)
+{
+    static const char *const streams[] = {"", "stdout", "stderr", "trace"};
+    char time[MR__TIME_TEXT_BYTES];
+    mr__time_text(chunk->time_ms, time);
+    mr__buf_text(out, "{\"log\":{\"task\":");
+    mr__json_str(out, dag->tasks[task].id, strlen(dag->tasks[task].id));
+    mr__buf_printf(out, ",\"attempt\":%u,\"stream\":\"%s\",\"time\":\"%s\",\"text\":",
+                   chunk->attempt, streams[chunk->stream & 3], time);
+    mr__json_str(out, chunk->text.data, chunk->text.len);
+    mr__buf_text(out, "}}");
+}
+
+struct page_item {
+    uint64_t n;
+    size_t at, len; /* the line, in page_read.lines */
+};
+struct page_read {
+    const struct mr__log_page *page;
+    struct mr__buf lines;
+    struct page_item items[2 * PAGE_CHUNKS + 2];
+    size_t count;
+    uint64_t last; /* the highest number seen */
+};
+
+static bool page_add(void *user, struct mr__bytes key, struct mr__bytes value)
+{
+    struct page_read *read = user;
+    struct mr__log_chunk chunk;
+    uint64_t n = mr__key_log_n(key);
+    if (n > read->page->upto) {
+        return false;
+    }
+    read->last = n;
+    if (mr__log_chunk_read(value, &chunk)) {
+        struct page_item *item = &read->items[read->count++];
+        *item = (struct page_item){.n = n, .at = read->lines.len};
+        mr__log_json(&read->lines, read->page->dag, read->page->task, &chunk);
+        item->len = read->lines.len - item->at;
+    }
+    return !read->lines.failed && read->lines.len < PAGE_BYTES;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const struct page_item *x = a, *y = b;
+    return x->n < y->n ? -1 : x->n > y->n;
+}
+
+static mr_status page_range(struct mr__snapshot *snapshot, struct page_read *read,
+                            enum mr__log_kind kind, uint64_t from_n, uint64_t to_n)
+{
+    struct mr__key from, to;
+    mr__key_log(&from, read->page->run_id, kind, read->page->task, from_n);
+    mr__key_log(&to, read->page->run_id, kind, read->page->task, to_n);
+    return snapshot->ops->range(snapshot, (struct mr__bytes){from.bytes, from.len},
+                                (struct mr__bytes){to.bytes, to.len}, 0, PAGE_CHUNKS, page_add,
+                                read);
+}
+
+/* Some chunks of one task: outputs from the cursor on, and the traces that belong between them. */
+static mr_status read_task_page(struct mr__snapshot *snapshot, struct mr__log_page *page,
+                                bool *ret_more)
+{
+    struct page_read *read = calloc(1, sizeof *read);
+    if (read == NULL) {
+        return MR_ENOMEM;
+    }
+    read->page = page;
+    mr__buf_init(&read->lines);
+    mr_status status = page_range(snapshot, read, MR__LOG_OUTPUT, page->next, UINT64_MAX);
+    bool full = read->count >= PAGE_CHUNKS || read->lines.len >= PAGE_BYTES;
+    uint64_t upto = full ? read->last : UINT64_MAX - 1;
+    if (status == MR_OK) {
+        size_t before = read->count;
+        status = page_range(snapshot, read, MR__LOG_TRACE, page->next, upto + 1);
+        if (read->count - before >= PAGE_CHUNKS) {
+            /* Traces are bounded by less than two pages: let the outputs behind them wait. */
+            full = true;
+            upto = read->last;
+        }
+    }
+    qsort(read->items, read->count, sizeof read->items[0], by_number);
+    for (size_t i = 0; i < read->count && status == MR_OK; i++) {
+        if (read->items[i].n <= upto) {
+            mr__buf_bytes(&page->lines, read->lines.data + read->items[i].at, read->items[i].len);
+            mr__buf_text(&page->lines, "\n");
+        }
+    }
+    if (status == MR_OK && (read->lines.failed || page->lines.failed)) {
+        status = MR_ENOMEM;
+    }
+    *ret_more = full;
+    page->next = upto + 1;
+    mr__buf_finish(&read->lines);
+    free(read);
+    return status;
+}
+
+mr_status mr__read_log_page(struct mr__snapshot *snapshot, struct mr__log_page *page)
+{
+    mr__buf_reset(&page->lines);
+    if (page->only_task >= 0 && page->task == 0 && page->next == 0) {
+        page->task = (uint32_t)page->only_task;
+    }
+    while (page->task < page->dag->task_count && page->lines.len < PAGE_BYTES) {
+        bool more;
+        mr_status status = read_task_page(snapshot, page, &more);
+        if (status != MR_OK) {
+            return status;
+        }
+        if (!more) {
+            page->next = 0;
+            page->task = page->only_task >= 0 ? page->dag->task_count : page->task + 1;
+        }
+    }
+    page->done = page->task >= page->dag->task_count;
+    return MR_OK;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A shard: the scheduler joined to its store, its executor and its clock. All of the engine's
+ * promises are kept here, and nothing here knows libuv, sockets or JSON requests: the same code runs
+ * in the simulation.
+ *
+ * What comes in becomes events (core/scheduler/decide.h); events go to the store in commits, one at a
+ * time, each as large as what came up while the one before was written; effects and replies wait
+ * until the commit that holds their events is durable. After a commit that failed or whose outcome
+ * is unknown the shard throws its memory away, reads the store anew and resumes.
+ *
+ * Loop thread only. After any call, mr__shard_pump must be called before the loop waits.
+ */
+#ifndef MR__SHARD_H
+#define MR__SHARD_H
+
+#include "core/base/clock.h"
+#include "core/exec/executor.h"
+#include "core/scheduler/resume.h"
+#include "core/store/records.h"
+
+struct mr__shard;
+
+/* What happened; called from within mr__shard_pump or the call that made it happen. */
+struct mr__shard_events {
+    void *user;
+    /* A durable event of a run that is watched, and the attempt that it is about (0: none). */
+    void (*notify)(void *user, struct mr__run *run, const struct mr__event *event,
+                   uint32_t attempt);
+    /* The run stands still, durably. It is gone from memory after this call unless it is blocked. */
+    void (*settled)(void *user, struct mr__run *run);
+    /* Output or a trace line of a watched run, as it comes. */
+    void (*log)(void *user, struct mr__run *run, uint32_t task, const struct mr__log_chunk *chunk);
+    /* Call mr__shard_timer at this monotonic time; INT64_MAX: not at all. Replaces the last one. */
+    void (*arm)(void *user, int64_t due_ms);
+    /* Memory was thrown away and read anew: set again which runs are watched. */
+    void (*rebuilt)(void *user);
+    /* No commit has succeeded for MR__STORE_RETRY_MAX_MS: the shard does nothing more. */
+    void (*broken)(void *user, const mr_error *error);
+    void (*say)(void *user, int32_t level, const char *line);
+};
+
+struct mr__shard_options {
+    struct mr__store *store;       /* borrowed until destroy */
+    struct mr__executor *executor; /* borrowed until destroy */
+    struct mr__clock *clock;       /* borrowed until destroy */
+    struct mr__id_source *ids;     /* borrowed until destroy */
+    uint32_t jobs;
+    struct mr__shard_events events;
+    /* Checks a parsed dag against the actions that exist; may be NULL. */
+    void (*check)(void *user, const struct mr__dag *dag, struct mr__problems *problems);
+    void *check_user;
+    uint64_t journal_bytes_keep; /* 0: MR__JOURNAL_BYTES_KEEP */
+    uint32_t index_runs_pending; /* 0: MR__INDEX_RUNS_PENDING */
+};
+
+/* The outcome of something that had to become durable. `run_id` is of the run that it was about, or
+ * NULL. Called exactly once, from pump or destroy. */
+typedef void (*mr__done_fn)(void *user, mr_status status, const mr_error *error,
+                            const uint8_t *run_id);
+
+/* A shard must exist before its executor, whose events it takes. */
+struct mr__shard *mr__shard_create(void);
+struct mr__exec_events mr__shard_exec_events(struct mr__shard *sh);
+/* Reads the store, blocking. All runs are dormant. MR_EFORMAT, MR_ESTORE, MR_ENOMEM. */
+mr_status mr__shard_open(struct mr__shard *sh, const struct mr__shard_options *options,
+                         mr_error *reterr);
+/* Calls what still waits for a commit with MR_ECLOSED. The store must not be in a commit's callback. */
+void mr__shard_destroy(struct mr__shard *sh);
+
+void mr__shard_pump(struct mr__shard *sh);
+void mr__shard_timer(struct mr__shard *sh);
+/* True if nothing is under way towards the store: no events, no commit. */
+bool mr__shard_quiet(const struct mr__shard *sh);
+
+/* ---- definitions ------------------------------------------------------------------------------ */
+
+/* The plan of a dag version if it is in memory, **borrowed until the loop turns**, or NULL. */
+struct mr__plan *mr__shard_plan(struct mr__shard *sh, const uint8_t *version);
+/* Makes a plan of a dag; takes the reference to `dag` also on failure. */
+mr_status mr__shard_plan_add(struct mr__shard *sh, struct mr__dag *dag, struct mr__plan **ret_plan);
+/* Parses a definition as it stands in the store. */
+mr_status mr__definition_parse(const struct mr__definition *definition, struct mr__dag **ret_dag,
+                               mr_error *reterr);
+
+/* ---- inputs ----------------------------------------------------------------------------------- */
+
+/* Makes a run. `submit->id` is not looked at: the shard makes it. `done` may get MR_EFULL, MR_ELIMIT,
+ * MR_ESTORE, MR_ECONFLICT (the key; run_id is the first run's). */
+void mr__shard_submit(struct mr__shard *sh, const struct mr__submit *submit, mr__done_fn done,
+                      void *user);
+
+enum mr__command {
+    MR__COMMAND_CANCEL,
+    MR__COMMAND_RETRY,
+    MR__COMMAND_CONTINUE
+};
+/* A command for a run in memory; a dormant one is resumed first. */
+void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id, enum mr__command command,
+                       mr__done_fn done, void *user);
+
+/* Brings a finished run back from history into memory, so that it can be retried: `log` is its
+ * events, `plan` is of its version. */
+mr_status mr__shard_revive(struct mr__shard *sh, const uint8_t *run_id, struct mr__plan *plan,
+                           struct mr__blob log, mr_error *reterr);
+
+/* Goes on with these dormant runs: kills what is left of their children, then resumes each. */
+void mr__shard_resume(struct mr__shard *sh, const uint8_t (*run_ids)[MR__RUN_ID_BYTES],
+                      size_t count);
+
+/* Calls back when everything that the shard has said or stored up to now is durable. */
+void mr__shard_after(struct mr__shard *sh, mr__done_fn done, void *user);
+
+/* All output so far is on its way to the store; chunks that come later have higher numbers. */
+uint64_t mr__shard_log_mark(struct mr__shard *sh);
+
+/* ---- reading (loop thread) -------------------------------------------------------------------- */
+
+struct mr__scheduler *mr__shard_state(struct mr__shard *sh);
+struct mr__run *mr__shard_find(struct mr__shard *sh, const uint8_t *run_id);
+/* The live run that was submitted with this token or key, or NULL. */
+struct mr__run *mr__shard_find_key(struct mr__shard *sh, struct mr__blob key, bool token);
+bool mr__shard_full(struct mr__shard *sh);
+
+/* A finished run whose index entries are not in the store yet. */
+struct mr__pending {
+    uint8_t id[MR__RUN_ID_BYTES];
+    struct mr__place place;
+    uint8_t status;
+    struct mr__plan *plan; /* one reference */
+    char *tags, *key;      /* JSON; the idempotency key; NULL: none; owned */
+};
+/* The i-th of them, oldest first, or NULL. */
+const struct mr__pending *mr__shard_pending(const struct mr__shard *sh, size_t i);
+const struct mr__pending *mr__shard_pending_find(const struct mr__shard *sh, const uint8_t *run_id);
+
+struct mr__shard_stats {
+    uint64_t journal_first, journal_last, journal_bytes;
+    uint64_t commits, events, bytes; /* since it was opened */
+    size_t index_pending;
+};
+void mr__shard_stats(const struct mr__shard *sh, struct mr__shard_stats *ret_stats);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The shard's own fields, and what its files call of each other: shard.c (inputs and effects),
+ * commit.c (towards the store), archive.c (finished runs and their index), logbook.c (output and
+ * traces), recover.c (from the store). Nobody else includes this.
+ */
+#ifndef MR__SHARD_IMPL_H
+#define MR__SHARD_IMPL_H
+
+#include "core/engine/shard.h"
+#include "core/engine/timers.h"
+
+#define MR__SHARD 0 /* embedded mode has one shard */
+
+/* A result that the executor gave, kept until its event is durable. */
+struct mr__result {
+    struct mr__attempt_ref ref;
+    uint64_t lsn;
+    int64_t wait_ms; /* -1: an end; else mr_finish_after's */
+    uint8_t outcome;
+    bool job;
+    char *reason, *output; /* owned, or NULL */
+    size_t output_len;
+};
+
+/* A reply that waits for an LSN. */
+struct mr__reply {
+    uint64_t seq; /* of the commit, by hand-over count: also commits without events have one */
+    mr__done_fn done;
+    void *user;
+    uint8_t run_id[MR__RUN_ID_BYTES];
+    bool has_run, is_submit;
+};
+
+/* What the shard knows of a run beyond the scheduler, made when first needed. */
+struct mr__context {
+    struct mr__arena arena;
+    mr_value vars;
+    const char *folder;
+    struct mr__blob tags;
+};
+
+/* A key or token of a live run, or of a finished one that is not indexed yet. */
+struct mr__keyrow {
+    uint8_t run_id[MR__RUN_ID_BYTES];
+    uint32_t len;
+    char bytes[]; /* 'k' or 't', then the text */
+};
+
+/* The log of one task run while attempts go on. */
+struct mr__logbook {
+    uint8_t key[MR__RUN_ID_BYTES + 4]; /* run id, task: the key in the table */
+    uint32_t attempt, traces;
+    bool dirty, ended, dropped;
+    uint8_t stream;
+    int64_t time_ms;
+    struct mr__buf text; /* not yet in the batch */
+    uint64_t stored_bytes;
+    uint64_t *chunks; /* pairs {n, bytes} of what is stored of this attempt, oldest first */
+    size_t chunk_head, chunk_count, chunk_cap;
+    struct mr__logbook *next_dirty;
+};
+
+struct mr__shard {
+    struct mr__shard_options opt;
+    struct mr__scheduler s;
+    struct mr__timers timers;
+    struct mr__hash plans; /* version -> index */
+    struct mr__plan **plan_list;
+    size_t plan_count, plan_cap;
+    struct mr__arena scratch;
+
+    /* towards the store (commit.c) */
+    struct mr__batch filling, flying; /* operations beside the journal's own */
+    struct mr__batch view;            /* the part of `flying` that the store has now */
+    size_t fly_at;                    /* operations of `flying` that are durable */
+    size_t fly_ops;                   /* operations in `view` */
+    struct mr__batch after;           /* operations that must come after the journal: checkpoints,
+                                       * then deletions */
+    bool committing;
+    uint64_t seq_filling, seq_durable; /* hand-overs */
+    uint64_t lsn_flying;               /* 0: the batch has no events */
+    uint64_t lsn_durable;
+    uint64_t effects_flying, effects_durable; /* positions in s.durable */
+    uint64_t epoch;
+    struct mr__buf owner_now, owner_next; /* the value that guards (empty: none), and the new one */
+    struct mr__key guard_key;
+    struct mr__guard guard; /* of the write under way */
+    bool owner_bump; /* the next commit takes the epoch */
+    bool want_commit; /* there is something in `filling` that must not wait for events */
+
+    /* the journal's length */
+    uint64_t journal_first;
+    uint32_t *entry_bytes; /* ring, by lsn - journal_first */
+    size_t entry_cap;
+    uint64_t journal_bytes;
+
+    /* trouble */
+    bool waiting;          /* a commit failed: rebuild at retry_at_ms */
+    bool broken, closing;
+    int64_t retry_at_ms, failing_since_ms;
+    mr_error trouble;
+
+    struct mr__reply *replies; /* ring */
+    size_t reply_head, reply_count, reply_cap;
+    struct mr__result *results; /* ring */
+    size_t result_head, result_count, result_cap;
+
+    /* finished runs (archive.c) */
+    struct mr__buf part; /* the history part being filled: a record that has begun */
+    uint16_t part_number;
+    bool part_open;
+    struct mr__pending *pending; /* ring, oldest first */
+    size_t pending_head, pending_count, pending_cap, pending_flying;
+    struct mr__hash pending_by_id; /* -> absolute position */
+    uint64_t pending_base;         /* absolute position of the head */
+
+    struct mr__hash keys; /* 'k' or 't' + text -> struct mr__keyrow * */
+    struct mr__hash logbooks;
+    struct mr__logbook *dirty;
+    uint64_t log_n; /* epoch << 40 | counter */
+    bool log_timer;
+
+    uint64_t commits, events, bytes;
+};
+
+/* ---- shard.c ---- */
+void mr__shard_say(struct mr__shard *sh, int32_t level, const char *fmt, ...) MR__PRINTF(3, 4);
+void mr__shard_arm(struct mr__shard *sh);
+struct mr__context *mr__shard_context(struct mr__shard *sh, struct mr__run *run);
+void mr__shard_feed(struct mr__shard *sh, struct mr__result *result);
+enum mr__resume_fate mr__shard_fate(void *user, const struct mr__run *run, uint32_t task);
+mr_status mr__shard_key_add(struct mr__shard *sh, const struct mr__run *run);
+void mr__shard_key_remove(struct mr__shard *sh, const struct mr__run *run);
+void mr__shard_forget_all(struct mr__shard *sh); /* empties what a rebuild reads anew */
+struct mr__result *mr__result_at(struct mr__shard *sh, size_t i);
+void mr__result_pop(struct mr__shard *sh);
+struct mr__reply *mr__reply_at(struct mr__shard *sh, size_t i);
+void mr__reply_push(struct mr__shard *sh, mr__done_fn done, void *user, const uint8_t *run_id,
+                    bool is_submit);
+
+/* ---- commit.c ---- */
+bool mr__commit_wanted(const struct mr__shard *sh);
+void mr__commit_hand_over(struct mr__shard *sh);
+/* The journal in the store is entries first ... last, of these bytes each (recovery). */
+mr_status mr__commit_entry_bytes(struct mr__shard *sh, uint64_t lsn, size_t bytes);
+
+/* ---- archive.c ---- */
+void mr__archive_on_finished(void *user, struct mr__run *run);
+mr_status mr__archive_add_pending(struct mr__shard *sh, const struct mr__finished *finished,
+                                  const struct mr__place *place, struct mr__plan *plan);
+void mr__archive_hand_over(struct mr__shard *sh);
+void mr__archive_durable(struct mr__shard *sh);
+void mr__archive_reset(struct mr__shard *sh);
+
+/* ---- logbook.c ---- */
+void mr__logbook_add(struct mr__shard *sh, struct mr__run *run, const struct mr__attempt_ref *ref,
+                     uint8_t stream, const char *bytes, size_t len);
+void mr__logbook_ended(struct mr__shard *sh, const struct mr__run *run, uint32_t task);
+void mr__logbook_hand_over(struct mr__shard *sh);
+void mr__logbook_finish(struct mr__shard *sh);
+
+/* ---- recover.c ---- */
+mr_status mr__recover(struct mr__shard *sh, mr_error *reterr);
+void mr__rebuild(struct mr__shard *sh);
+
+#endif

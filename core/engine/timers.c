@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A binary heap. Loop thread.
+ */
+#include "core/engine/timers.h"
+
+#include <stdlib.h>
+
+void mr__timers_finish(struct mr__timers *timers)
+{
+    free(timers->heap);
+    memset(timers, 0, sizeof *timers);
+}
+
+mr_status mr__timers_push(struct mr__timers *timers, const struct mr__timer *timer)
+{
+    if (timers->count == timers->cap) {
+        size_t cap = timers->cap == 0 ? 64 : timers->cap * 2;
+        struct mr__timer *heap = realloc(timers->heap, cap * sizeof *heap);
+        if (heap == NULL) {
+            return MR_ENOMEM;
+        }
+        timers->heap = heap;
+        timers->cap = cap;
+    }
+    size_t i = timers->count++;
+    for (; i > 0 && timers->heap[(i - 1) / 2].due_ms > timer->due_ms; i = (i - 1) / 2) {
+        timers->heap[i] = timers->heap[(i - 1) / 2];
+    }
+    timers->heap[i] = *timer;
+    return MR_OK;
+}
+
+bool mr__timers_pop(struct mr__timers *timers, int64_t now_ms, struct mr__timer *ret_timer)
+{
+    if (timers->count == 0 || timers->heap[0].due_ms > now_ms) {
+        return false;
+    }
+    *ret_timer = timers->heap[0];
+    struct mr__timer last = timers->heap[--timers->count];
+    size_t i = 0;
+    for (;;) {
+        size_t child = 2 * i + 1;
+        if (child >= timers->count) {
+            break;
+        }
+        if (child + 1 < timers->count &&
+            timers->heap[child + 1].due_ms < timers->heap[child].due_ms) {
+            child++;
+        }
+        if (timers->heap[child].due_ms >= last.due_ms) {
+            break;
+        }
+        timers->heap[i] = timers->heap[child];
+        i = child;
+    }
+    if (timers->count > 0) {
+        timers->heap[i] = last;
+    }
+    return true;
+}
+
+int64_t mr__timers_next(const struct mr__timers *timers)
+{
+    return timers->count == 0 ? INT64_MAX : timers->heap[0].due_ms;
+}
