@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The typed calls of millrace/engine.h: mr_start, mr_wait, mr_cancel and so on write a request and
+ * read its answer; mr_validate and mr_plugin_check work without a store. No state, any thread.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <millrace/engine.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/base/value.h"
+#include "core/engine/engine.h"
+#include "core/exec/registry.h"
+#include "core/model/dag.h"
+#include "sdk/stream.h"
+
+#define PLUGIN_LINK "plugin.so"
+
+static mr_status start_text(const mr_start_options *options, struct mr__buf *file,
+                            const char **ret_text, size_t *ret_len, mr_error *reterr);
+static mr_status start_request(const mr_start_options *options, const char *text, size_t len,
+                               struct mr__buf *buf, mr_error *reterr);
+static mr_status write_map(struct mr__buf *buf, const char *name, const char *json,
+                           mr_error *reterr);
+static void write_text(struct mr__buf *buf, const char *name, const char *text, size_t len);
+static mr_status file_read(const char *file, struct mr__buf *buf, mr_error *reterr);
+static mr_status definition_check(const char *file, const char *text, size_t len,
+                                  const struct mr__registry *registry, char **ret_json,
+                                  mr_error *reterr);
+static mr_status call_text(mr_engine *engine, const char *request, bool attach,
+                           struct mr__buf *ret_answer, mr_error *reterr);
+static mr_status plugin_load(const char *file, const char *folder, const char *link,
+                             struct mr__buf *out, mr_error *reterr);
+static mr_status write_plugin(const struct mr__registry *registry, const char *file,
+                              const char *link, struct mr__buf *out);
+static mr_status command(mr_engine *engine, const char *op, const char *run_id, bool attach,
+                         mr_error *reterr);
+
+const char *mr_version(void)
+{
+    return MR__VERSION_TEXT;
+}
+
+void mr_free(void *memory)
+{
+    free(memory);
+}
+
+/* ---- starting a run ------------------------------------------------------------------------ */
+
+mr_status mr_start(mr_engine *engine, const mr_start_options *options,
+                   char ret_run_id[MR_RUN_ID_BYTES], mr_error *reterr)
+{
+    if (engine == NULL || options == NULL || options->size < sizeof(uint32_t)) {
+        return mr__error_set(reterr, MR_EINVAL, "handle and options must be given");
+    }
+    mr_start_options known = {.size = sizeof known};
+    memcpy(&known, options, MR__MIN((size_t)options->size, sizeof known));
+    struct mr__buf file, request, answer;
+    mr__buf_init(&file);
+    mr__buf_init(&request);
+    mr__buf_init(&answer);
+    const char *text = NULL;
+    size_t len = 0;
+    mr_status status = start_text(&known, &file, &text, &len, reterr);
+    if (status == MR_OK) {
+        status = start_request(&known, text, len, &request, reterr);
+    }
+    if (status == MR_OK) {
+        status = call_text(engine, (const char *)request.data, true, &answer, reterr);
+    }
+    if (status == MR_OK) {
+        struct mr__arena arena;
+        mr__arena_init(&arena);
+        mr_value value = mr__value_null();
+        (void)mr__value_parse(&arena, (const char *)answer.data, answer.len, &value, NULL);
+        const char *run = mr_value_str(mr_value_get(&value, "run"), NULL);
+        if (run != NULL && strlen(run) < MR_RUN_ID_BYTES) {
+            memcpy(ret_run_id, run, strlen(run) + 1);
+        } else {
+            status = mr__error_set(reterr, MR_EUNKNOWN, "the run was accepted, its id not told");
+        }
+        mr__arena_finish(&arena);
+    }
+    mr__buf_finish(&file);
+    mr__buf_finish(&request);
+    mr__buf_finish(&answer);
+    return status;
+}
+
+/* The dag's text, from the caller or from the file, and fit to travel as JSON. */
+static mr_status start_text(const mr_start_options *options, struct mr__buf *file,
+                            const char **ret_text, size_t *ret_len, mr_error *reterr)
+{
+    if (options->text != NULL) {
+        *ret_text = options->text;
+        *ret_len = strlen(options->text);
+    } else if (options->file != NULL) {
+        mr_status status = file_read(options->file, file, reterr);
+        if (status != MR_OK) {
+            return status;
+        }
+        *ret_text = (const char *)file->data;
+        *ret_len = file->len;
+    } else {
+        return mr__error_set(reterr, MR_EINVAL, "a file or a text must be given");
+    }
+    if (*ret_len > MR__DAG_FILE_BYTES_MAX || memchr(*ret_text, '\0', *ret_len) != NULL ||
+        !mr__utf8_valid(*ret_text, *ret_len)) {
+        /* JSON cannot carry it as it is. The parser says what is wrong, and where. */
+        mr_status status = definition_check(options->file, *ret_text, *ret_len, NULL, NULL, reterr);
+        return status != MR_OK
+                   ? status
+                   : mr__error_set(reterr, MR_EDEFINITION, "a dag file is text in UTF-8");
+    }
+    return MR_OK;
+}
+
+static mr_status start_request(const mr_start_options *options, const char *text, size_t len,
+                               struct mr__buf *buf, mr_error *reterr)
+{
+    char folder[PATH_MAX];
+    if (options->folder == NULL && getcwd(folder, sizeof folder) == NULL) {
+        return mr__error_set(reterr, MR_ENOTFOUND, "cannot tell the current folder: %s",
+                             strerror(errno));
+    }
+    const char *at = options->folder != NULL ? options->folder : folder;
+    mr__buf_text(buf, "{\"op\":\"submit\"");
+    write_text(buf, "text", text, len);
+    write_text(buf, "folder", at, strlen(at));
+    if (options->file != NULL) {
+        write_text(buf, "file", options->file, strlen(options->file));
+    }
+    if (options->key != NULL) {
+        write_text(buf, "key", options->key, strlen(options->key));
+    }
+    mr_status status = MR_OK;
+    if (options->vars_json != NULL) {
+        status = write_map(buf, "vars", options->vars_json, reterr);
+    }
+    if (status == MR_OK && options->tags_json != NULL) {
+        status = write_map(buf, "tags", options->tags_json, reterr);
+    }
+    if (status != MR_OK) {
+        return status;
+    }
+    mr__buf_text(buf, "}");
+    return mr__buf_cstr(buf) != NULL ? MR_OK : mr__error_set(reterr, MR_ENOMEM, "out of memory");
+}
+
+static mr_status write_map(struct mr__buf *buf, const char *name, const char *json,
+                           mr_error *reterr)
+{
+    struct mr__arena arena;
+    mr__arena_init(&arena);
+    mr_value map = mr__value_null();
+    mr_error error;
+    mr_status status = mr__value_parse(&arena, json, strlen(json), &map, &error);
+    if (status != MR_OK) {
+        status = mr__error_set(reterr, status == MR_ENOMEM ? MR_ENOMEM : MR_EINVAL, "%s: %s", name,
+                               error.message);
+    } else if (map.type != MR_MAP) {
+        status = mr__error_set(reterr, MR_EINVAL, "%s must be a JSON map", name);
+    } else {
+        mr__buf_printf(buf, ",\"%s\":", name);
+        mr__value_print(buf, &map);
+    }
+    mr__arena_finish(&arena);
+    return status;
+}
+
+static void write_text(struct mr__buf *buf, const char *name, const char *text, size_t len)
+{
+    mr__buf_printf(buf, ",\"%s\":", name);
+    mr__json_str(buf, text, len);
+}
+
+/* Reads a whole file, or what a pipe gives, and puts a NUL behind it. */
+static mr_status file_read(const char *file, struct mr__buf *buf, mr_error *reterr)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        mr_status status = mr__status_from_errno(errno);
+        return mr__error_set(reterr, status, "cannot open %s: %s", file, strerror(errno));
+    }
+    mr_status status = MR_OK;
+    const size_t step = 64u << 10;
+    ssize_t got = 1;
+    while (got != 0 && status == MR_OK) {
+        if (!mr__buf_reserve(buf, step + 1)) {
+            status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
+            break;
+        }
+        got = read(fd, buf->data + buf->len, step);
+        if (got < 0 && errno != EINTR) {
+            int number = errno;
+            status = mr__error_set(reterr, number == EISDIR ? MR_EINVAL : MR_EIO,
+                                   "cannot read %s: %s", file, strerror(number));
+        } else if (got > 0) {
+            buf->len += (size_t)got;
+        }
+        if (status == MR_OK && buf->len > MR__DAG_FILE_BYTES_MAX) {
+            status =
+                mr__error_set(reterr, MR_EDEFINITION, "%s:1:1: the file is larger than %u bytes",
+                              file, MR__DAG_FILE_BYTES_MAX);
+        }
+    }
+    (void)close(fd); /* It was only read. */
+    if (status == MR_OK) {
+        buf->data[buf->len] = '\0';
+    }
+    return status;
+}
+
+/* ---- what a run can be asked to do --------------------------------------------------------- */
+
+mr_status mr_wait(mr_engine *engine, const char *run_id, int64_t timeout_ms,
+                  const char **ret_status, mr_error *reterr)
+{
+    static const char *const names[] = {"success", "failed", "canceled", "blocked"};
+    if (engine == NULL || run_id == NULL) {
+        return mr__error_set(reterr, MR_EINVAL, "handle and run must be given");
+    }
+    struct mr__buf request;
+    mr__buf_init(&request);
+    mr__buf_text(&request, "{\"op\":\"wait\"");
+    write_text(&request, "run", run_id, strlen(run_id));
+    mr__buf_text(&request, "}");
+    const char *text = mr__buf_cstr(&request);
+    mr_stream *stream = NULL;
+    const char *json = NULL;
+    mr_status status = text == NULL ? mr__error_set(reterr, MR_ENOMEM, "out of memory")
+                                    : mr_request(engine, text, &stream, reterr);
+    mr__buf_finish(&request);
+    if (status == MR_OK) {
+        status = mr_stream_next(stream, timeout_ms, &json, reterr);
+    }
+    if (status == MR_OK) {
+        struct mr__arena arena;
+        mr__arena_init(&arena);
+        mr_value answer = mr__value_null();
+        status = mr__value_parse(&arena, json, strlen(json), &answer, reterr);
+        const char *name = mr_value_str(mr_value_get(mr_value_get(&answer, "run"), "status"), "");
+        const char *found = NULL;
+        for (size_t i = 0; i < MR__COUNT(names); i++) {
+            found = strcmp(names[i], name) == 0 ? names[i] : found;
+        }
+        if (status == MR_OK && found == NULL) {
+            status = mr__error_set(reterr, MR_EFORMAT, "run %s has an unknown status", run_id);
+        }
+        if (status == MR_OK && ret_status != NULL) {
+            *ret_status = found;
+        }
+        mr__arena_finish(&arena);
+    }
+    mr_stream_close(stream);
+    return status;
+}
+
+mr_status mr_cancel(mr_engine *engine, const char *run_id, mr_error *reterr)
+{
+    return command(engine, "cancel", run_id, false, reterr);
+}
+
+mr_status mr_retry(mr_engine *engine, const char *run_id, mr_error *reterr)
+{
+    return command(engine, "retry", run_id, true, reterr);
+}
+
+mr_status mr_continue(mr_engine *engine, const char *run_id, mr_error *reterr)
+{
+    return command(engine, "continue", run_id, true, reterr);
+}
+
+/* `attach`: the run goes on because of this, so that an owner elsewhere stays for it. */
+static mr_status command(mr_engine *engine, const char *op, const char *run_id, bool attach,
+                         mr_error *reterr)
+{
+    if (engine == NULL || run_id == NULL) {
+        return mr__error_set(reterr, MR_EINVAL, "handle and run must be given");
+    }
+    struct mr__buf request, answer;
+    mr__buf_init(&request);
+    mr__buf_init(&answer);
+    mr__buf_printf(&request, "{\"op\":\"%s\"", op);
+    write_text(&request, "run", run_id, strlen(run_id));
+    mr__buf_text(&request, "}");
+    const char *text = mr__buf_cstr(&request);
+    mr_status status = text == NULL ? mr__error_set(reterr, MR_ENOMEM, "out of memory")
+                                    : call_text(engine, text, attach, &answer, reterr);
+    mr__buf_finish(&request);
+    mr__buf_finish(&answer);
+    return status;
+}
+
+/* One request with one answer, which is copied. */
+static mr_status call_text(mr_engine *engine, const char *request, bool attach,
+                           struct mr__buf *ret_answer, mr_error *reterr)
+{
+    mr_stream *stream;
+    mr_status status = mr__request_attach(engine, request, attach, &stream, reterr);
+    if (status != MR_OK) {
+        return status;
+    }
+    const char *json = NULL;
+    status = mr_stream_next(stream, MR_FOREVER, &json, reterr);
+    if (status == MR_OK) {
+        mr__buf_text(ret_answer, json);
+        if (mr__buf_cstr(ret_answer) == NULL) {
+            status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
+        }
+    }
+    mr_stream_close(stream);
+    return status;
+}
+
+/* ---- without a store ----------------------------------------------------------------------- */
+
+mr_status mr_validate(const char *file, const char *text, size_t text_len, const char *plugins,
+                      char **ret_json, mr_error *reterr)
+{
+    struct mr__buf read;
+    mr__buf_init(&read);
+    struct mr__registry *registry = NULL;
+    mr_status status = MR_OK;
+    if (text == NULL) {
+        status = file == NULL ? mr__error_set(reterr, MR_EINVAL, "a file or a text must be given")
+                              : file_read(file, &read, reterr);
+        text = (const char *)read.data;
+        text_len = read.len;
+    }
+    if (status == MR_OK) {
+        status = mr__registry_create(plugins, NULL, NULL, &registry, reterr);
+    }
+    if (status == MR_OK) {
+        status = definition_check(file, text, text_len, registry, ret_json, reterr);
+    }
+    mr__registry_destroy(registry);
+    mr__buf_finish(&read);
+    return status;
+}
+
+/* {"dag":...,"tasks":N,"warnings":[...]}, where `found` is what mr__problems_json says. */
+static mr_status write_valid(struct mr__buf *buf, const struct mr__dag *dag,
+                             const struct mr__buf *found)
+{
+    struct mr__arena arena;
+    mr__arena_init(&arena);
+    mr_value value = mr__value_null();
+    mr_status status = mr__value_parse(&arena, (const char *)found->data, found->len, &value, NULL);
+    const mr_value *warnings = mr_value_get(&value, "warnings");
+    mr__buf_text(buf, "{\"dag\":");
+    mr__json_str(buf, dag->id, strlen(dag->id));
+    mr__buf_printf(buf, ",\"tasks\":%u,\"warnings\":", dag->task_count);
+    if (warnings != NULL) {
+        mr__value_print(buf, warnings);
+    } else {
+        mr__buf_text(buf, "[]");
+    }
+    mr__buf_text(buf, "}");
+    mr__arena_finish(&arena);
+    return status;
+}
+
+static mr_status set_definition_error(const struct mr__problems *problems, const char *file,
+                                      mr_error *reterr)
+{
+    for (uint32_t i = 0; i < problems->count; i++) {
+        const struct mr__problem *problem = &problems->list[i];
+        if (!problem->warning) {
+            return mr__error_set(reterr, MR_EDEFINITION, "%s:%u:%u: error[%s]: %s", file,
+                                 problem->pos.line, problem->pos.column, problem->code,
+                                 problem->message);
+        }
+    }
+    return mr__error_set(reterr, MR_EDEFINITION, "%s: invalid definition", file);
+}
+
+/* Parses and checks a dag; `registry` NULL: not its actions. `ret_json` (may be NULL) is
+ * mr_validate's document for both outcomes. */
+static mr_status definition_check(const char *file, const char *text, size_t len,
+                                  const struct mr__registry *registry, char **ret_json,
+                                  mr_error *reterr)
+{
+    const char *name = file == NULL || strcmp(file, "-") == 0 ? "stdin" : file;
+    struct mr__parse_options options = {.file = file};
+    struct mr__problems problems;
+    struct mr__dag *dag = NULL;
+    struct mr__buf found, valid;
+    mr__problems_init(&problems);
+    mr__buf_init(&found);
+    mr__buf_init(&valid);
+    mr_status status = mr__dag_parse(text, len, &options, &problems, &dag);
+    if (status == MR_OK && registry != NULL) {
+        mr__registry_check(registry, dag, &problems);
+        status = problems.error_count > 0 ? MR_EDEFINITION : MR_OK;
+    }
+    if (status != MR_OK && status != MR_EDEFINITION) {
+        (void)mr__error_set(reterr, status, "%s: %s", name, mr_status_text(status));
+        goto finish;
+    }
+    mr__problems_sort(&problems);
+    mr__problems_json(&problems, name, text, len, &found);
+    struct mr__buf *document = &found;
+    if (status == MR_OK) {
+        status = write_valid(&valid, dag, &found);
+        document = &valid;
+    }
+    const char *json = mr__buf_cstr(document);
+    if (json == NULL || found.failed || problems.failed || status == MR_ENOMEM) {
+        status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
+        goto finish;
+    }
+    if (ret_json != NULL) {
+        *ret_json = (char *)document->data; /* malloc's, as buf.h has it */
+        mr__buf_init(document);
+    }
+    if (status == MR_EDEFINITION) {
+        (void)set_definition_error(&problems, name, reterr);
+    }
+finish:
+    mr__dag_unref(dag);
+    mr__buf_finish(&found);
+    mr__buf_finish(&valid);
+    mr__problems_finish(&problems);
+    return status;
+}
+
+/* A registry loads whole folders, so that the file is linked into one of its own: it is then judged
+ * as in the folder where it stands, and nothing beside it is loaded. */
+mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr)
+{
+    if (file == NULL) {
+        return mr__error_set(reterr, MR_EINVAL, "a file must be given");
+    }
+    char *real = realpath(file, NULL);
+    if (real == NULL) {
+        mr_status status = mr__status_from_errno(errno);
+        return mr__error_set(reterr, status, "%s: %s", file, strerror(errno));
+    }
+    char folder[] = "/tmp/millrace-plugin-XXXXXX", link[sizeof folder + sizeof PLUGIN_LINK];
+    struct mr__buf out;
+    mr__buf_init(&out);
+    mr_status status;
+    if (mkdtemp(folder) == NULL) {
+        status = mr__error_set(reterr, MR_EIO, "cannot make a folder in /tmp: %s", strerror(errno));
+        goto finish;
+    }
+    (void)snprintf(link, sizeof link, "%s/" PLUGIN_LINK, folder);
+    if (symlink(real, link) != 0) {
+        status = mr__error_set(reterr, MR_EIO, "cannot make %s: %s", link, strerror(errno));
+    } else {
+        status = plugin_load(file, folder, link, &out, reterr);
+    }
+    (void)unlink(link); /* Either may be missing, or gone with the rest of /tmp. */
+    (void)rmdir(folder);
+    if (status == MR_OK && mr__buf_cstr(&out) == NULL) {
+        status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
+    }
+    if (status == MR_OK && ret_json != NULL) {
+        *ret_json = (char *)out.data; /* malloc's, as buf.h has it */
+        mr__buf_init(&out);
+    }
+finish:
+    mr__buf_finish(&out);
+    free(real);
+    return status;
+}
+
+/* What is wrong is said of `file`, not of the link to it. */
+static mr_status plugin_load(const char *file, const char *folder, const char *link,
+                             struct mr__buf *out, mr_error *reterr)
+{
+    struct mr__registry *registry = NULL;
+    mr_error error;
+    mr_status status = mr__registry_create(folder, NULL, NULL, &registry, &error);
+    if (status == MR_OK) {
+        status = write_plugin(registry, file, link, out);
+        (void)mr__error_set(&error, status, "%s", mr_status_text(status));
+    }
+    mr__registry_destroy(registry);
+    if (status == MR_OK) {
+        return MR_OK;
+    }
+    size_t len = strlen(link);
+    bool of_link = strncmp(error.message, link, len) == 0;
+    return mr__error_set(reterr, status, "%s%s", of_link ? file : "",
+                         error.message + (of_link ? len : 0));
+}
+
+/* {"file","plugin","version","actions":[...]}, of the actions that came through the link. */
+static mr_status write_plugin(const struct mr__registry *registry, const char *file,
+                              const char *link, struct mr__buf *out)
+{
+    struct mr__arena arena;
+    struct mr__buf all;
+    mr__arena_init(&arena);
+    mr__buf_init(&all);
+    mr__registry_json(registry, NULL, &all);
+    mr_value value = mr__value_null();
+    mr_status status = all.failed
+                           ? MR_ENOMEM
+                           : mr__value_parse(&arena, (const char *)all.data, all.len, &value, NULL);
+    const mr_value *actions = mr_value_get(&value, "actions");
+    const mr_value *first = NULL;
+    mr__buf_text(out, "{\"file\":");
+    mr__json_str(out, file, strlen(file));
+    mr__buf_text(out, ",\"actions\":[");
+    for (uint32_t i = 0; actions != NULL && i < actions->len; i++) {
+        const mr_value *action = &actions->u.list[i];
+        if (strcmp(mr_value_str(mr_value_get(action, "file"), ""), link) == 0) {
+            mr__buf_text(out, first == NULL ? "{" : ",{");
+            for (uint32_t j = 0; j < action->len; j++) {
+                const mr_member *member = &action->u.map[j];
+                bool is_file = strcmp(member->key, "file") == 0;
+                mr_value shown = is_file ? mr__value_str(file, strlen(file)) : member->value;
+                mr__buf_printf(out, "%s\"%s\":", j == 0 ? "" : ",", member->key);
+                mr__value_print(out, &shown);
+            }
+            mr__buf_text(out, "}");
+            first = action;
+        }
+    }
+    mr__buf_text(out, "]");
+    const char *const names[] = {"plugin", "version"};
+    for (size_t i = 0; i < MR__COUNT(names); i++) {
+        const char *text = mr_value_str(mr_value_get(first, names[i]), NULL);
+        if (text != NULL) {
+            write_text(out, names[i], text, strlen(text));
+        }
+    }
+    mr__buf_text(out, "}");
+    mr__arena_finish(&arena);
+    mr__buf_finish(&all);
+    return status;
+}
