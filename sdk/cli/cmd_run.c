@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run: submits a dag file and stays with its run; run --resume: goes on with what is unfinished.
+ */
+#include "sdk/cli/commands.h"
+#include "sdk/cli/files.h"
+#include "sdk/cli/follow.h"
+#include "sdk/cli/print.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+static int run_file(struct mr__cli *cli, const char *path);
+static int make_request(struct mr__cli *cli, const char *path, struct mr__text *request,
+                        struct mr__text *file);
+static int submit(struct mr__cli *cli, const struct mr__text *request, const char *path,
+                  const struct mr__text *file, struct mr__text *id);
+static int resume_all(struct mr__cli *cli);
+
+int mr__cmd_run(struct mr__cli *cli)
+{
+    const struct mr__options *o = &cli->options;
+    if (o->resume) {
+        if (o->words.count > 0 || o->vars.count > 0 || o->vars_file != NULL || o->tags.count > 0 ||
+            o->key != NULL || o->detach) {
+            return mr__print_error(cli, MR_EINVAL, NULL,
+                                   "run --resume goes on with what is unfinished: it takes no FILE "
+                                   "and nothing that belongs to a new run");
+        }
+        return resume_all(cli);
+    }
+    if (o->words.count == 0) {
+        return mr__print_error(cli, MR_EINVAL, NULL, "run: which FILE? (or - or --resume)");
+    }
+    const char *word = o->words.at[0];
+    if (!mr__files_is_file(word)) {
+        struct mr__text near = {0};
+        mr__text_printf(&near, "./%s", word);
+        bool exists = !near.failed && access(near.at, R_OK) == 0;
+        int code = mr__print_error(cli, MR_ENOTFOUND, exists ? near.at : NULL,
+                                   "no dag \"%s\" in the store", word);
+        mr__text_finish(&near);
+        return code;
+    }
+    return run_file(cli, word);
+}
+
+/* ---- a new run ----------------------------------------------------------------------------- */
+
+static int run_file(struct mr__cli *cli, const char *path)
+{
+    bool detach = cli->options.detach;
+    struct mr__text request = {0};
+    struct mr__text file = {0};
+    struct mr__text id = {0};
+    int code = make_request(cli, path, &request, &file);
+    if (code == MR__EXIT_OK) {
+        code = mr__session_open(cli, detach ? MR__OPEN_ATTACH : 0);
+        if (code == MR__EXIT_STORE && detach) {
+            mr__print_talk(cli, "millrace: --detach needs another process that holds the store; "
+                                "leave it out to run here");
+        }
+    }
+    if (code == MR__EXIT_OK) {
+        code = submit(cli, &request, path, &file, &id);
+    }
+    mr__text_finish(&request);
+    mr__text_finish(&file);
+    if (code == MR__EXIT_OK && (!mr__print_is_json(cli) || detach)) {
+        if (mr__print_is_json(cli)) {
+            struct mr__text answer = {0};
+            mr__text_puts(&answer, "{\"id\":");
+            mr__text_json(&answer, mr__text_str(&id), id.len);
+            mr__text_puts(&answer, "}\n");
+            mr__print_out(cli, mr__text_str(&answer), answer.len);
+            mr__text_finish(&answer);
+        } else {
+            mr__text_puts(&id, "\n");
+            mr__print_out(cli, mr__text_str(&id), id.len);
+            id.at[--id.len] = '\0';
+        }
+        (void)mr__print_flush(cli, MR__EXIT_OK); /* told at the end; the run goes on all the same */
+    }
+    if (code == MR__EXIT_OK && !detach) {
+        code = mr__follow_and_print(cli, mr__text_str(&id));
+    }
+    mr__text_finish(&id);
+    return code;
+}
+
+/* Adds ,"NAME":{...} of KEY=VALUE pairs; of a repeated key the last counts. */
+static void add_pairs(struct mr__text *request, const char *name, const struct mr__list *pairs)
+{
+    bool first = true;
+    if (pairs->count == 0) {
+        return;
+    }
+    mr__text_printf(request, ",\"%s\":{", name);
+    for (size_t i = 0; i < pairs->count; i++) {
+        size_t key_len = strcspn(pairs->at[i], "=");
+        bool again = false;
+        for (size_t j = i + 1; j < pairs->count && !again; j++) {
+            again = strncmp(pairs->at[i], pairs->at[j], key_len + 1) == 0;
+        }
+        if (!again) {
+            const char *value = pairs->at[i] + key_len + 1;
+            mr__text_puts(request, first ? "" : ",");
+            mr__text_json(request, pairs->at[i], key_len);
+            mr__text_puts(request, ":");
+            mr__text_json(request, value, strlen(value));
+            first = false;
+        }
+    }
+    mr__text_puts(request, "}");
+}
+
+/* A text that nobody else makes up: if the owner dies before its answer comes, the request is
+ * repeated and must not start a second run. */
+static void add_token(struct mr__text *request)
+{
+    unsigned char random[16];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
+        return;
+    }
+    mr__text_puts(request, ",\"token\":\"");
+    for (size_t i = 0; i < sizeof random; i++) {
+        mr__text_printf(request, "%02x", random[i]);
+    }
+    mr__text_puts(request, "\"");
+}
+
+/* What JSON cannot carry is refused by the parser itself, which says where it stands. */
+static int refuse_text(struct mr__cli *cli, const char *path, const struct mr__text *file)
+{
+    char *json = NULL;
+    mr_error error = {0};
+    struct mr__failure failure = {.status = MR_EDEFINITION};
+    mr_status status = mr_validate(mr__files_name(path), mr__text_str(file), file->len,
+                                   cli->plugins.len > 0 ? cli->plugins.at : NULL, &json, &error);
+    if (status == MR_OK) {
+        mr_free(json);
+        return mr__print_error(cli, MR_EDEFINITION, NULL, "%s: a dag file is text in UTF-8", path);
+    }
+    struct mr__text answer = {0};
+    mr__text_printf(&answer, "{\"error\":%s}", json != NULL ? json : "{}");
+    failure.status = status;
+    failure.json = mr__text_str(&answer);
+    failure.error = error;
+    int code = mr__print_failure(cli, &failure);
+    mr__text_finish(&answer);
+    mr_free(json);
+    return code;
+}
+
+static int make_request(struct mr__cli *cli, const char *path, struct mr__text *request,
+                        struct mr__text *file)
+{
+    const struct mr__options *o = &cli->options;
+    char folder[PATH_MAX];
+    struct mr__text vars = {0};
+    int code = mr__files_read(cli, path, false, file);
+    if (code != MR__EXIT_OK) {
+        return code;
+    }
+    if (!mr__text_is_utf8(mr__text_str(file), file->len) || file->len > 64u << 20) {
+        return refuse_text(cli, path, file);
+    }
+    if (getcwd(folder, sizeof folder) == NULL) {
+        return mr__print_error(cli, MR_ENOTFOUND, NULL, "the current folder: %s", strerror(errno));
+    }
+    if (!mr__text_is_utf8(folder, strlen(folder)) || !mr__text_is_utf8(path, strlen(path))) {
+        return mr__print_error(cli, MR_EINVAL, NULL, "the path of the file is not UTF-8");
+    }
+    if (o->vars_file != NULL) {
+        code = mr__files_read(cli, o->vars_file, false, &vars);
+        if (code == MR__EXIT_OK && !mr__text_is_utf8(mr__text_str(&vars), vars.len)) {
+            code = mr__print_error(cli, MR_EINVAL, NULL, "%s is not UTF-8", o->vars_file);
+        }
+    }
+    if (code == MR__EXIT_OK) {
+        mr__request_begin(request, "submit");
+        mr__request_string(request, "file", mr__files_name(path));
+        mr__request_string(request, "folder", folder);
+        mr__text_puts(request, ",\"attach\":true");
+        add_token(request);
+        add_pairs(request, "vars_text", &o->vars);
+        add_pairs(request, "tags", &o->tags);
+        if (o->key != NULL) {
+            mr__request_string(request, "key", o->key);
+        }
+        if (o->vars_file != NULL) {
+            mr__text_puts(request, ",\"vars_file\":{\"name\":");
+            mr__text_json(request, o->vars_file, strlen(o->vars_file));
+            mr__text_puts(request, ",\"text\":");
+            mr__text_json(request, mr__text_str(&vars), vars.len);
+            mr__text_puts(request, "}");
+        }
+        mr__text_puts(request, ",\"text\":");
+        mr__text_json(request, mr__text_str(file), file->len);
+        mr__text_puts(request, "}");
+    }
+    mr__text_finish(&vars);
+    return code;
+}
+
+static int submit(struct mr__cli *cli, const struct mr__text *request, const char *path,
+                  const struct mr__text *file, struct mr__text *id)
+{
+    struct mr__text answer = {0};
+    struct mr__failure failure;
+    int code = MR__EXIT_OK;
+    mr__session_own_begin(cli);
+    bool accepted = mr__session_try(cli, request, &answer, &failure);
+    struct mr__pick submitted = mr__pick_value(mr__text_str(&answer), answer.len);
+    if (accepted) {
+        (void)mr__pick_text(mr__pick_member(submitted, "run"), id); /* absent: empty, see below */
+    }
+    mr__session_own_add(cli, id->len > 0 ? id->at : NULL);
+    if (!accepted && failure.status == MR_EDEFINITION && failure.json == NULL) {
+        code = refuse_text(cli, path, file);
+    } else if (!accepted) {
+        code = mr__print_failure(cli, &failure);
+    } else if (id->len == 0) {
+        code = mr__print_error(cli, MR_EFORMAT, NULL, "the store's owner named no run");
+    } else if (!cli->options.quiet) {
+        mr__print_problems(cli, mr__pick_member(submitted, "warnings"));
+    }
+    mr__text_finish(&answer);
+    return code;
+}
+
+/* ---- run --resume -------------------------------------------------------------------------- */
+
+/* How bad an exit code is: the worst of all runs counts. A run that nobody could go on with is
+ * worst. */
+static int badness(int code)
+{
+    switch (code) {
+    case MR__EXIT_OK: return 0;
+    case MR__EXIT_BLOCKED: return 1;
+    case MR__EXIT_FAILED: return 2;
+    case MR__EXIT_NOT_FOUND: return 3;
+    default: return 4; /* it could not be seen to the end */
+    }
+}
+
+/* Names the runs whose actions are missing. */
+static int tell_missing(struct mr__cli *cli, struct mr__pick missing, bool alone)
+{
+    struct mr__pick_each each;
+    struct mr__pick key;
+    struct mr__pick item;
+    struct mr__text text = {0};
+    struct mr__text objects = {0};
+    int code = MR__EXIT_OK;
+    mr__pick_begin(&each, missing);
+    while (!each.object && each.at != NULL && mr__pick_next(&each, &key, &item)) {
+        mr__text_clear(&text);
+        mr__text_puts(&text, "run ");
+        (void)mr__pick_text(mr__pick_member(item, "run"), &text); /* absent: left out, as below */
+        mr__text_puts(&text, " stays as it is: task ");
+        (void)mr__pick_text(mr__pick_member(item, "task"), &text);
+        mr__text_puts(&text, " needs the action \"");
+        (void)mr__pick_text(mr__pick_member(item, "action"), &text);
+        mr__text_puts(&text, "\", which no plugin here has");
+        if (alone && mr__print_is_json(cli)) {
+            mr__text_puts(&objects, objects.len > 0 ? "," : "");
+            mr__print_error_object(&objects, mr_status_text(MR_ENOTFOUND), mr__text_str(&text),
+                                   NULL);
+        } else {
+            mr__print_talk(cli, "millrace: %s", mr__text_str(&text));
+        }
+        code = MR__EXIT_NOT_FOUND;
+    }
+    if (objects.len > 0) {
+        mr__print_out(cli, "{\"errors\":[", 11);
+        mr__print_out(cli, objects.at, objects.len);
+        mr__print_out(cli, "]}\n", 3);
+    }
+    mr__text_finish(&text);
+    mr__text_finish(&objects);
+    return code;
+}
+
+/* Waits for one of several runs; they go on side by side. `ret_seen`: it was seen to its end. */
+static int wait_for(struct mr__cli *cli, const char *id, struct mr__documents *documents,
+                    bool *ret_seen)
+{
+    struct mr__text request = {0};
+    struct mr__text answer = {0};
+    struct mr__failure failure;
+    int code;
+    mr__request_begin(&request, "wait");
+    mr__request_string(&request, "run", id);
+    mr__text_puts(&request, "}");
+    bool ended = mr__session_try(cli, &request, &answer, &failure);
+    bool late = !ended && failure.status == MR_ETIMEDOUT;
+    if (late && mr__session_time_out(cli)) {
+        mr__print_talk(cli, "millrace: timed out: canceling");
+        ended = mr__session_try(cli, &request, &answer, &failure);
+    }
+    struct mr__pick run =
+        mr__pick_member(mr__pick_value(mr__text_str(&answer), ended ? answer.len : 0), "run");
+    *ret_seen = run.at != NULL;
+    if (run.at != NULL) {
+        code = late ? MR__EXIT_TIMEOUT : mr__session_exit_of_run(run);
+        mr__follow_tell(cli, run);
+        if (mr__print_is_json(cli)) {
+            mr__documents_add(documents, run);
+            (void)mr__print_flush(cli, MR__EXIT_OK); /* told at the end */
+        }
+    } else {
+        code = mr__print_failure(cli, &failure);
+    }
+    mr__text_finish(&request);
+    mr__text_finish(&answer);
+    return code;
+}
+
+/* `runs`: a list of ids, at least two. */
+static int wait_for_all(struct mr__cli *cli, struct mr__pick runs)
+{
+    struct mr__documents documents = {.cli = cli};
+    struct mr__pick_each each;
+    struct mr__pick key;
+    struct mr__pick run;
+    struct mr__text id = {0};
+    int worst = MR__EXIT_OK;
+    bool seen = true;
+    mr__pick_begin(&each, runs);
+    while (seen && mr__pick_next(&each, &key, &run)) {
+        mr__text_clear(&id);
+        (void)mr__pick_text(run, &id); /* null: a name that no run has */
+        int code = wait_for(cli, mr__text_str(&id), &documents, &seen);
+        worst = badness(code) > badness(worst) ? code : worst;
+    }
+    if (mr__print_is_json(cli) && documents.count > 0) {
+        mr__documents_end(&documents);
+    }
+    mr__text_finish(&id);
+    return worst;
+}
+
+static void own_all(struct mr__cli *cli, struct mr__pick runs)
+{
+    struct mr__pick_each each;
+    struct mr__pick key;
+    struct mr__pick run;
+    struct mr__text id = {0};
+    mr__pick_begin(&each, runs);
+    while (!each.object && each.at != NULL && mr__pick_next(&each, &key, &run)) {
+        mr__text_clear(&id);
+        if (mr__pick_text(run, &id) && !id.failed) {
+            mr__session_own_add(cli, id.at);
+        }
+    }
+    mr__session_own_add(cli, NULL);
+    mr__text_finish(&id);
+}
+
+static int resume_all(struct mr__cli *cli)
+{
+    struct mr__text request = {0};
+    struct mr__text answer = {0};
+    struct mr__text id = {0};
+    struct mr__failure failure;
+    int code = mr__session_open(cli, MR__OPEN_RESUME);
+    if (code != MR__EXIT_OK) {
+        return code;
+    }
+    mr__request_begin(&request, "resume");
+    mr__text_puts(&request, ",\"attach\":true}");
+    mr__session_own_begin(cli);
+    bool resumed = mr__session_try(cli, &request, &answer, &failure);
+    struct mr__pick all = mr__pick_value(mr__text_str(&answer), resumed ? answer.len : 0);
+    struct mr__pick runs = mr__pick_member(all, "runs");
+    own_all(cli, runs);
+    size_t count = mr__pick_count(runs);
+    if (!resumed) {
+        code = mr__print_failure(cli, &failure);
+        goto finish;
+    }
+    int missing = tell_missing(cli, mr__pick_member(all, "missing"), count == 0);
+    if (count == 0 && missing == MR__EXIT_OK) {
+        if (!cli->options.quiet) {
+            mr__print_talk(cli, "millrace: no unfinished run");
+        }
+        if (cli->options.output == MR__OUTPUT_JSON) {
+            mr__print_out(cli, "[]\n", 3);
+        }
+    } else if (count == 1) {
+        struct mr__pick_each each;
+        struct mr__pick key;
+        struct mr__pick run = {NULL, 0};
+        mr__pick_begin(&each, runs);
+        (void)mr__pick_next(&each, &key, &run); /* there is one */
+        (void)mr__pick_text(run, &id);          /* null: a name that no run has */
+        code = mr__follow_and_print(cli, mr__text_str(&id));
+    } else if (count > 1) {
+        if (!cli->options.quiet) {
+            mr__print_talk(cli, "millrace: going on with %zu runs", count);
+        }
+        code = wait_for_all(cli, runs);
+    }
+    code = badness(missing) > badness(code) ? missing : code;
+finish:
+    mr__text_finish(&request);
+    mr__text_finish(&answer);
+    mr__text_finish(&id);
+    return code;
+}

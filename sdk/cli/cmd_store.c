@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store stats, store check. A store that is in use is asked through its owner.
+ */
+#include "sdk/cli/commands.h"
+#include "sdk/cli/print.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* The folder that is meant, which must be there: looking at a store makes none. */
+static int find_store(struct mr__cli *cli, struct mr__text *path)
+{
+    struct mr__options *o = &cli->options;
+    struct stat info;
+    mr_error error = {0};
+    if (o->words.count > 0) {
+        o->store = o->words.at[0];
+        o->store_typed = true;
+    }
+    mr_status status = mr__session_store(cli, path, &error);
+    if (status != MR_OK) {
+        return mr__print_error(cli, status, NULL, "%s",
+                               status == MR_ENOMEM ? mr_status_text(status) : error.message);
+    }
+    if (stat(path->at, &info) != 0) {
+        mr_status missing = errno == ENOENT || errno == ENOTDIR ? MR_ENOTFOUND : MR_ESTORE;
+        return mr__print_error(cli, missing, NULL, "store %s: %s", path->at, strerror(errno));
+    }
+    return MR__EXIT_OK;
+}
+
+/* Adds "key  value" lines of an object; of an object in it "key.inner". */
+static void add_lines(struct mr__text *text, const char *prefix, struct mr__pick object)
+{
+    struct mr__pick_each each;
+    struct mr__pick key;
+    struct mr__pick value;
+    mr__pick_begin(&each, object);
+    while (each.object && mr__pick_next(&each, &key, &value)) {
+        struct mr__text name = {0};
+        mr__text_puts(&name, prefix);
+        mr__pick_unescape(key, &name);
+        if (value.at[0] == '{') {
+            mr__text_puts(&name, ".");
+            if (strlen(prefix) < 64) { /* deeper than any answer */
+                add_lines(text, mr__text_str(&name), value);
+            }
+        } else {
+            mr__text_printf(text, "%-20s  ", mr__text_str(&name));
+            if (!mr__pick_text(value, text)) {
+                mr__text_puts(text, "-");
+            }
+            mr__text_puts(text, "\n");
+        }
+        mr__text_finish(&name);
+    }
+}
+
+int mr__cmd_store_stats(struct mr__cli *cli)
+{
+    struct mr__text path = {0};
+    struct mr__text request = {0};
+    struct mr__text answer = {0};
+    int code = find_store(cli, &path);
+    if (code == MR__EXIT_OK) {
+        code = mr__session_open(cli, 0);
+    }
+    if (code == MR__EXIT_OK) {
+        mr__request_begin(&request, "stats");
+        mr__text_puts(&request, "}");
+        code = mr__session_call(cli, &request, &answer);
+    }
+    if (code == MR__EXIT_OK) {
+        struct mr__pick stats =
+            mr__pick_member(mr__pick_value(mr__text_str(&answer), answer.len), "stats");
+        struct mr__text text = {0};
+        if (stats.at == NULL) {
+            code = mr__print_error(cli, MR_EFORMAT, NULL, "the store's owner gave no numbers");
+        } else if (mr__print_is_json(cli)) {
+            mr__print_document(cli, stats);
+        } else {
+            add_lines(&text, "", stats);
+            mr__print_out(cli, mr__text_str(&text), text.len);
+        }
+        mr__text_finish(&text);
+    }
+    mr__text_finish(&path);
+    mr__text_finish(&request);
+    mr__text_finish(&answer);
+    return code;
+}
+
+/* ---- store check --------------------------------------------------------------------------- */
+
+static void add_errors(struct mr__text *text, struct mr__pick errors)
+{
+    struct mr__pick_each each;
+    struct mr__pick key;
+    struct mr__pick error;
+    mr__pick_begin(&each, errors);
+    while (!each.object && each.at != NULL && mr__pick_next(&each, &key, &error)) {
+        mr__text_puts(text, "  ");
+        (void)mr__pick_text(error, text); /* null: an empty line, which does no harm */
+        mr__text_puts(text, "\n");
+    }
+}
+
+/* Damage is for stderr; the document is on stdout in any case. */
+static int print_check(struct mr__cli *cli, const char *path, struct mr__pick check)
+{
+    bool ok = mr__pick_is(mr__pick_member(check, "ok"), "true");
+    struct mr__text text = {0};
+    if (mr__print_is_json(cli)) {
+        mr__print_document(cli, check);
+    } else if (ok) {
+        mr__text_printf(&text, "store %s: ok\n", path);
+        mr__print_out(cli, mr__text_str(&text), text.len);
+    } else {
+        mr__text_printf(&text, "millrace: store %s is damaged\n", path);
+        add_errors(&text, mr__pick_member(check, "errors"));
+        mr__screen_write(&cli->screen, mr__text_str(&text), text.len);
+    }
+    mr__text_finish(&text);
+    return ok ? MR__EXIT_OK : MR__EXIT_STORE;
+}
+
+static int check_through_owner(struct mr__cli *cli, const char *path)
+{
+    struct mr__text request = {0};
+    struct mr__text answer = {0};
+    int code = mr__session_open(cli, MR__OPEN_ATTACH);
+    if (code == MR__EXIT_OK) {
+        mr__request_begin(&request, "check");
+        mr__text_puts(&request, "}");
+        code = mr__session_call(cli, &request, &answer);
+    }
+    if (code == MR__EXIT_OK) {
+        struct mr__pick check =
+            mr__pick_member(mr__pick_value(mr__text_str(&answer), answer.len), "check");
+        code = check.at != NULL
+                   ? print_check(cli, path, check)
+                   : mr__print_error(cli, MR_EFORMAT, NULL, "the store's owner gave no verdict");
+    }
+    mr__text_finish(&request);
+    mr__text_finish(&answer);
+    return code;
+}
+
+int mr__cmd_store_check(struct mr__cli *cli)
+{
+    struct mr__text path = {0};
+    char *json = NULL;
+    mr_error error = {0};
+    int code = find_store(cli, &path);
+    if (code != MR__EXIT_OK) {
+        mr__text_finish(&path);
+        return code;
+    }
+    mr_status status = mr_store_check(path.at, &json, &error);
+    struct mr__pick check =
+        json != NULL ? mr__pick_value(json, strlen(json)) : (struct mr__pick){NULL, 0};
+    if (status == MR_EBUSY) {
+        code = check_through_owner(cli, path.at);
+    } else if (check.at != NULL) {
+        code = print_check(cli, path.at, check);
+    } else {
+        code = mr__print_error(cli, status == MR_OK || status == MR_ENOTFOUND ? MR_ESTORE : status,
+                               NULL, "%s",
+                               error.message[0] != '\0' ? error.message : mr_status_text(status));
+    }
+    mr_free(json);
+    mr__text_finish(&path);
+    return code;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The verbs: one table, and the help that is made from it. A verb without a function is one of
+ * contract.md that this release does not have yet.
+ */
+#include "sdk/cli/commands.h"
+#include "sdk/cli/print.h"
+
+#include <string.h>
+
+#define COMPAT                                          \
+    {                                                   \
+        MR__OPTION_LATER, 0, "compat", "fastflow", NULL \
+    }
+
+static const struct mr__option run_options[] = {
+    {MR__OPTION_VAR, 'v', "var", "KEY=VALUE", "sets a variable; repeat"},
+    {MR__OPTION_VARS_FILE, 0, "vars", "FILE", "variables from a YAML or JSON map; -v wins"},
+    {MR__OPTION_TAG, 0, "tag", "KEY=VALUE", "marks the run; repeat"},
+    {MR__OPTION_KEY, 0, "key", "KEY", "idempotency key: a second run with it is refused (exit 6)"},
+    {MR__OPTION_DETACH, 0, "detach", NULL, "returns when the run is accepted; its owner must stay"},
+    {MR__OPTION_RESUME, 0, "resume", NULL, "goes on with every unfinished run instead"},
+    {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
+    {MR__OPTION_LATER, 0, "only", "TASK", NULL},
+    COMPAT,
+    {MR__OPTION_NONE},
+};
+static const struct mr__option jobs_options[] = {
+    {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
+    {MR__OPTION_NONE},
+};
+static const struct mr__option validate_options[] = {COMPAT, {MR__OPTION_NONE}};
+static const struct mr__option list_options[] = {
+    {MR__OPTION_DAG, 0, "dag", "DAG", "only runs of this dag"},
+    {MR__OPTION_STATUS, 0, "status", "STATUS", "only runs with this status"},
+    {MR__OPTION_TAG, 0, "tag", "KEY=VALUE", "only runs with this tag; repeat"},
+    {MR__OPTION_SINCE, 0, "since", "TIME", "only runs created since: 1d, 2026-01-31, RFC 3339"},
+    {MR__OPTION_LIMIT, 0, "limit", "N", "at most so many; 0: all"},
+    {MR__OPTION_NONE},
+};
+static const struct mr__option logs_options[] = {
+    {MR__OPTION_FOLLOW, 'f', "follow", NULL, "goes on until the run stands still"},
+    {MR__OPTION_NONE},
+};
+static const struct mr__option bench_options[] = {
+    {MR__OPTION_RUNS, 0, "runs", "N", "how many runs"},
+    {MR__OPTION_IN_FLIGHT, 0, "in-flight", "N", "runs at the same time (10000)"},
+    {MR__OPTION_TASKS, 0, "tasks", "N", "tasks of each run, a chain (10)"},
+    {MR__OPTION_NONE},
+};
+
+static const char daily[] = "daily";
+static const char runs[] = "runs";
+static const char definitions[] = "definitions";
+static const char system_group[] = "system";
+
+const struct mr__command mr__commands[] = {
+    {"run", daily, "FILE|-", "runs a dag to its end",
+     "Runs a dag file, or one from standard input, and stays until the run ends. The run's id "
+     "goes\n"
+     "to stdout as soon as it is accepted, its progress to stderr. Exit 0: success, 1: failed or\n"
+     "canceled, 8: blocked. Ctrl-C cancels; after kill -9, `run --resume` goes on.\n\n"
+     "  millrace run deploy.yaml -v stage=prod\n"
+     "  millrace run --resume",
+     run_options, 0, 1, mr__cmd_run},
+    {"validate", daily, "FILE...", "checks dag files and shows every error",
+     "Nothing is run or stored. Exit 3 if any file has an error.", validate_options, 1, -1,
+     mr__cmd_validate},
+    {"bench", daily, "", "measures the engine on this machine",
+     "Works in a fresh folder inside the store's and removes it.", bench_options, 0, 0,
+     mr__cmd_bench},
+
+    {"ps", runs, "", "lists unfinished runs", "Newest first.", list_options, 0, 0, mr__cmd_ps},
+    {"runs", runs, "", "lists runs", "Newest first, 50 if --limit does not say otherwise.",
+     list_options, 0, 0, mr__cmd_runs},
+    {"show", runs, "[RUN]", "shows one run with its tasks", "", NULL, 0, 1, mr__cmd_show},
+    {"watch", runs, "[RUN]", "shows a run's progress until it ends",
+     "Its exit code is the run's. With -o jsonl every answer of the engine is one line.", NULL, 0,
+     1, mr__cmd_watch},
+    {"wait", runs, "[RUN]", "waits until a run ends", "Its exit code is the run's.", NULL, 0, 1,
+     mr__cmd_wait},
+    {"logs", runs, "[RUN] [TASK]", "shows what the tasks wrote",
+     "A first word that names no run is a task of the latest one: `millrace logs build`.",
+     logs_options, 0, 2, mr__cmd_logs},
+    {"events", runs, "[RUN]", "lists what happened in a run", "", NULL, 0, 1, mr__cmd_events},
+    {"retry", runs, "[RUN]", "runs what failed or was canceled again, and what is left",
+     "Stays until the run ends; what succeeded is kept.", jobs_options, 0, -1, mr__cmd_retry},
+    {"cancel", runs, "[RUN]", "cancels a run", "", jobs_options, 0, -1, mr__cmd_cancel},
+    {"continue", runs, "[RUN]", "lets a blocked run pass", "Stays until the run ends.",
+     jobs_options, 0, -1, mr__cmd_continue},
+
+    {"actions", system_group, "[NAME]", "lists the actions, or shows one with its params", "", NULL,
+     0, 1, mr__cmd_actions},
+    {"plugin check", system_group, "FILE", "checks a plugin file as the engine would load it", "",
+     NULL, 1, 1, mr__cmd_plugin_check},
+    {"store stats", system_group, "[DIR]", "shows what a store holds", "", NULL, 0, 1,
+     mr__cmd_store_stats},
+    {"store check", system_group, "[DIR]", "verifies every checksum of a store",
+     "Exit 7 if it is damaged. A store in use is checked by its owner.", NULL, 0, 1,
+     mr__cmd_store_check},
+    {"version", system_group, "", "shows the version", "", NULL, 0, 0, mr__cmd_version},
+    {"help", system_group, "[VERB]", "shows help", "", NULL, 0, 2, mr__cmd_help},
+
+    {"exec", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"plan", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"init", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"why", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"pause", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"unpause", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"rerun", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"prune", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"dags", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"push", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"stop", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"start", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"graph", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"schedule", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"serve", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"plugin new", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"store backup", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"doctor", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {"schema", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
+    {NULL},
+};
+
+/* ---- help ---------------------------------------------------------------------------------- */
+
+static void add_column(struct mr__text *text, size_t from, size_t columns)
+{
+    size_t used = text->len - from;
+    mr__text_fill(text, ' ', (used < columns ? columns - used : 0) + 2);
+}
+
+static void add_options(struct mr__text *text, const struct mr__option *option)
+{
+    for (; option != NULL && option->id != MR__OPTION_NONE; option++) {
+        if (option->id == MR__OPTION_LATER) {
+            continue;
+        }
+        size_t from = text->len;
+        if (option->letter != 0) {
+            mr__text_printf(text, "  -%c, --%s", option->letter, option->name);
+        } else {
+            mr__text_printf(text, "      --%s", option->name);
+        }
+        if (option->value != NULL) {
+            mr__text_printf(text, " %s", option->value);
+        }
+        add_column(text, from, 24);
+        mr__text_printf(text, "%s\n", option->help);
+    }
+}
+
+static void add_group(struct mr__text *text, const char *group)
+{
+    mr__text_printf(text, "\n%s\n", group);
+    for (const struct mr__command *c = mr__commands; c->name != NULL; c++) {
+        if (c->group == group && c->run != NULL) {
+            size_t from = text->len;
+            mr__text_printf(text, "  %s %s", c->name, c->synopsis);
+            add_column(text, from, 22);
+            mr__text_printf(text, "%s\n", c->summary);
+        }
+    }
+}
+
+void mr__commands_help(struct mr__cli *cli, const struct mr__command *command)
+{
+    struct mr__text text = {0};
+    if (command == NULL) {
+        mr__text_puts(&text, "millrace runs dags of tasks, durably: what was accepted survives "
+                             "kill -9.\n\n  millrace run examples/hello.yaml\n");
+        add_group(&text, daily);
+        add_group(&text, runs);
+        add_group(&text, system_group);
+        mr__text_puts(&text,
+                      "\nA RUN is an id, four or more characters of its beginning or end, or "
+                      "- for the latest.\n\noptions of every verb\n");
+    } else {
+        mr__text_printf(&text, "millrace %s%s%s%s: %s\n", command->name,
+                        command->synopsis[0] != '\0' ? " " : "", command->synopsis,
+                        command->options != NULL ? " [OPTIONS]" : "", command->summary);
+        if (command->help[0] != '\0') {
+            mr__text_printf(&text, "\n%s\n", command->help);
+        }
+        if (command->options != NULL && command->options->id != MR__OPTION_LATER) {
+            mr__text_puts(&text, "\noptions\n");
+            add_options(&text, command->options);
+        }
+        mr__text_puts(&text, "\noptions of every verb\n");
+    }
+    add_options(&text, mr__options_global);
+    mr__text_puts(&text,
+                  "  each has a twin in the environment: MILLRACE_STORE, MILLRACE_OUTPUT ...\n");
+    if (command == NULL) {
+        mr__text_puts(&text,
+                      "\nexit codes: 0 success, 1 failed or canceled, 2 usage, 3 definition, 4 not "
+                      "allowed,\n5 not found, 6 conflict, 7 store, 8 blocked, 124 timeout, 130 "
+                      "interrupted, 143 terminated\n\nmillrace help VERB tells more on one.\n");
+    }
+    mr__print_out(cli, mr__text_str(&text), text.len);
+    mr__text_finish(&text);
+}
+
+int mr__cmd_help(struct mr__cli *cli)
+{
+    const struct mr__list *words = &cli->options.words;
+    struct mr__text name = {0};
+    int code = MR__EXIT_OK;
+    const struct mr__command *c = mr__commands;
+    for (size_t i = 0; i < words->count; i++) {
+        mr__text_puts(&name, i > 0 ? " " : "");
+        mr__text_puts(&name, words->at[i]);
+    }
+    while (c->name != NULL && strcmp(c->name, mr__text_str(&name)) != 0) {
+        c++;
+    }
+    if (words->count > 0 && c->name == NULL) {
+        code = mr__print_error(cli, MR_EINVAL, NULL, "unknown verb \"%s\"", mr__text_str(&name));
+    } else if (words->count > 0 && c->run == NULL) {
+        code = mr__print_error(cli, MR_ENOSYS, NULL, "\"%s\" is not yet supported", c->name);
+    } else {
+        mr__commands_help(cli, words->count > 0 ? c : NULL);
+    }
+    mr__text_finish(&name);
+    return code;
+}

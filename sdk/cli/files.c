@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Files that are named on the command line, read whole.
+ */
+#include "sdk/cli/files.h"
+#include "sdk/cli/print.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_BYTES_MAX (64u << 20) /* contract.md's limit of a dag file */
+
+int mr__files_read(struct mr__cli *cli, const char *path, bool quiet_missing, struct mr__text *text)
+{
+    char chunk[65536];
+    bool is_stdin = strcmp(path, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = 0;
+    if (fd < 0) {
+        if (quiet_missing && (errno == ENOENT || errno == ENOTDIR)) {
+            return MR__EXIT_NOT_FOUND;
+        }
+        return mr__print_error(cli, errno == EACCES ? MR_EPERM : MR_ENOTFOUND, NULL, "%s: %s", path,
+                               strerror(errno));
+    }
+    /* One byte more than allowed is kept, so that the parser is the one to refuse it. */
+    while (text->len <= FILE_BYTES_MAX && !text->failed) {
+        n = read(fd, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            break;
+        }
+        mr__text_add(text, chunk, (size_t)n);
+    }
+    int number = errno;
+    if (!is_stdin) {
+        (void)close(fd); /* it was only read */
+    }
+    if (text->failed) {
+        return mr__print_error(cli, MR_ENOMEM, NULL, "%s: out of memory", path);
+    }
+    if (n < 0) {
+        return mr__print_error(cli, number == EISDIR ? MR_ENOTFOUND : MR_EIO, NULL, "%s: %s", path,
+                               strerror(number));
+    }
+    return MR__EXIT_OK;
+}
+
+const char *mr__files_name(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "stdin" : path;
+}
+
+bool mr__files_is_file(const char *word)
+{
+    static const char *const endings[] = {".yaml", ".yml", ".json"};
+    size_t len = strlen(word);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        size_t ending = strlen(endings[i]);
+        if (len > ending && strcmp(word + len - ending, endings[i]) == 0) {
+            return true;
+        }
+    }
+    return strcmp(word, "-") == 0 || strchr(word, '/') != NULL;
+}

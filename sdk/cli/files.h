@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Files that are named on the command line, read whole.
+ */
+#ifndef MR__FILES_H
+#define MR__FILES_H
+
+#include "sdk/cli/session.h"
+
+/* Reads `path`, or standard input for "-". Returns an exit code; an error has been printed, except
+ * that with `quiet_missing` a file that is not there is only MR__EXIT_NOT_FOUND. */
+int mr__files_read(struct mr__cli *cli, const char *path, bool quiet_missing,
+                   struct mr__text *text);
+/* What it is called in errors. */
+const char *mr__files_name(const char *path);
+/* Whether a word of `run` is a file, not a dag of the store (contract.md). */
+bool mr__files_is_file(const char *word);
+
+#endif

@@ -1,0 +1,455 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Stays with a run until it stands still, by the request `watch`.
+ */
+#include "sdk/cli/follow.h"
+#include "sdk/cli/lines.h"
+#include "sdk/cli/print.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TAIL_LINES     10
+#define FAILURES_SHOWN 5
+
+struct follower {
+    struct mr__cli *cli;
+    struct mr__progress progress;
+    struct mr__lines lines;
+    struct mr__text *document;
+    bool known;     /* the first document came */
+    bool ended;     /* the last one did */
+    bool timed_out; /* and the run is being canceled for it */
+};
+
+static int follow(struct follower *f, const char *id);
+static void take_answer(struct follower *f, struct mr__pick answer);
+static void take_event(struct follower *f, struct mr__pick event);
+static void on_line(void *user, const char *task, const char *text, size_t len);
+static int leave(struct mr__cli *cli, const char *id, const struct mr__failure *failure);
+static void tell_end(struct mr__cli *cli, const struct mr__progress *p, bool plain_shown);
+
+int mr__follow_and_print(struct mr__cli *cli, const char *id)
+{
+    struct mr__text document = {0};
+    int code = mr__follow(cli, id, &document);
+    if (document.len > 0 && mr__print_is_json(cli) &&
+        !(cli->options.output == MR__OUTPUT_JSONL &&
+          strcmp(cli->options.command->name, "watch") == 0)) {
+        mr__print_document(cli, (struct mr__pick){document.at, document.len});
+    }
+    mr__text_finish(&document);
+    return code;
+}
+
+int mr__follow(struct mr__cli *cli, const char *id, struct mr__text *ret_document)
+{
+    struct follower f = {.cli = cli, .document = ret_document};
+    f.lines.line = on_line;
+    f.lines.user = &f;
+    mr__progress_init(&f.progress);
+    mr__text_clear(ret_document);
+    int code = follow(&f, id);
+    if (f.ended) {
+        mr__screen_leave(&cli->screen, mr__session_unix_ms());
+        tell_end(cli, &f.progress, cli->screen.mode == MR__PROGRESS_PLAIN);
+    } else {
+        mr__screen_clear(&cli->screen);
+        mr__screen_show(&cli->screen, NULL, NULL);
+    }
+    mr__lines_finish(&f.lines);
+    mr__progress_finish(&f.progress);
+    return code;
+}
+
+static int follow(struct follower *f, const char *id)
+{
+    struct mr__cli *cli = f->cli;
+    struct mr__screen *screen = &cli->screen;
+    struct mr__text request = {0};
+    struct mr__failure failure;
+    struct mr__pick answer;
+    mr_stream *stream = NULL;
+    int code = MR__EXIT_STORE;
+    mr__request_begin(&request, "watch");
+    mr__request_string(&request, "run", id);
+    mr__text_puts(&request, screen->mode == MR__PROGRESS_PLAIN ? ",\"logs\":true}" : "}");
+    bool sent = mr__session_request(cli, &request, &stream, &failure);
+    mr__text_finish(&request);
+    if (!sent) {
+        return mr__print_failure(cli, &failure);
+    }
+    while (!f->ended) {
+        enum mr__answer kind = mr__session_next(
+            cli, stream, mr__screen_due(screen, mr__session_now_ms()), &answer, &failure);
+        if (kind == MR__ANSWER) {
+            take_answer(f, answer);
+        } else if (kind == MR__ANSWER_LATE && mr__session_time_out(cli)) {
+            f->timed_out = true;
+            mr__print_talk(cli, "millrace: timed out: canceling");
+        } else if (kind != MR__ANSWER_TICK) {
+            if (kind == MR__ANSWER_END) {
+                memset(&failure, 0, sizeof failure);
+                failure.status = MR_EFORMAT;
+            }
+            mr__screen_clear(screen);
+            code = leave(cli, id, &failure);
+            break;
+        }
+        if (!f->ended) {
+            mr__screen_draw(screen, mr__session_now_ms(), mr__session_unix_ms());
+        }
+    }
+    if (f->ended) {
+        code = mr__session_exit_of_run(mr__pick_value(mr__text_str(f->document), f->document->len));
+        code = f->timed_out ? MR__EXIT_TIMEOUT : code;
+    }
+    mr_stream_close(stream);
+    return code;
+}
+
+/* It was not seen to its end: what becomes of it depends on who is left. */
+static int leave(struct mr__cli *cli, const char *id, const struct mr__failure *failure)
+{
+    struct mr__text command = {0};
+    bool terminated = mr__session_is_terminated(cli);
+    bool interrupted = mr__session_is_interrupted(cli);
+    bool late = failure->status == MR_ETIMEDOUT;
+    int code;
+    if (!terminated && !late && !(interrupted && failure->status == MR_ECLOSED)) {
+        return mr__print_failure(cli, failure);
+    }
+    if (terminated && mr__session_is_owner(cli)) {
+        mr__print_command(cli, &command, "run --resume", NULL, NULL);
+        (void)mr__print_error(cli, MR_ECLOSED, NULL,
+                              "terminated; unfinished runs can be gone on with: %s",
+                              mr__text_str(&command));
+        code = MR__EXIT_TERMINATED;
+    } else {
+        mr__print_command(cli, &command, "watch", id, NULL);
+        (void)mr__print_error(cli, late ? MR_ETIMEDOUT : MR_ECLOSED, NULL, "%s; run %s goes on: %s",
+                              late         ? "timed out"
+                              : terminated ? "terminated"
+                                           : "detached",
+                              mr__print_short_id(id), mr__text_str(&command));
+        code = late ? MR__EXIT_TIMEOUT : terminated ? MR__EXIT_TERMINATED : MR__EXIT_INTERRUPTED;
+    }
+    mr__text_finish(&command);
+    return code;
+}
+
+/* ---- answers ------------------------------------------------------------------------------- */
+
+/* What had begun before we looked: those that matter now. */
+static void add_begun(const struct follower *f, struct mr__text *text)
+{
+    static const enum mr__state states[] = {MR__STATE_FAILED, MR__STATE_BLOCKED, MR__STATE_RETRYING,
+                                            MR__STATE_RUNNING};
+    const struct mr__progress *p = &f->progress;
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        for (uint32_t t = p->lists[states[i]].first; t != MR__NO_TASK; t = p->tasks[t].after) {
+            mr__progress_line(p, t, f->cli->screen.color, text);
+        }
+    }
+}
+
+static void take_run(struct follower *f, struct mr__pick run, bool last)
+{
+    struct mr__screen *screen = &f->cli->screen;
+    struct mr__text line = {0};
+    mr__progress_take_run(&f->progress, run);
+    if (!f->known && !last) {
+        if (screen->mode == MR__PROGRESS_TREE) {
+            mr__screen_show(screen, &f->progress,
+                            mr__session_is_owner(f->cli) ? "Ctrl-C cancels" : "Ctrl-C detaches");
+        } else if (screen->mode == MR__PROGRESS_PLAIN &&
+                   !mr__progress_state_ended(f->progress.state)) {
+            mr__progress_line(&f->progress, MR__NO_TASK, screen->color, &line);
+            add_begun(f, &line);
+        }
+    } else if (last && screen->mode == MR__PROGRESS_PLAIN) {
+        mr__lines_flush(&f->lines, NULL);
+        mr__progress_line(&f->progress, MR__NO_TASK, screen->color, &line);
+    } else if (last && screen->mode == MR__PROGRESS_TREE && !f->known) {
+        mr__screen_show(screen, &f->progress, NULL);
+    }
+    f->known = true;
+    if (line.len > 0) {
+        mr__screen_write(screen, line.at, line.len);
+    }
+    mr__text_finish(&line);
+    mr__screen_touch(screen);
+}
+
+/* What earlier attempts wrote, before a retry, is not shown again. */
+static bool is_current(const struct follower *f, struct mr__pick log)
+{
+    struct mr__text id = {0};
+    (void)mr__pick_text(mr__pick_member(log, "task"), &id); /* absent: a name that no task has */
+    uint32_t task = mr__progress_find(&f->progress, mr__text_str(&id), id.len);
+    mr__text_finish(&id);
+    return task == MR__NO_TASK || mr__pick_int(mr__pick_member(log, "attempt"), UINT32_MAX) >=
+                                      f->progress.tasks[task].attempts;
+}
+
+static void take_answer(struct follower *f, struct mr__pick answer)
+{
+    struct mr__cli *cli = f->cli;
+    struct mr__pick run = mr__pick_member(answer, "run");
+    struct mr__pick event = mr__pick_member(answer, "event");
+    struct mr__pick log = mr__pick_member(answer, "log");
+    bool last = mr__pick_is(mr__pick_member(answer, "end"), "true");
+    if (cli->options.output == MR__OUTPUT_JSONL &&
+        strcmp(cli->options.command->name, "watch") == 0) {
+        mr__print_document(cli, answer);
+        (void)mr__print_flush(cli, MR__EXIT_OK); /* said at the end of the program */
+    }
+    if (run.at != NULL) {
+        take_run(f, run, last);
+    }
+    if (event.at != NULL) {
+        take_event(f, event);
+    }
+    if (log.at != NULL && cli->screen.mode == MR__PROGRESS_PLAIN && is_current(f, log)) {
+        mr__lines_take(&f->lines, log);
+    }
+    if (last && run.at != NULL) {
+        mr__text_clear(f->document);
+        mr__text_add(f->document, run.at, run.len);
+        f->ended = true;
+    }
+}
+
+static void take_event(struct follower *f, struct mr__pick event)
+{
+    struct mr__screen *screen = &f->cli->screen;
+    struct mr__progress_change change = mr__progress_take_event(&f->progress, event);
+    if (!change.known) {
+        return;
+    }
+    mr__screen_touch(screen);
+    if (screen->mode != MR__PROGRESS_PLAIN || change.task == MR__NO_TASK) {
+        return; /* the run's own last line comes with its document */
+    }
+    const struct mr__progress_task *t = &f->progress.tasks[change.task];
+    if (t->state == MR__STATE_ENDING || t->state == MR__STATE_CONTINUE) {
+        return; /* passing moments */
+    }
+    struct mr__text line = {0};
+    if (t->state != MR__STATE_RUNNING) {
+        mr__lines_flush(&f->lines, t->id);
+    }
+    mr__progress_line(&f->progress, change.task, screen->color, &line);
+    mr__screen_write(screen, mr__text_str(&line), line.len);
+    mr__text_finish(&line);
+}
+
+static void on_line(void *user, const char *task, const char *text, size_t len)
+{
+    struct follower *f = user;
+    struct mr__text line = {0};
+    mr__text_puts(&line, task);
+    mr__text_puts(&line, "| ");
+    mr__text_add(&line, text, len);
+    mr__text_puts(&line, "\n");
+    mr__screen_write(&f->cli->screen, mr__text_str(&line), line.len);
+    mr__text_finish(&line);
+}
+
+/* ---- what failed --------------------------------------------------------------------------- */
+
+/* The last lines of a task's last attempt. */
+struct tail {
+    struct mr__text lines[TAIL_LINES];
+    size_t count;
+    int64_t attempt;
+};
+
+static void tail_line(void *user, const char *task, const char *text, size_t len)
+{
+    struct tail *tail = user;
+    struct mr__text *line = &tail->lines[tail->count++ % TAIL_LINES];
+    mr__text_clear(line);
+    mr__text_add(line, text, len);
+}
+
+static void read_tail(struct mr__cli *cli, const char *run, const char *task, struct tail *tail)
+{
+    struct mr__lines lines = {.line = tail_line, .user = tail};
+    struct mr__text request = {0};
+    struct mr__failure failure;
+    struct mr__pick answer;
+    mr_stream *stream = NULL;
+    mr__request_begin(&request, "logs");
+    mr__request_string(&request, "run", run);
+    mr__request_string(&request, "task", task);
+    mr__text_puts(&request, "}");
+    if (mr__session_request(cli, &request, &stream, &failure)) {
+        while (mr__session_next(cli, stream, -1, &answer, &failure) == MR__ANSWER) {
+            struct mr__pick log = mr__pick_member(answer, "log");
+            int64_t attempt = mr__pick_int(mr__pick_member(log, "attempt"), tail->attempt);
+            if (attempt != tail->attempt) {
+                mr__lines_finish(&lines);
+                tail->attempt = attempt;
+                tail->count = 0;
+            }
+            if (log.at != NULL) {
+                mr__lines_take(&lines, log);
+            }
+        }
+        mr__lines_flush(&lines, NULL);
+    }
+    mr_stream_close(stream);
+    mr__lines_finish(&lines);
+    mr__text_finish(&request);
+}
+
+static void add_tail(struct mr__cli *cli, const char *run, const char *task, struct mr__text *text)
+{
+    struct tail tail = {.attempt = -1};
+    struct mr__text command = {0};
+    read_tail(cli, run, task, &tail);
+    size_t first = tail.count > TAIL_LINES ? tail.count - TAIL_LINES : 0;
+    for (size_t i = first; i < tail.count; i++) {
+        const struct mr__text *line = &tail.lines[i % TAIL_LINES];
+        mr__text_puts(text, "    ");
+        mr__text_add(text, mr__text_str(line), line->len);
+        mr__text_puts(text, "\n");
+    }
+    if (first > 0) {
+        mr__print_command(cli, &command, "logs", run, task);
+        mr__text_printf(text, "    (%zu earlier line%s: %s)\n", first, first == 1 ? "" : "s",
+                        mr__text_str(&command));
+    }
+    for (size_t i = 0; i < TAIL_LINES; i++) {
+        mr__text_finish(&tail.lines[i]);
+    }
+    mr__text_finish(&command);
+}
+
+/* A fan-out that failed because of its children says nothing that they do not. */
+static bool has_failed_child(const struct mr__progress *p, uint32_t task)
+{
+    uint32_t i = p->tasks[task].children > 0 ? p->lists[MR__STATE_FAILED].first : MR__NO_TASK;
+    while (i != MR__NO_TASK && p->tasks[i].parent != task) {
+        i = p->tasks[i].after;
+    }
+    return i != MR__NO_TASK;
+}
+
+/* "failed   push   exit 1 after 3 attempts" and the tail of its log. */
+static void add_failures(struct mr__cli *cli, const struct mr__progress *p, bool logs_shown,
+                         struct mr__text *text, bool *ret_lost)
+{
+    uint32_t shown = 0;
+    uint32_t hidden = 0;
+    for (uint32_t i = p->lists[MR__STATE_FAILED].first; i != MR__NO_TASK; i = p->tasks[i].after) {
+        const struct mr__progress_task *t = &p->tasks[i];
+        if (has_failed_child(p, i)) {
+            continue;
+        }
+        *ret_lost = *ret_lost || (t->reason != NULL && strncmp(t->reason, "lost", 4) == 0);
+        if (shown == FAILURES_SHOWN) {
+            hidden++;
+            continue;
+        }
+        mr__text_puts(text, cli->color_err ? "\033[31mfailed\033[0m   " : "failed   ");
+        (void)mr__text_clean(text, t->id, t->id_len, SIZE_MAX, ""); /* its width is not needed */
+        if (t->reason != NULL) {
+            mr__text_puts(text, "  ");
+            (void)mr__text_clean(text, t->reason, strlen(t->reason), SIZE_MAX, ""); /* likewise */
+        }
+        if (t->attempts > 1) {
+            mr__text_printf(text, " after %u attempts", t->attempts);
+        }
+        mr__text_puts(text, "\n");
+        if (!logs_shown && !cli->options.quiet) {
+            add_tail(cli, mr__text_str(&p->run), t->id, text);
+        }
+        shown++;
+    }
+    if (hidden > 0) {
+        mr__text_printf(text, "and %u more\n", hidden);
+    }
+    if (shown == 0 && p->reason.len > 0) {
+        mr__text_puts(text, "failed   ");
+        (void)mr__text_clean(text, p->reason.at, p->reason.len, SIZE_MAX, ""); /* likewise */
+        mr__text_puts(text, "\n");
+    }
+}
+
+/* ---- what to type next --------------------------------------------------------------------- */
+
+static void add_blocked(const struct mr__progress *p, struct mr__text *text)
+{
+    uint32_t shown = 0;
+    for (uint32_t i = p->lists[MR__STATE_BLOCKED].first; i != MR__NO_TASK; i = p->tasks[i].after) {
+        if (shown == FAILURES_SHOWN) {
+            mr__text_printf(text, " and %u more", p->lists[MR__STATE_BLOCKED].count - shown);
+            break;
+        }
+        mr__text_puts(text, shown == 0 ? " " : ", ");
+        (void)mr__text_clean(text, p->tasks[i].id, p->tasks[i].id_len, SIZE_MAX, ""); /* likewise */
+        shown++;
+    }
+}
+
+static void add_next(struct mr__cli *cli, const struct mr__progress *p, bool lost,
+                     struct mr__text *text)
+{
+    const char *run = mr__text_str(&p->run);
+    switch (p->state) {
+    case MR__STATE_FAILED:
+        mr__text_puts(text, lost ? "what was lost may be half done; if it can be run again:   "
+                                 : "run again only what is left:   ");
+        mr__print_command(cli, text, "retry", run, NULL);
+        break;
+    case MR__STATE_CANCELED:
+        mr__text_puts(text, "run what is left after all:   ");
+        mr__print_command(cli, text, "retry", run, NULL);
+        break;
+    case MR__STATE_BLOCKED:
+        mr__text_puts(text, "blocked:");
+        add_blocked(p, text);
+        mr__text_puts(text, "; let it pass:   ");
+        mr__print_command(cli, text, "continue", run, NULL);
+        break;
+    default: return;
+    }
+    mr__text_puts(text, "\n");
+}
+
+/* With -q only what failed is said; how it ended is in the exit code. */
+static void tell_end(struct mr__cli *cli, const struct mr__progress *p, bool plain_shown)
+{
+    struct mr__text text = {0};
+    bool lost = false;
+    if (mr__session_is_terminated(cli)) {
+        return;
+    }
+    if (p->state == MR__STATE_FAILED) {
+        add_failures(cli, p, plain_shown, &text, &lost);
+    }
+    if (!cli->options.quiet) {
+        add_next(cli, p, lost, &text);
+    }
+    if (text.len > 0) {
+        mr__screen_write(&cli->screen, text.at, text.len);
+    }
+    mr__text_finish(&text);
+}
+
+void mr__follow_tell(struct mr__cli *cli, struct mr__pick run)
+{
+    struct mr__progress progress;
+    struct mr__text line = {0};
+    mr__progress_init(&progress);
+    mr__progress_take_run(&progress, run);
+    if (!cli->options.quiet) {
+        mr__progress_line(&progress, MR__NO_TASK, cli->color_err, &line);
+        mr__screen_write(&cli->screen, mr__text_str(&line), line.len);
+    }
+    tell_end(cli, &progress, false);
+    mr__text_finish(&line);
+    mr__progress_finish(&progress);
+}

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What is known of a run while it goes on: tasks by id and by status. How it looks:
+ * progress_draw.c.
+ */
+#include "sdk/cli/progress.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define TASKS_MAX 4000000u /* more is no answer of an engine */
+
+static const struct {
+    const char *name, *color;
+    bool ended;
+} states[MR__STATE_COUNT] = {
+    [MR__STATE_INIT] = {"init", "\033[2m", false},
+    [MR__STATE_RUNNING] = {"running", "\033[36m", false},
+    [MR__STATE_ENDING] = {"ending", "\033[36m", false},
+    [MR__STATE_RETRYING] = {"retrying", "\033[33m", false},
+    [MR__STATE_CONTINUE] = {"continue", "\033[36m", false},
+    [MR__STATE_SUCCESS] = {"success", "\033[32m", true},
+    [MR__STATE_FAILED] = {"failed", "\033[31m", true},
+    [MR__STATE_CANCELED] = {"canceled", "\033[35m", true},
+    [MR__STATE_SKIPPED] = {"skipped", "\033[2m", true},
+    [MR__STATE_BLOCKED] = {"blocked", "\033[33m", false},
+    [MR__STATE_SCHEDULED] = {"scheduled", "\033[2m", false},
+    [MR__STATE_PAUSED] = {"paused", "\033[33m", false},
+    [MR__STATE_UNKNOWN] = {"unknown", "", false},
+};
+
+static void take_task(struct mr__progress *p, struct mr__pick task);
+static void take_deps(struct mr__progress *p, struct mr__pick task);
+static uint32_t add_task(struct mr__progress *p, const char *id, size_t len);
+static bool set_state(struct mr__progress *p, uint32_t task, enum mr__state state);
+static void set_reason(struct mr__progress *p, uint32_t task, struct mr__pick reason);
+
+void mr__progress_init(struct mr__progress *p)
+{
+    memset(p, 0, sizeof *p);
+    for (size_t i = 0; i < MR__STATE_COUNT; i++) {
+        p->lists[i].first = p->lists[i].last = MR__NO_TASK;
+    }
+}
+
+void mr__progress_finish(struct mr__progress *p)
+{
+    for (uint32_t i = 0; i < p->count; i++) {
+        free(p->tasks[i].id);
+        free(p->tasks[i].reason);
+    }
+    free(p->tasks);
+    free(p->deps);
+    free(p->index);
+    mr__text_finish(&p->dag);
+    mr__text_finish(&p->run);
+    mr__text_finish(&p->reason);
+    mr__progress_init(p);
+}
+
+/* ---- statuses -----------------------------------------------------------------------------------
+ */
+
+enum mr__state mr__progress_state_of(struct mr__pick status)
+{
+    for (int i = 0; i < MR__STATE_UNKNOWN; i++) {
+        if (mr__pick_equals(status, states[i].name)) {
+            return (enum mr__state)i;
+        }
+    }
+    return MR__STATE_UNKNOWN;
+}
+
+const char *mr__progress_state_name(enum mr__state state)
+{
+    return states[state].name;
+}
+
+const char *mr__progress_state_color(enum mr__state state)
+{
+    return states[state].color;
+}
+
+bool mr__progress_state_ended(enum mr__state state)
+{
+    return states[state].ended;
+}
+
+bool mr__progress_moves(const struct mr__progress *p)
+{
+    return p->lists[MR__STATE_RUNNING].count + p->lists[MR__STATE_ENDING].count +
+               p->lists[MR__STATE_RETRYING].count >
+           0;
+}
+
+/* ---- whole documents ----------------------------------------------------------------------- */
+
+void mr__progress_take_run(struct mr__progress *p, struct mr__pick run)
+{
+    struct mr__pick_each each;
+    struct mr__pick key;
+    struct mr__pick value;
+    struct mr__pick tasks = {NULL, 0};
+    mr__pick_begin(&each, run);
+    while (each.object && mr__pick_next(&each, &key, &value)) {
+        if (key.len == 2 && memcmp(key.at, "id", 2) == 0) {
+            mr__text_clear(&p->run);
+            (void)mr__pick_text(value, &p->run); /* absent: empty */
+        } else if (key.len == 3 && memcmp(key.at, "dag", 3) == 0) {
+            mr__text_clear(&p->dag);
+            (void)mr__pick_text(value, &p->dag); /* absent: empty */
+        } else if (key.len == 6 && memcmp(key.at, "status", 6) == 0) {
+            p->state = mr__progress_state_of(value);
+        } else if (key.len == 6 && memcmp(key.at, "reason", 6) == 0) {
+            mr__text_clear(&p->reason);
+            (void)mr__pick_text(value, &p->reason); /* absent: empty */
+        } else if (key.len == 9 && memcmp(key.at, "startedAt", 9) == 0) {
+            p->started_ms = mr__pick_time(value);
+        } else if (key.len == 7 && memcmp(key.at, "endedAt", 7) == 0) {
+            p->ended_ms = mr__pick_time(value);
+        } else if (key.len == 5 && memcmp(key.at, "tasks", 5) == 0) {
+            tasks = value;
+        }
+    }
+    mr__pick_begin(&each, tasks);
+    while (!each.object && each.at != NULL && mr__pick_next(&each, &key, &value)) {
+        take_task(p, value);
+    }
+    p->deps_count = 0; /* in a second pass, as a task may depend on one that stands below it */
+    mr__pick_begin(&each, tasks);
+    while (!each.object && each.at != NULL && mr__pick_next(&each, &key, &value)) {
+        take_deps(p, value);
+    }
+}
+
+static void take_task(struct mr__progress *p, struct mr__pick task)
+{
+    struct mr__text id = {0};
+    if (mr__pick_text(mr__pick_member(task, "id"), &id) && id.len > 0) {
+        uint32_t i = mr__progress_find(p, id.at, id.len);
+        if (i == MR__NO_TASK) {
+            i = add_task(p, id.at, id.len);
+        }
+        if (i != MR__NO_TASK) {
+            struct mr__progress_task *t = &p->tasks[i];
+            t->attempts = (uint32_t)mr__pick_int(mr__pick_member(task, "attempts"), 0);
+            t->started_ms = mr__pick_time(mr__pick_member(task, "startedAt"));
+            t->ended_ms = mr__pick_time(mr__pick_member(task, "endedAt"));
+            set_reason(p, i, mr__pick_member(task, "reason"));
+            (void)set_state(p, i, mr__progress_state_of(mr__pick_member(task, "status")));
+        }
+    }
+    mr__text_finish(&id);
+}
+
+static bool add_dep(struct mr__progress *p, uint32_t dep)
+{
+    if (p->deps_count == p->deps_cap) {
+        uint32_t cap = p->deps_cap == 0 ? 64 : p->deps_cap * 2;
+        uint32_t *at = cap > p->deps_cap ? realloc(p->deps, cap * sizeof *at) : NULL;
+        if (at == NULL) {
+            p->failed = true;
+            return false;
+        }
+        p->deps = at;
+        p->deps_cap = cap;
+    }
+    p->deps[p->deps_count++] = dep;
+    return true;
+}
+
+/* What a task that has not begun waits for. */
+static void take_deps(struct mr__progress *p, struct mr__pick task)
+{
+    struct mr__pick_each each;
+    struct mr__pick key;
+    struct mr__pick value;
+    struct mr__text id = {0};
+    uint32_t i = MR__NO_TASK;
+    if (mr__pick_text(mr__pick_member(task, "id"), &id)) {
+        i = mr__progress_find(p, mr__text_str(&id), id.len);
+    }
+    if (i != MR__NO_TASK && p->tasks[i].state == MR__STATE_INIT) {
+        p->tasks[i].deps_at = p->deps_count;
+        p->tasks[i].deps_count = 0;
+        mr__pick_begin(&each, mr__pick_member(task, "dependOn"));
+        while (!each.object && each.at != NULL && mr__pick_next(&each, &key, &value)) {
+            mr__text_clear(&id);
+            (void)mr__pick_text(value, &id); /* absent: a name that no task has */
+            uint32_t dep = mr__progress_find(p, mr__text_str(&id), id.len);
+            if (dep != MR__NO_TASK && add_dep(p, dep)) {
+                p->tasks[i].deps_count++;
+            }
+        }
+    } else if (i != MR__NO_TASK) {
+        p->tasks[i].deps_count = 0;
+    }
+    mr__text_finish(&id);
+}
+
+/* ---- events -------------------------------------------------------------------------------- */
+
+/* A run's own event: its status, and with it the first and last moment. */
+static struct mr__progress_change take_run_event(struct mr__progress *p, struct mr__pick event,
+                                                 enum mr__state state, int64_t time_ms)
+{
+    struct mr__progress_change change = {MR__NO_TASK, false};
+    struct mr__pick reason = mr__pick_member(event, "reason");
+    bool of_run = !mr__pick_present(mr__pick_member(event, "task"));
+    if (state == MR__STATE_UNKNOWN || p->state == state) {
+        return change;
+    }
+    p->state = state;
+    if (of_run && mr__pick_present(reason)) {
+        mr__text_clear(&p->reason);
+        (void)mr__pick_text(reason, &p->reason); /* is present */
+    }
+    if (state == MR__STATE_RUNNING && p->started_ms == 0) {
+        p->started_ms = time_ms;
+    }
+    p->ended_ms = mr__progress_state_ended(state) ? time_ms : 0;
+    change.known = true;
+    return change;
+}
+
+struct mr__progress_change mr__progress_take_event(struct mr__progress *p, struct mr__pick event)
+{
+    struct mr__progress_change change = {MR__NO_TASK, false};
+    struct mr__pick task = mr__pick_member(event, "task");
+    struct mr__pick status = mr__pick_member(event, "status");
+    enum mr__state state = mr__progress_state_of(status);
+    int64_t time_ms = mr__pick_time(mr__pick_member(event, "time"));
+    struct mr__text id = {0};
+    if (!mr__pick_text(task, &id)) {
+        if (mr__pick_equals(mr__pick_member(event, "event"), "runStarted")) {
+            state = MR__STATE_RUNNING;
+        }
+        return take_run_event(p, event, state, time_ms);
+    }
+    uint32_t i = mr__progress_find(p, mr__text_str(&id), id.len);
+    if (i == MR__NO_TASK) {
+        i = add_task(p, mr__text_str(&id), id.len);
+    }
+    mr__text_finish(&id);
+    if (i == MR__NO_TASK || state == MR__STATE_UNKNOWN) {
+        return change;
+    }
+    if (p->state == MR__STATE_INIT || p->state == MR__STATE_SCHEDULED) {
+        (void)take_run_event(p, event, MR__STATE_RUNNING,
+                             time_ms); /* a task's change is told below */
+    }
+    struct mr__progress_task *t = &p->tasks[i];
+    uint32_t attempt = (uint32_t)mr__pick_int(mr__pick_member(event, "attempt"), 0);
+    bool again = attempt > t->attempts && state == MR__STATE_RUNNING;
+    t->attempts = attempt > t->attempts ? attempt : t->attempts;
+    if (state == MR__STATE_RUNNING && (again || t->started_ms == 0)) {
+        t->started_ms = time_ms;
+    }
+    t->ended_ms = mr__progress_state_ended(state) ? time_ms : 0;
+    set_reason(p, i, mr__pick_member(event, "reason"));
+    change.known = set_state(p, i, state) || again;
+    change.task = i;
+    return change;
+}
+
+/* ---- tasks --------------------------------------------------------------------------------- */
+
+static uint64_t hash_id(const char *id, size_t len)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ (unsigned char)id[i]) * UINT64_C(1099511628211);
+    }
+    return hash ^ hash >> 29;
+}
+
+uint32_t mr__progress_find(const struct mr__progress *p, const char *id, size_t len)
+{
+    if (p->index_cap == 0) {
+        return MR__NO_TASK;
+    }
+    uint32_t mask = p->index_cap - 1;
+    for (uint32_t i = (uint32_t)hash_id(id, len) & mask; p->index[i] != 0; i = (i + 1) & mask) {
+        const struct mr__progress_task *t = &p->tasks[p->index[i] - 1];
+        if (t->id_len == len && memcmp(t->id, id, len) == 0) {
+            return p->index[i] - 1;
+        }
+    }
+    return MR__NO_TASK;
+}
+
+static void index_put(uint32_t *index, uint32_t cap, const struct mr__progress_task *t,
+                      uint32_t task)
+{
+    uint32_t i = (uint32_t)hash_id(t->id, t->id_len) & (cap - 1);
+    while (index[i] != 0) {
+        i = (i + 1) & (cap - 1);
+    }
+    index[i] = task + 1;
+}
+
+static bool make_room(struct mr__progress *p)
+{
+    if (p->count == p->cap) {
+        uint32_t cap = p->cap == 0 ? 32 : p->cap * 2;
+        struct mr__progress_task *tasks =
+            p->count < TASKS_MAX ? realloc(p->tasks, cap * sizeof *tasks) : NULL;
+        if (tasks == NULL) {
+            return false;
+        }
+        p->tasks = tasks;
+        p->cap = cap;
+    }
+    if ((p->count + 1) * 2 > p->index_cap) {
+        uint32_t cap = p->index_cap == 0 ? 64 : p->index_cap * 2;
+        uint32_t *index = calloc(cap, sizeof *index);
+        if (index == NULL) {
+            return false;
+        }
+        for (uint32_t i = 0; i < p->count; i++) {
+            index_put(index, cap, &p->tasks[i], i);
+        }
+        free(p->index);
+        p->index = index;
+        p->index_cap = cap;
+    }
+    return true;
+}
+
+static void list_append(struct mr__progress *p, uint32_t task)
+{
+    struct mr__progress_task *t = &p->tasks[task];
+    struct mr__progress_list *list = &p->lists[t->state];
+    t->before = list->last;
+    t->after = MR__NO_TASK;
+    if (list->last != MR__NO_TASK) {
+        p->tasks[list->last].after = task;
+    } else {
+        list->first = task;
+    }
+    list->last = task;
+    list->count++;
+}
+
+static void list_remove(struct mr__progress *p, uint32_t task)
+{
+    struct mr__progress_task *t = &p->tasks[task];
+    struct mr__progress_list *list = &p->lists[t->state];
+    if (t->before != MR__NO_TASK) {
+        p->tasks[t->before].after = t->after;
+    } else {
+        list->first = t->after;
+    }
+    if (t->after != MR__NO_TASK) {
+        p->tasks[t->after].before = t->before;
+    } else {
+        list->last = t->before;
+    }
+    list->count--;
+}
+
+/* A fan-out's child is named PARENT[KEY]; its parent stands before it. */
+static uint32_t find_parent(const struct mr__progress *p, const char *id, size_t len)
+{
+    const char *bracket = len > 0 && id[len - 1] == ']' ? memchr(id, '[', len) : NULL;
+    return bracket != NULL ? mr__progress_find(p, id, (size_t)(bracket - id)) : MR__NO_TASK;
+}
+
+/* Adds a task in the status init. MR__NO_TASK: out of memory. */
+static uint32_t add_task(struct mr__progress *p, const char *id, size_t len)
+{
+    char *copy = len < UINT32_MAX ? malloc(len + 1) : NULL;
+    if (copy == NULL || !make_room(p)) {
+        free(copy);
+        p->failed = true;
+        return MR__NO_TASK;
+    }
+    memcpy(copy, id, len);
+    copy[len] = '\0';
+    uint32_t task = p->count++;
+    struct mr__progress_task *t = &p->tasks[task];
+    memset(t, 0, sizeof *t);
+    t->id = copy;
+    t->id_len = (uint32_t)len;
+    t->parent = find_parent(p, id, len);
+    if (t->parent != MR__NO_TASK) {
+        p->tasks[t->parent].children++;
+    }
+    index_put(p->index, p->index_cap, t, task);
+    list_append(p, task);
+    return task;
+}
+
+/* True if it was another one. */
+static bool set_state(struct mr__progress *p, uint32_t task, enum mr__state state)
+{
+    struct mr__progress_task *t = &p->tasks[task];
+    if (t->state == state) {
+        return false;
+    }
+    uint32_t ended_before = states[t->state].ended ? 1 : 0;
+    uint32_t ended_after = states[state].ended ? 1 : 0;
+    list_remove(p, task);
+    t->state = (uint8_t)state;
+    list_append(p, task);
+    p->ended_count += ended_after - ended_before;
+    if (t->parent != MR__NO_TASK) {
+        p->tasks[t->parent].children_ended += ended_after - ended_before;
+    }
+    return true;
+}
+
+static void set_reason(struct mr__progress *p, uint32_t task, struct mr__pick reason)
+{
+    struct mr__text text = {0};
+    free(p->tasks[task].reason);
+    p->tasks[task].reason = NULL;
+    if (mr__pick_text(reason, &text) && text.len > 0) {
+        p->tasks[task].reason = text.at;
+    } else {
+        mr__text_finish(&text);
+    }
+    p->failed = p->failed || text.failed;
+}
