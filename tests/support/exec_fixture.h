@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * An executor on a loop of its own, with events that are written down instead of an engine. Header
+ * only, for the tests of core/exec. Include it before cmocka.h's tests use it; one fixture at a
+ * time.
+ */
+#ifndef MR__EXEC_FIXTURE_H
+#define MR__EXEC_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "core/exec/exec.h"
+#include "temp_store.h"
+
+#include <cmocka.h> /* last: its macros take plain words */
+
+#define FIXTURE_TEXT_BYTES (16u << 20)
+
+struct fixture_end {
+    struct mr__attempt_ref ref;
+    enum mr__outcome outcome;
+    char reason[1100];
+    char *output;
+};
+
+struct fixture {
+    uv_loop_t loop;
+    struct mr__executor *x;
+    char store[64];
+    struct mr__registry *registry;
+    struct fixture_end *ends;
+    uint32_t end_count, end_cap;
+    uint32_t waiting_count, trace_count, note_count;
+    int64_t waiting_ms;
+    char trace[1100], note[300];
+    char *log; /* of both streams */
+    size_t log_len, log_total;
+    bool forget; /* at each end, as the engine does */
+    bool over;   /* shutdown's callback came */
+    bool swept;
+};
+
+static inline void fixture_ended(void *user, const struct mr__attempt_end *end)
+{
+    struct fixture *f = user;
+    if (f->end_count == f->end_cap) {
+        f->end_cap = f->end_cap == 0 ? 64 : f->end_cap * 2;
+        f->ends = realloc(f->ends, f->end_cap * sizeof *f->ends);
+        assert_non_null(f->ends);
+    }
+    struct fixture_end *e = &f->ends[f->end_count++];
+    memset(e, 0, sizeof *e);
+    e->ref = end->ref;
+    e->outcome = end->outcome;
+    (void)snprintf(e->reason, sizeof e->reason, "%s", end->reason);
+    e->output = end->output == NULL ? NULL : strndup(end->output, end->output_len);
+    if (f->forget) {
+        f->x->ops->forget(f->x, &end->ref);
+    }
+}
+
+static inline void fixture_waiting(void *user, const struct mr__attempt_ref *ref, int64_t ms)
+{
+    struct fixture *f = user;
+    f->waiting_count++;
+    f->waiting_ms = ms;
+}
+
+static inline void fixture_trace(void *user, const struct mr__attempt_ref *ref, const char *line,
+                                 size_t len)
+{
+    struct fixture *f = user;
+    f->trace_count++;
+    (void)snprintf(f->trace, sizeof f->trace, "%.*s", (int)len, line);
+}
+
+static inline void fixture_log(void *user, const struct mr__attempt_ref *ref, uint32_t stream,
+                               const char *bytes, size_t len)
+{
+    struct fixture *f = user;
+    assert_true(stream == MR_STDOUT || stream == MR_STDERR);
+    assert_true(len > 0 && len <= MR__LOG_CHUNK_BYTES_MAX);
+    size_t room = FIXTURE_TEXT_BYTES - f->log_len;
+    memcpy(f->log + f->log_len, bytes, len < room ? len : room);
+    f->log_len += len < room ? len : room;
+    f->log_total += len;
+}
+
+static inline void fixture_note(void *user, int32_t level, const char *line)
+{
+    struct fixture *f = user;
+    f->note_count++;
+    (void)snprintf(f->note, sizeof f->note, "%s", line);
+}
+
+static inline void fixture_open(struct fixture *f, uint32_t jobs)
+{
+    struct mr__exec_options options = {
+        .loop = &f->loop,
+        .registry = f->registry,
+        .store = f->store,
+        .jobs = jobs,
+        .clock = NULL,
+        .events = {f, fixture_ended, fixture_waiting, fixture_trace, fixture_log},
+        .log = fixture_note,
+        .log_user = f};
+    mr_error error = {0};
+    assert_int_equal(uv_loop_init(&f->loop), 0);
+    if (mr__exec_create(&options, &f->x, &error) != MR_OK) {
+        fail_msg("%s", error.message);
+    }
+    f->over = false;
+}
+
+static inline struct fixture *fixture_make(uint32_t jobs)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    f->log = malloc(FIXTURE_TEXT_BYTES);
+    assert_non_null(f->log);
+    temp_store_make(f->store);
+    f->forget = true;
+    fixture_open(f, jobs);
+    return f;
+}
+
+static inline void fixture_on_over(void *user)
+{
+    ((struct fixture *)user)->over = true;
+}
+
+/* Ends the executor and its loop, which must be left without any handle. */
+static inline void fixture_close(struct fixture *f, int64_t grace_ms)
+{
+    f->x->ops->shutdown(f->x, grace_ms, fixture_on_over, f);
+    (void)uv_run(&f->loop, UV_RUN_DEFAULT);
+    assert_true(f->over);
+    f->x->ops->destroy(f->x);
+    assert_int_equal(uv_loop_close(&f->loop), 0);
+}
+
+static inline void fixture_free(struct fixture *f)
+{
+    for (uint32_t i = 0; i < f->end_count; i++) {
+        free(f->ends[i].output);
+    }
+    free(f->ends);
+    free(f->log);
+    mr__registry_destroy(f->registry);
+    temp_store_remove(f->store);
+    free(f);
+}
+
+static inline void fixture_destroy(struct fixture *f)
+{
+    fixture_close(f, 1000);
+    fixture_free(f);
+}
+
+static inline struct mr__attempt_ref fixture_ref(uint32_t run, uint32_t task, uint32_t attempt)
+{
+    struct mr__attempt_ref ref = {.task = task, .attempt = attempt, .hint = run};
+    memset(ref.run_id, 7, sizeof ref.run_id);
+    memcpy(ref.run_id, &run, sizeof run);
+    return ref;
+}
+
+/* Starts attempt 1 of the task with this number. `params` is JSON, or NULL: {}. */
+static inline void fixture_start(struct fixture *f, const struct mr__action *action, uint32_t task,
+                                 const char *params)
+{
+    struct mr__arena arena;
+    mr_value value, vars;
+    mr_error error = {0};
+    mr__arena_init(&arena);
+    if (mr__value_parse(&arena, params == NULL ? "{}" : params, params == NULL ? 2 : strlen(params),
+                        &value, &error) != MR_OK) {
+        fail_msg("%s", error.message);
+    }
+    assert_int_equal(mr__value_parse(&arena, "{\"stage\":\"dev\"}", 15, &vars, NULL), MR_OK);
+    char id[32];
+    (void)snprintf(id, sizeof id, "task-%u", task);
+    struct mr__attempt attempt = {.ref = fixture_ref(1, task, 1),
+                                  .action = action,
+                                  .params = &value,
+                                  .vars = &vars,
+                                  .dag_id = "dag",
+                                  .task_id = id,
+                                  .folder = f->store,
+                                  .started_at_ms = 1000,
+                                  .deadline_ms = 0};
+    f->x->ops->start(f->x, &attempt);
+    memset(id, 'x', sizeof id); /* What was borrowed is gone. */
+    mr__arena_finish(&arena);
+}
+
+static inline void fixture_on_timeout(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+static inline void fixture_on_closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+/* Runs the loop until so many attempts have ended, at most so long. */
+static inline bool fixture_run(struct fixture *f, uint32_t ends, uint64_t ms)
+{
+    bool late = false;
+    uv_timer_t *timer = malloc(sizeof *timer);
+    assert_non_null(timer);
+    (void)uv_timer_init(&f->loop, timer);
+    timer->data = &late;
+    uv_update_time(&f->loop);
+    (void)uv_timer_start(timer, fixture_on_timeout, ms, 0);
+    while (f->end_count < ends && !late) {
+        (void)uv_run(&f->loop, UV_RUN_ONCE);
+    }
+    uv_close((uv_handle_t *)timer, fixture_on_closed);
+    (void)uv_run(&f->loop, UV_RUN_NOWAIT);
+    return f->end_count >= ends;
+}
+
+static inline const struct fixture_end *fixture_end_of(const struct fixture *f, uint32_t task)
+{
+    for (uint32_t i = 0; i < f->end_count; i++) {
+        if (f->ends[i].ref.task == task) {
+            return &f->ends[i];
+        }
+    }
+    fail_msg("task %u has not ended", task);
+    return NULL;
+}
+
+static inline void fixture_cancel(struct fixture *f, uint32_t task, uint32_t reason)
+{
+    struct mr__attempt_ref ref = fixture_ref(1, task, 1);
+    f->x->ops->cancel(f->x, &ref, reason);
+}
+
+static inline enum mr__fate fixture_fate(struct fixture *f, uint32_t run, uint32_t task,
+                                         const struct mr__action *action)
+{
+    struct mr__attempt_ref ref = fixture_ref(run, task, 1);
+    struct mr__action_binding binding = {.action = action, .flags = MR__ACTION_KNOWN};
+    return f->x->ops->fate(f->x, &ref, &binding);
+}
+
+/* The plugins of the build: MILLRACE_TEST_BUILD/plugins. */
+static inline void fixture_load_plugins(struct fixture *f)
+{
+    const char *build = getenv("MILLRACE_TEST_BUILD");
+    char folders[1024];
+    mr_error error = {0};
+    (void)snprintf(folders, sizeof folders, "%s/plugins/noop:%s/plugins/sh:%s/plugins/wait",
+                   build == NULL ? "build" : build, build == NULL ? "build" : build,
+                   build == NULL ? "build" : build);
+    if (mr__registry_create(folders, NULL, NULL, &f->registry, &error) != MR_OK) {
+        fail_msg("%s", error.message);
+    }
+}
+
+static inline const struct mr__action *fixture_action(const struct fixture *f, const char *name)
+{
+    const struct mr__action *action = mr__registry_find(f->registry, name);
+    assert_non_null(action);
+    return action;
+}
+
+#endif
