@@ -14,6 +14,7 @@
 
 #include "core/engine/engine.h"
 #include "sdk/folder.h"
+#include "sdk/stream.h"
 
 /* Removes a folder and the files in it; folders in it are emptied first, two levels deep. */
 static void remove_folder(int parent_fd, const char *name, int depth)
@@ -36,6 +37,21 @@ static void remove_folder(int parent_fd, const char *name, int depth)
     }
     (void)closedir(dir);
     (void)unlinkat(parent_fd, name, AT_REMOVEDIR);
+}
+
+/* A request's answer is not yet the caller's document: it may be an error, and it says that it is the
+ * last one. */
+static mr_status answer_to_document(struct mr__buf *out, mr_error *reterr)
+{
+    static const char end[] = ",\"end\":true}";
+    mr_error error;
+    if (mr__answer_error((const char *)out->data, out->len, &error)) {
+        return mr__error_set(reterr, error.status, "%s", error.message);
+    }
+    MR_ASSERT(out->len > sizeof end);
+    out->len -= sizeof end - 1;
+    mr__buf_text(out, "}");
+    return MR_OK;
 }
 
 mr_status mr_bench(const char *store, const char *plugins, const char *options_json, char **ret_json,
@@ -68,6 +84,9 @@ mr_status mr_bench(const char *store, const char *plugins, const char *options_j
         status = mr__registry_create(plugins, NULL, NULL, &registry, reterr);
         if (status == MR_OK) {
             status = mr__bench(path, registry, options_json, &out, reterr);
+            if (status == MR_OK) {
+                status = answer_to_document(&out, reterr);
+            }
         }
         remove_folder(folder.dir_fd, name, 1);
     }

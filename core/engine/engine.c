@@ -297,7 +297,6 @@ static mr_status open_loop(struct mr__engine *engine, mr_error *reterr)
     }
     (void)uv_prepare_init(&engine->loop, &engine->prepare); /* these two cannot fail */
     (void)uv_timer_init(&engine->loop, &engine->timer);
-    (void)uv_prepare_start(&engine->prepare, on_prepare);
     engine->async.data = engine->prepare.data = engine->timer.data = engine;
     engine->handles = 3;
     engine->armed_ms = INT64_MAX;
@@ -337,6 +336,8 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
         .jobs = opt->jobs == 0 ? default_jobs() : MR__MIN(opt->jobs, MR__JOBS_MAX),
         .clock = engine->clock,
         .events = mr__shard_exec_events(engine->shard),
+        .log = on_say,
+        .log_user = engine,
     };
     status = mr__exec_create(&exec, &engine->executor, reterr);
     if (status != MR_OK) {
@@ -362,6 +363,8 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
         status = mr__server_create(engine, &engine->loop, opt->listen_fd, &engine->server, reterr);
         engine->opt.listen_fd = -1;
     }
+    /* Started last, so libuv calls it first: what the pump answers, the server writes in this turn. */
+    (void)uv_prepare_start(&engine->prepare, on_prepare);
     return status;
 }
 

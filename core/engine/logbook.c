@@ -63,8 +63,10 @@ static void mark_dirty(struct mr__shard *sh, struct mr__logbook *book)
 static void chunk_account(struct mr__shard *sh, struct mr__logbook *book, uint64_t n, size_t bytes)
 {
     if (2 * (book->chunk_head + book->chunk_count + 1) > book->chunk_cap) {
-        memmove(book->chunks, book->chunks + 2 * book->chunk_head,
-                book->chunk_count * 2 * sizeof *book->chunks);
+        if (book->chunk_count > 0) {
+            memmove(book->chunks, book->chunks + 2 * book->chunk_head,
+                    book->chunk_count * 2 * sizeof *book->chunks);
+        }
         book->chunk_head = 0;
         if (2 * (book->chunk_count + 1) > book->chunk_cap) {
             size_t cap = book->chunk_cap == 0 ? 16 : book->chunk_cap * 2;

@@ -352,7 +352,8 @@ static void follow(struct mr__request *request, struct mr__follow how, bool wait
     mr__buf_init(&follow->settled_log);
     request->follow = follow;
     follow->mark = mr__shard_log_mark(engine->shard);
-    if (wait && run != NULL && (run->flags & MR__RUNFLAG_DORMANT) != 0 && !stands_still(run)) {
+    if (wait && run != NULL && !stands_still(run) &&
+        (run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_RESUMING)) == MR__RUNFLAG_DORMANT) {
         mr__answer_fail(request, MR_ECONFLICT,
                         "nobody goes on with this run: it is %s, and its engine is gone; `millrace run "
                         "--resume` goes on with it",

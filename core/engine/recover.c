@@ -161,6 +161,26 @@ static void seen(struct recovery *rec, const uint8_t *run_id)
     }
 }
 
+/* A retry takes the entry by status of the run's end before away in the last write of its commit:
+ * this makes good for a crash before that. `lsn`: what is indexed from there on stands. */
+static mr_status drop_old_status(struct recovery *rec, const uint8_t *run_id, uint64_t lsn)
+{
+    static const uint8_t retried[] = {MR__RUN_FAILED, MR__RUN_CANCELED};
+    struct mr__key key;
+    struct mr__bytes value;
+    struct mr__place place;
+    mr__key_by_id(&key, run_id);
+    mr_status status = rec->snapshot->ops->get(rec->snapshot, key.bytes, key.len, &value);
+    if (status != MR_OK) {
+        return status == MR_ENOTFOUND ? MR_OK : status;
+    }
+    for (size_t i = 0; i < sizeof retried && mr__place_read(value, &place) && place.lsn < lsn; i++) {
+        mr__key_by_status(&key, retried[i], run_id);
+        mr__batch_del(&rec->sh->filling, key.bytes, key.len);
+    }
+    return MR_OK;
+}
+
 /* ---- checkpoints --------------------------------------------------------------------------------- */
 
 static mr_status create_run(struct recovery *rec, uint32_t slot, struct mr__blob log,
@@ -348,6 +368,9 @@ static mr_status read_history(struct recovery *rec, struct mr__bytes key, struct
         if (status == MR_OK) {
             status = mr__archive_add_pending(rec->sh, &finished, &place, plan);
         }
+        if (status == MR_OK) {
+            status = drop_old_status(rec, created.id, place.lsn);
+        }
     }
     return status;
 }
@@ -395,6 +418,20 @@ static mr_status read_newest(struct recovery *rec)
                                      first_run_id, rec);
 }
 
+/* Runs that came back from the history, and are unfinished: they have a checkpoint. */
+static mr_status drop_old_statuses(struct recovery *rec)
+{
+    const struct mr__scheduler *s = &rec->sh->s;
+    mr_status status = MR_OK;
+    for (uint32_t slot = 0; slot < s->runs_cap && status == MR_OK; slot++) {
+        const struct mr__run *run = s->runs[slot];
+        if (run != NULL && run->has_checkpoint && (run->flags & MR__RUNFLAG_SETTLED) == 0) {
+            status = drop_old_status(rec, run->id, UINT64_MAX);
+        }
+    }
+    return status;
+}
+
 static mr_status read_all(struct mr__snapshot *snapshot, void *user)
 {
     struct recovery *rec = user;
@@ -424,6 +461,9 @@ static mr_status read_all(struct mr__snapshot *snapshot, void *user)
         /* The journal may have been trimmed to nothing: the index never runs ahead of it. */
         rec->last = MR__MAX(rec->last, rec->indexed);
         status = walk_lsn(rec, MR__TABLE_HISTORY, rec->indexed + 1, read_history);
+    }
+    if (status == MR_OK) {
+        status = drop_old_statuses(rec);
     }
     return status == MR_OK ? read_newest(rec) : status;
 }
@@ -574,7 +614,7 @@ void mr__rebuild(struct mr__shard *sh)
     sh->filling.failed = sh->flying.failed = sh->after.failed = false;
     mr__shard_forget_all(sh);
     sh->seq_filling++;
-    sh->seq_durable = 0;
+    sh->settled_seq = 0; /* ends that were on their way are decided anew */
     if (mr__recover(sh, &error) != MR_OK) {
         free(ids);
         give_up(sh, &error);
@@ -590,6 +630,7 @@ void mr__rebuild(struct mr__shard *sh)
         }
     }
     free(ids);
+    mr__shard_count_inherited(sh);
     for (size_t i = 0; i < sh->result_count && !sh->s.failed; i++) {
         mr__shard_feed(sh, mr__result_at(sh, i));
     }

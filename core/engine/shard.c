@@ -55,7 +55,38 @@ mr_status mr__shard_open(struct mr__shard *sh, const struct mr__shard_options *o
     mr__batch_init(&sh->filling);
     mr__batch_init(&sh->flying);
     mr__batch_init(&sh->after);
-    return mr__recover(sh, reterr);
+    sh->inherited = true;
+    sh->seq_filling = 1; /* 0 is what is durable */
+    mr_status status = mr__recover(sh, reterr);
+    if (status == MR_OK) {
+        mr__shard_count_inherited(sh);
+    }
+    return status;
+}
+
+/* Looks whether a dormant run still has an attempt of an earlier engine. */
+void mr__shard_count_inherited(struct mr__shard *sh)
+{
+    for (uint32_t slot = 0; slot < sh->s.runs_cap; slot++) {
+        const struct mr__run *run = sh->s.runs[slot];
+        if (run != NULL && (run->flags & MR__RUNFLAG_DORMANT) != 0 && mr__run_begun(run) > 0) {
+            return;
+        }
+    }
+    sh->settled_seq = sh->seq_filling;
+}
+
+/* The executor may forget what it inherited once the ends of all of it are durable. */
+static void inherited_durable(struct mr__shard *sh)
+{
+    if (!sh->inherited || sh->settled_seq == 0 ||
+        (sh->settled_seq > sh->seq_durable && !mr__shard_quiet(sh))) {
+        return;
+    }
+    sh->inherited = false;
+    if (sh->opt.executor->ops->settled != NULL) {
+        sh->opt.executor->ops->settled(sh->opt.executor);
+    }
 }
 
 /* Empties everything that is read anew from the store. */
@@ -600,11 +631,32 @@ struct resume {
     void *user;
 };
 
+/* A run that came back from the history goes on: live/ must have what the journal no longer has (its
+ * first `len` bytes), before the event that reopens it. By its old status it is not to be found. */
+static void put_revived(struct mr__shard *sh, const struct mr__run *run, size_t len, uint8_t status)
+{
+    struct mr__key key;
+    struct mr__buf value;
+    struct mr__live live = {
+        .lsn = run->ckpt_lsn, .slot = run->slot, .log = {(const char *)run->log.data, len}};
+    mr__buf_init(&value);
+    mr__key_live(&key, MR__SHARD, run->id);
+    mr__live_write(&value, &live);
+    mr__batch_put(&sh->filling, key.bytes, key.len, value.data, value.len);
+    mr__key_by_status(&key, status, run->id);
+    mr__batch_del(&sh->after, key.bytes, key.len);
+    sh->s.failed |= value.failed;
+    mr__buf_finish(&value);
+}
+
 static void command_now(struct mr__shard *sh, struct mr__run *run, enum mr__command command,
                         mr__done_fn done, void *user)
 {
     mr_error error;
     mr_status status;
+    bool revived = (run->flags & (MR__RUNFLAG_SETTLED | MR__RUNFLAG_ARCHIVED)) == MR__RUNFLAG_SETTLED;
+    uint8_t status_before = run->status, id[MR__RUN_ID_BYTES];
+    size_t len_before = run->log.len;
     if (command == MR__COMMAND_RETRY && (run->flags & MR__RUNFLAG_ARCHIVED) != 0) {
         /* Nothing keeps its journal any more: it comes back from the history, or not at all. */
         (void)mr__error_set(&error, MR_ECONFLICT,
@@ -621,11 +673,19 @@ static void command_now(struct mr__shard *sh, struct mr__run *run, enum mr__comm
     case MR__COMMAND_RETRY: status = mr__decide_retry(&sh->s, run, &error); break;
     default: status = mr__decide_continue(&sh->s, run, &error); break;
     }
-    if (status != MR_OK) {
-        fail_done(done, user, &error, run->id);
-    } else {
+    if (status == MR_OK) {
+        if (revived) {
+            put_revived(sh, run, len_before, status_before);
+        }
         mr__reply_push(sh, done, user, run->id, false);
+        return;
     }
+    memcpy(id, run->id, sizeof id);
+    if (revived) { /* it stays in the history */
+        mr__shard_key_remove(sh, run);
+        mr__run_release(&sh->s, run);
+    }
+    fail_done(done, user, &error, id);
 }
 
 static void command_swept(struct mr__shard *sh, struct mr__run *run, const struct resume *resume)
@@ -658,6 +718,9 @@ static void resume_swept(void *user)
             command_swept(sh, run, resume);
         }
     }
+    if (sh->inherited && sh->settled_seq == 0) {
+        mr__shard_count_inherited(sh);
+    }
     free(resume->ids);
     free(resume);
 }
@@ -675,6 +738,12 @@ static mr_status resume_begin(struct mr__shard *sh, const uint8_t (*run_ids)[MR_
     *resume = *like;
     resume->ids = ids;
     memcpy(ids, run_ids, like->count * MR__RUN_ID_BYTES);
+    for (size_t i = 0; i < like->count; i++) {
+        struct mr__run *run = mr__run_find(&sh->s, ids[i]);
+        if (run != NULL) {
+            run->flags |= MR__RUNFLAG_RESUMING;
+        }
+    }
     sh->opt.executor->ops->sweep(sh->opt.executor, (const uint8_t(*)[MR__RUN_ID_BYTES])ids,
                                  like->count, resume_swept, resume);
     return MR_OK;
@@ -744,20 +813,8 @@ mr_status mr__shard_revive(struct mr__shard *sh, const uint8_t *run_id, struct m
         return mr__error_set(reterr, status, "the run cannot be read back: %s",
                              mr_status_text(status));
     }
-    /* live/ must have what the journal no longer has, before the event that reopens the run. */
-    struct mr__key key;
-    struct mr__buf value;
-    struct mr__live live = {.lsn = sh->s.lsn - 1, .slot = slot, .log = log};
-    mr__buf_init(&value);
-    mr__key_live(&key, MR__SHARD, run_id);
-    mr__live_write(&value, &live);
-    mr__batch_put(&sh->filling, key.bytes, key.len, value.data, value.len);
-    mr__key_by_status(&key, run->status, run_id);
-    mr__batch_del(&sh->after, key.bytes, key.len);
-    sh->s.failed |= value.failed;
-    mr__buf_finish(&value);
-    run->has_checkpoint = true;
-    run->ckpt_lsn = live.lsn;
+    run->has_checkpoint = true; /* with the command that reopens it */
+    run->ckpt_lsn = sh->s.lsn - 1;
     run->flags &= (uint8_t)~MR__RUNFLAG_DORMANT;
     sh->s.dormant_count--;
     plan->stored = true;
@@ -953,8 +1010,11 @@ static void do_notify(struct mr__shard *sh, struct mr__run *run, const struct mr
     }
 }
 
-static void do_settled(struct mr__shard *sh, struct mr__run *run)
+static void do_settled(struct mr__shard *sh, struct mr__run *run, const struct mr__effect *effect)
 {
+    if (run->log.len != effect->task) {
+        return; /* it was blocked and goes on already: what it is now is not durable */
+    }
     if (sh->opt.events.settled != NULL) {
         sh->opt.events.settled(sh->opt.events.user, run);
     }
@@ -983,7 +1043,7 @@ static void do_durable(struct mr__shard *sh, const struct mr__effect *effect)
         sh->opt.executor->ops->forget(sh->opt.executor, &ref);
         break;
     case MR__EFFECT_NOTIFY: do_notify(sh, run, effect); break;
-    default: do_settled(sh, run); break;
+    default: do_settled(sh, run, effect); break;
     }
 }
 
@@ -1017,7 +1077,7 @@ static void replies_durable(struct mr__shard *sh)
 
 bool mr__shard_quiet(const struct mr__shard *sh)
 {
-    return !sh->committing && !mr__commit_wanted(sh);
+    return !sh->committing && !sh->waiting && !mr__commit_wanted(sh);
 }
 
 void mr__shard_pump(struct mr__shard *sh)
@@ -1038,6 +1098,7 @@ void mr__shard_pump(struct mr__shard *sh)
         }
         results_durable(sh);
         replies_durable(sh);
+        inherited_durable(sh);
         while (mr__effect_pop(&sh->s.now, &effect)) {
             do_now(sh, &effect);
             worked = true;

@@ -100,7 +100,8 @@ void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id, enum mr__com
                        mr__done_fn done, void *user);
 
 /* Brings a finished run back from history into memory, so that it can be retried: `log` is its
- * events, `plan` is of its version. */
+ * events, `plan` is of its version. mr__shard_command must follow at once: if that is refused, the
+ * run is gone from memory again. */
 mr_status mr__shard_revive(struct mr__shard *sh, const uint8_t *run_id, struct mr__plan *plan,
                            struct mr__blob log, mr_error *reterr);
 

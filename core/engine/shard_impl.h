@@ -95,6 +95,10 @@ struct mr__shard {
     size_t entry_cap;
     uint64_t journal_bytes;
 
+    /* attempts of an earlier engine */
+    bool inherited;       /* some may be left, or their ends are not durable yet */
+    uint64_t settled_seq; /* 0: some are left; else the hand-over that holds the last of their ends */
+
     /* trouble */
     bool waiting;          /* a commit failed: rebuild at retry_at_ms */
     bool broken, closing;
@@ -138,6 +142,8 @@ void mr__result_pop(struct mr__shard *sh);
 struct mr__reply *mr__reply_at(struct mr__shard *sh, size_t i);
 void mr__reply_push(struct mr__shard *sh, mr__done_fn done, void *user, const uint8_t *run_id,
                     bool is_submit);
+
+void mr__shard_count_inherited(struct mr__shard *sh);
 
 /* ---- commit.c ---- */
 bool mr__commit_wanted(const struct mr__shard *sh);

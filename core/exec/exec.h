@@ -14,8 +14,7 @@
 struct mr__exec_options {
     uv_loop_t *loop;               /* borrowed until destroy */
     struct mr__registry *registry; /* borrowed until destroy */
-    const char
-        *store; /* absolute: the store's folder, in which the child table lies; NULL: no table */
+    const char *store; /* absolute: the folder in which the child table lies; NULL: no table */
     uint32_t jobs;
     struct mr__clock *clock;
     struct mr__exec_events events;
@@ -27,12 +26,6 @@ struct mr__exec_options {
  * format). */
 mr_status mr__exec_create(const struct mr__exec_options *options,
                           struct mr__executor **ret_executor, mr_error *reterr);
-
-/* Every attempt that began before this executor was made is accounted for, durably: none is left of
- * which fate() may be asked. Until an engine has said so once since the machine was started (or the
- * table was made), a missing row proves nothing, and fate() answers GONE where it would answer
- * NOT_BEGUN. Say it when nothing was unfinished at open, and when all of it has been resumed. */
-void mr__exec_settled(struct mr__executor *x);
 
 /* How many children an earlier engine left that still live, for the message of those who leave
  * them. */

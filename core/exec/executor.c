@@ -15,6 +15,7 @@ static void exec_cancel(struct mr__executor *port, const struct mr__attempt_ref 
 static void exec_forget(struct mr__executor *port, const struct mr__attempt_ref *ref);
 static enum mr__fate exec_fate(struct mr__executor *port, const struct mr__attempt_ref *ref,
                                const struct mr__action_binding *binding);
+static void exec_settled(struct mr__executor *port);
 static void exec_sweep(struct mr__executor *port, const uint8_t (*run_ids)[MR__RUN_ID_BYTES],
                        size_t count, void (*cb)(void *user), void *user);
 static struct mr__action_binding exec_bind(struct mr__executor *port, const char *action_name);
@@ -37,6 +38,7 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
                                                 .cancel = exec_cancel,
                                                 .forget = exec_forget,
                                                 .fate = exec_fate,
+                                                .settled = exec_settled,
                                                 .sweep = exec_sweep,
                                                 .shutdown = exec_shutdown,
                                                 .destroy = exec_destroy};
@@ -97,7 +99,7 @@ uint32_t mr__exec_survivors(struct mr__executor *port)
     return mr__survivors_count(exec_of(port));
 }
 
-void mr__exec_settled(struct mr__executor *port)
+static void exec_settled(struct mr__executor *port)
 {
     struct mr__exec *x = exec_of(port);
     if (x->has_table) {

@@ -78,6 +78,10 @@ struct mr__executor_ops {
     void (*forget)(struct mr__executor *x, const struct mr__attempt_ref *ref);
     enum mr__fate (*fate)(struct mr__executor *x, const struct mr__attempt_ref *ref,
                           const struct mr__action_binding *binding);
+    /* Every attempt that began before this executor was made is accounted for, durably. Until this was
+     * said once since the machine was started, fate() answers GONE where it would answer NOT_BEGUN: a
+     * missing row proves nothing. May be NULL. */
+    void (*settled)(struct mr__executor *x);
     /* Ends the children of these runs that an earlier engine left behind, group by group, and calls
      * back (perhaps from within) when none is alive. Runs of this engine's own are not touched. */
     void (*sweep)(struct mr__executor *x, const uint8_t (*run_ids)[MR__RUN_ID_BYTES], size_t count,

@@ -175,7 +175,8 @@ static void settle(struct mr__scheduler *s, struct mr__run *run)
     event.reason = (struct mr__blob){(const char *)reason.data,
                                      MR__MIN(reason.len, MR__REASON_BYTES_MAX)};
     emit(s, run, &event);
-    mr__effect_push(s, &s->durable, MR__EFFECT_SETTLED, run->slot, 0, run->status);
+    mr__effect_push(s, &s->durable, MR__EFFECT_SETTLED, run->slot, (uint32_t)run->log.len,
+                    run->status);
     if (run->status != MR__RUN_BLOCKED && s->on_finished != NULL && !s->failed) {
         s->on_finished(s->user, run);
     }

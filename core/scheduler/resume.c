@@ -64,7 +64,7 @@ void mr__resume_run(struct mr__scheduler *s, struct mr__run *run, mr__fate_fn fa
             run->tasks[t].flags |= MR__TASKFLAG_RESUMING;
         }
     }
-    run->flags &= (uint8_t)~MR__RUNFLAG_DORMANT;
+    run->flags &= (uint8_t) ~(MR__RUNFLAG_DORMANT | MR__RUNFLAG_RESUMING);
     s->dormant_count--;
     if (run->plan->dag->timeout_ms > 0) {
         mr__effect_push(s, &s->now, MR__EFFECT_RUN_TIMER, run->slot, 0, 0);

@@ -63,7 +63,8 @@ enum { /* mr__run.flags */
     MR__RUNFLAG_WATCHED = 8u,   /* volatile: each event gives a NOTIFY effect */
     MR__RUNFLAG_JOB_QUEUED = 16u, /* volatile: in the queue of runs that wait for a --jobs slot */
     MR__RUNFLAG_SETTLED = 32u,  /* over: only the effects that wait for durability still know it */
-    MR__RUNFLAG_ARCHIVED = 64u  /* volatile: the history has it, from the same commit on */
+    MR__RUNFLAG_ARCHIVED = 64u, /* volatile: the history has it, from the same commit on */
+    MR__RUNFLAG_RESUMING = 128u /* volatile: dormant, and about to be gone on with */
 };
 
 struct mr__ready {
@@ -120,8 +121,8 @@ struct mr__effect {
     uint16_t kind;
     uint16_t attempt; /* NOTIFY: of the task */
     uint32_t slot;
-    uint32_t task; /* NOTIFY: ms since the run was created */
-    uint32_t arg;
+    uint32_t task; /* NOTIFY: ms since the run was created; SETTLED: length of the run's log */
+    uint32_t arg;  /* SETTLED: status of the run */
 };
 struct mr__effects { /* a ring */
     struct mr__effect *ring;

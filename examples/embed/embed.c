@@ -2,6 +2,8 @@
  *
  * The engine inside a program of your own: open a store, run a dag file, wait, print how it ended.
  * While it runs, `millrace --store STORE ps` in another terminal shows the run.
+ *
+ * embed [FILE [STORE [PLUGINS]]]: PLUGINS are folders with ':' between, beside the installed ones.
  */
 #include <millrace/engine.h>
 #include <stdio.h>
@@ -9,8 +11,9 @@
 
 int main(int argc, char **argv)
 {
-    mr_options options = MR_OPTIONS(.store = argc == 3 ? argv[2] : "embed-store");
-    mr_start_options start = MR_START(.file = argc >= 2 ? argv[1] : "examples/hello.yaml");
+    mr_options options = MR_OPTIONS(.store = argc > 2 ? argv[2] : "embed-store",
+                                    .plugins = argc > 3 ? argv[3] : NULL);
+    mr_start_options start = MR_START(.file = argc > 1 ? argv[1] : "examples/hello.yaml");
     mr_engine *engine;
     mr_error error;
     char run_id[MR_RUN_ID_BYTES];

@@ -249,46 +249,12 @@ int mr__cmd_show(struct mr__cli *cli)
 
 /* ---- wait and watch ------------------------------------------------------------------------ */
 
-/* If we are the owner nobody goes on with any run, and one that is unfinished would be waited for
- * without end. */
-static int refuse_dormant(struct mr__cli *cli, const char *id)
-{
-    struct mr__text request = {0};
-    struct mr__text answer = {0};
-    struct mr__text command = {0};
-    int code = MR__EXIT_OK;
-    if (!mr__session_is_owner(cli)) {
-        return MR__EXIT_OK;
-    }
-    mr__request_begin(&request, "show");
-    mr__request_string(&request, "run", id);
-    mr__text_puts(&request, "}");
-    code = mr__session_call(cli, &request, &answer);
-    if (code == MR__EXIT_OK) {
-        struct mr__pick run =
-            mr__pick_member(mr__pick_value(mr__text_str(&answer), answer.len), "run");
-        enum mr__state state = mr__progress_state_of(mr__pick_member(run, "status"));
-        if (!mr__progress_state_ended(state) && state != MR__STATE_BLOCKED) {
-            mr__print_command(cli, &command, "run --resume", NULL, NULL);
-            code = mr__print_error(cli, MR_ESTORE, NULL, "nobody goes on with run %s: %s",
-                                   mr__print_short_id(id), mr__text_str(&command));
-        }
-    }
-    mr__text_finish(&request);
-    mr__text_finish(&answer);
-    mr__text_finish(&command);
-    return code;
-}
-
 int mr__cmd_watch(struct mr__cli *cli)
 {
     struct mr__text id = {0};
     int code = mr__session_open(cli, 0);
     if (code == MR__EXIT_OK) {
         code = mr__session_resolve(cli, &id, NULL);
-    }
-    if (code == MR__EXIT_OK) {
-        code = refuse_dormant(cli, id.at);
     }
     if (code == MR__EXIT_OK) {
         code = mr__follow_and_print(cli, id.at);
@@ -305,9 +271,6 @@ int mr__cmd_wait(struct mr__cli *cli)
     int code = mr__session_open(cli, 0);
     if (code == MR__EXIT_OK) {
         code = mr__session_resolve(cli, &id, NULL);
-    }
-    if (code == MR__EXIT_OK) {
-        code = refuse_dormant(cli, id.at);
     }
     if (code == MR__EXIT_OK) {
         mr__request_begin(&request, "wait");

@@ -120,8 +120,8 @@ def test_text_has_place_line_caret_and_suggestion(case):
     equal(result.out, "")
     lines = result.err.splitlines()
     has(lines[0], "deploy.yaml:5:5: error[E", ']: unknown key "dependon" in task "push"')
-    equal(lines[1], "  5 |     dependon: [build]")
-    equal(lines[2], '    |     ^~~~~~~~ did you mean "dependOn"?')
+    equal(lines[1], "   5 |     dependon: [build]")
+    equal(lines[2], '     |     ^~~~~~~~ did you mean "dependOn"?')
 
 
 def test_all_errors_at_once(case):

@@ -92,7 +92,8 @@ def test_plugin(case):
 
 def test_embed(case):
     program = os.path.join(BUILD, "examples/embed/embed")
-    done = subprocess.run([program, example("hello.yaml"), case.store], cwd=case.work, env=case.env, check=False,
+    plugins = ":".join(os.path.join(BUILD, "plugins", name) for name in ("noop", "sh", "wait"))
+    done = subprocess.run([program, example("hello.yaml"), case.store, plugins], cwd=case.work, env=case.env, check=False,
                           capture_output=True, encoding="utf-8", timeout=TIMEOUT)
     equal((done.returncode, done.stdout, done.stderr), (0, "success\n", ""))
     # The program sees the run that the library made.

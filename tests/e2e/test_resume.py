@@ -137,7 +137,7 @@ tasks:
   - {id: a, dependOn: [first], run: 'echo "a $MILLRACE_RUN" >>begun; while [ ! -e go ]; do sleep 0.05; done'}
   - {id: b, dependOn: [a], run: 'echo "b $MILLRACE_RUN" >>trace'}
 """)
-    processes = [case.start("run", file) for _ in range(10)]
+    processes = [case.start("run", "-j", "10", file) for _ in range(10)]
     ids = [p.run_id() for p in processes]
     equal(len(set(ids)), 10)
     wait_until(lambda: case.read("begun").count("\n") == 10, "all of them")

@@ -105,7 +105,7 @@ struct sim_run {
     int64_t last_ms;
     uint64_t *events; /* a mark of each, in order */
     size_t event_count, event_cap, told; /* told: how far the watchers have been told, this life */
-    uint32_t settles, reopened;
+    uint32_t settles, ends, reopened; /* ends: settles, but not as blocked */
 };
 
 struct sim_truth {
@@ -118,6 +118,8 @@ struct sim_truth {
 
 /* ---- the executor (sim_exec.c) ------------------------------------------------------------------- */
 
+struct sim_action;
+
 struct sim_attempt {
     struct mr__attempt_ref ref;
     uint32_t life;
@@ -126,6 +128,7 @@ struct sim_attempt {
     bool reported;  /* its end was told */
     bool forgotten; /* the executor of this life knows it no more */
     bool row;       /* in the child table */
+    bool waits;     /* for the engine's own timer */
     uint32_t cancel_reason;
     int64_t due_ms;
 };
@@ -158,7 +161,10 @@ enum sim_request_kind {
     SIM_AFTER
 };
 
+struct sim;
+
 struct sim_request {
+    struct sim *sim;
     enum sim_request_kind kind;
     uint32_t life;
     struct sim_run *run;
@@ -194,6 +200,7 @@ struct sim {
     const struct mr__store_ops *mem_ops;
     const struct mr__batch *flying;
     const struct mr__guard *flying_guard;
+    bool polling;
     struct sim_late late;
     bool wrote;         /* since the late write was kept */
     struct mr__store_limits limits;
@@ -201,6 +208,7 @@ struct sim {
     uint32_t index_runs_pending, jobs;
 
     struct mr__shard *shard;
+    uint64_t commits_rebuilt; /* of the shard, when its memory was read anew */
     bool dead;          /* crashed in the middle of a call: nothing counts any more */
     bool faults;        /* off: all goes well from now on */
     bool broken, closing, failing;
@@ -227,6 +235,8 @@ void sim_crash(struct sim *sim, bool power_cut);
 void sim_pump(struct sim *sim);  /* and a crash, if one came in the middle */
 void sim_poll(struct sim *sim);
 void sim_advance(struct sim *sim, int64_t ms);
+/* Nothing was written since memory was read (anew): what a crash left is not yet tidied up. */
+bool sim_untidy(const struct sim *sim);
 int64_t sim_next_due(const struct sim *sim); /* INT64_MAX: nothing will happen by itself */
 struct sim_request *sim_request(struct sim *sim, enum sim_request_kind kind, struct sim_run *run);
 void sim_done(void *user, mr_status status, const mr_error *error, const uint8_t *run_id);

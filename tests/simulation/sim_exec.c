@@ -5,6 +5,7 @@
  * durable. What an executor of the new life may know is what the real one would: its own attempts,
  * and the rows of the child table.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/simulation/sim.h"
@@ -110,7 +111,7 @@ static void starts_to_wait(struct sim *sim, struct sim_attempt *a)
 {
     int64_t ms = sim_below(sim, 4) == 0 ? (int64_t)sim_below(sim, 600000) : sim_below(sim, 3000);
     a->alive = false;
-    a->forgotten = true;
+    a->forgotten = a->waits = true;
     a->row = false;
     sim_count(sim, SIM_waited);
     sim_note(sim, "waits task %u attempt %u: %lld ms", a->ref.task, a->ref.attempt, (long long)ms);
@@ -215,6 +216,9 @@ static enum mr__fate exec_fate(struct mr__executor *x, const struct mr__attempt_
     struct sim *sim = sim_of(x);
     const struct sim_attempt *a = find(sim, ref);
     const struct sim_action *action = (const void *)binding->action;
+    if (sim->dead) {
+        return MR__FATE_GONE;
+    }
     for (size_t i = 0; i < sim->exec.attempt_count; i++) {
         const struct sim_attempt *other = &sim->exec.attempts[i];
         if (other->alive && other->life != sim->life &&
@@ -232,6 +236,29 @@ static enum mr__fate exec_fate(struct mr__executor *x, const struct mr__attempt_
     }
     sim_count(sim, SIM_fate_gone);
     return MR__FATE_GONE;
+}
+
+/* Every attempt of an earlier life is accounted for: their rows go, and what has none never began. */
+static void exec_settled(struct mr__executor *x)
+{
+    struct sim *sim = sim_of(x);
+    if (sim->dead) {
+        return;
+    }
+    for (size_t i = 0; i < sim->exec.attempt_count; i++) {
+        struct sim_attempt *a = &sim->exec.attempts[i];
+        const struct sim_run *run = sim_truth_find(sim, a->ref.run_id);
+        if (a->life == sim->life) {
+            continue;
+        }
+        if (run->tasks[a->ref.task].attempt == a->ref.attempt &&
+            run->tasks[a->ref.task].status == MR__TASK_RUNNING && !a->waits) {
+            sim_broken(sim, "all is said to be accounted for, but task %u attempt %u is not",
+                       a->ref.task, a->ref.attempt);
+        }
+        a->row = false;
+    }
+    sim->exec.table_settled = true;
 }
 
 /* ---- children that were left behind ----------------------------------------------------------------- */
@@ -288,6 +315,7 @@ void sim_exec_init(struct sim *sim)
                                                 .cancel = exec_cancel,
                                                 .forget = exec_forget,
                                                 .fate = exec_fate,
+                                                .settled = exec_settled,
                                                 .sweep = exec_sweep};
     sim->exec.port.ops = &ops;
     sim->exec.table_settled = true;

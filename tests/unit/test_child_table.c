@@ -298,7 +298,7 @@ static void sweep__ends_what_a_killed_engine_left(void **state)
         (void)usleep(10000);
     }
     fixture_open(f, 4);
-    mr__exec_settled(f->x);
+    f->x->ops->settled(f->x);
     assert_int_equal(mr__exec_survivors(f->x), 2);
     assert_int_equal(fixture_fate(f, 1, 0, sh), MR__FATE_GONE);
     assert_int_equal(fixture_fate(f, 1, 9, sh), MR__FATE_NOT_BEGUN);

@@ -455,7 +455,7 @@ static void shutdown__ends_children_and_keeps_their_rows(void **state)
     start_sh(1, "trap '' TERM; echo $$ > up1; while :; do sleep 0.05; done", "");
     start_sh(2, "echo $$ > up2; sleep 60", "");
     pid_t first = wait_for_pid("up1"), second = wait_for_pid("up2");
-    mr__exec_settled(f->x);
+    f->x->ops->settled(f->x);
     uint64_t before = uv_hrtime();
     fixture_close(f, 300);
     assert_true(uv_hrtime() - before < UINT64_C(2500000000));
