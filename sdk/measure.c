@@ -39,8 +39,8 @@ static void remove_folder(int parent_fd, const char *name, int depth)
     (void)unlinkat(parent_fd, name, AT_REMOVEDIR);
 }
 
-/* A request's answer is not yet the caller's document: it may be an error, and it says that it is the
- * last one. */
+/* A request's answer is not yet the caller's document: it may be an error, and it says that it is
+ * the last one. */
 static mr_status answer_to_document(struct mr__buf *out, mr_error *reterr)
 {
     static const char end[] = ",\"end\":true}";
@@ -54,8 +54,8 @@ static mr_status answer_to_document(struct mr__buf *out, mr_error *reterr)
     return MR_OK;
 }
 
-mr_status mr_bench(const char *store, const char *plugins, const char *options_json, char **ret_json,
-                   mr_error *reterr)
+mr_status mr_bench(const char *store, const char *plugins, const char *options_json,
+                   char **ret_json, mr_error *reterr)
 {
     struct mr__folder folder;
     struct mr__registry *registry = NULL;

@@ -18,17 +18,18 @@
 #define MR__MUST_USE           __attribute__((warn_unused_result))
 
 /* Programmer error only, never input; on in release builds too. */
-#define MR_ASSERT(condition)                                                                       \
+#define MR_ASSERT(condition) \
     ((condition) ? (void)0 : mr__assert_failed(#condition, __FILE__, __LINE__))
 
 _Noreturn void mr__assert_failed(const char *condition, const char *file, int line);
 
-#define MR__COUNT(array)        (sizeof(array) / sizeof((array)[0]))
-#define MR__MIN(a, b)           ((a) < (b) ? (a) : (b))
-#define MR__MAX(a, b)           ((a) > (b) ? (a) : (b))
-#define MR__CONTAINER(p, t, f)  ((t *)(void *)((char *)(p) - offsetof(t, f)))
+#define MR__COUNT(array)       (sizeof(array) / sizeof((array)[0]))
+#define MR__MIN(a, b)          ((a) < (b) ? (a) : (b))
+#define MR__MAX(a, b)          ((a) > (b) ? (a) : (b))
+#define MR__CONTAINER(p, t, f) ((t *)(void *)((char *)(p)-offsetof(t, f)))
 
-/* Fills `reterr` (may be NULL) and returns `status`, so that `return mr__error_set(...)` reads well. */
+/* Fills `reterr` (may be NULL) and returns `status`, so that `return mr__error_set(...)` reads
+ * well. */
 MR__PRINTF(3, 4)
 mr_status mr__error_set(mr_error *reterr, mr_status status, const char *fmt, ...);
 mr_status mr__error_setv(mr_error *reterr, mr_status status, const char *fmt, va_list args);

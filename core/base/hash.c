@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The hash table: linear probing, deletion by moving rows back, at most 3/4 full. And xxHash.
+ * The hash table: linear probing, deletion by moving rows back, at most half full. And xxHash.
  */
 #include "core/base/hash.h"
 
@@ -65,7 +65,7 @@ static mr_status grow(struct mr__hash *table)
 mr_status mr__hash_put(struct mr__hash *table, const void *key, size_t len, uint64_t number)
 {
     MR_ASSERT(key != NULL && len <= UINT32_MAX);
-    if ((table->count + 1) * 4 > table->cap * 3) {
+    if ((table->count + 1) * 2 > table->cap) {
         mr_status status = grow(table);
         if (status != MR_OK) {
             return status;

@@ -9,7 +9,7 @@
 
 #include "core/base/base.h"
 
-uint64_t mr__hash64(const void *bytes, size_t len);                     /* XXH3, 64 bits */
+uint64_t mr__hash64(const void *bytes, size_t len);                      /* XXH3, 64 bits */
 void mr__hash128(const void *bytes, size_t len, uint8_t ret_digest[16]); /* XXH3, canonical form */
 
 struct mr__hash_row {

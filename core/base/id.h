@@ -2,7 +2,8 @@
  *
  * Run ids: UUIDv7 (RFC 9562, section 5.7), strictly increasing in one owner: time part = max(now,
  * last + 1 in the sub-millisecond counter), the shard in the 12 bits after the version's counter.
- * Layout of the 128 bits: 48 Unix ms | 4 version (7) | 12 counter | 2 variant | 10 shard | 52 random.
+ * Layout of the 128 bits: 48 Unix ms | 4 version (7) | 12 counter | 2 variant | 10 shard | 52
+ * random.
  */
 #ifndef MR__ID_H
 #define MR__ID_H

@@ -7,56 +7,60 @@
 #define MR__LIMITS_H
 
 /* dag files (contract.md) */
-#define MR__DAG_FILE_BYTES_MAX     (64u << 20)
-#define MR__DAG_TASKS_MAX          1000000u
-#define MR__DAG_DEPTH_MAX          64u
-#define MR__DAG_ALIAS_FACTOR_MAX   10u /* nodes after alias expansion, as a multiple of those written */
-#define MR__DAG_ALIAS_NODES_FREE   10000u /* expansion below this many nodes is always allowed */
-#define MR__DAG_ERRORS_MAX         100u
-#define MR__ID_BYTES_MAX           128u
-#define MR__JSON_DEPTH_MAX         64u
+#define MR__DAG_FILE_BYTES_MAX (64u << 20)
+#define MR__DAG_TASKS_MAX      1000000u
+#define MR__DAG_DEPTH_MAX      64u
+#define MR__DAG_ALIAS_FACTOR_MAX \
+    10u /* nodes after alias expansion, as a multiple of those written */
+#define MR__DAG_ALIAS_NODES_FREE 10000u /* expansion below this many nodes is always allowed */
+#define MR__DAG_ERRORS_MAX       100u
+#define MR__ID_BYTES_MAX         128u
+#define MR__JSON_DEPTH_MAX       64u
 
 /* runs */
-#define MR__OUTPUT_BYTES_MAX       (16u << 20) /* outputs and share of one run, together */
-#define MR__REASON_BYTES_MAX       1024u
-#define MR__KEY_BYTES_MAX          256u
-#define MR__VARS_BYTES_MAX         (1u << 20)
-#define MR__TAGS_BYTES_MAX         (16u << 10)
-#define MR__LOST_MAX               3u /* lost attempts of a task run before it fails in any case */
-#define MR__RUNS_LIVE_MAX          4000000u
-#define MR__REF_RUNS               10000u /* finished runs among which a short id is looked up */
-#define MR__REF_CHARS_MIN          4u
+#define MR__OUTPUT_BYTES_MAX (16u << 20) /* outputs and share of one run, together */
+#define MR__REASON_BYTES_MAX 1024u
+#define MR__KEY_BYTES_MAX    256u
+#define MR__VARS_BYTES_MAX   (1u << 20)
+#define MR__TAGS_BYTES_MAX   (16u << 10)
+#define MR__LOST_MAX         3u /* lost attempts of a task run before it fails in any case */
+#define MR__RUNS_LIVE_MAX    4000000u
+#define MR__REF_RUNS         10000u /* finished runs among which a short id is looked up */
+#define MR__REF_CHARS_MIN    4u
 
 /* executor */
-#define MR__JOBS_MAX               4096u
-#define MR__JOBS_PER_CORE          4u
-#define MR__CHILD_GRACE_MS         5000
-#define MR__CHILD_TABLE_ROWS       8192u /* > MR__JOBS_MAX: rows of killed children are freed late */
-#define MR__LOG_ATTEMPT_BYTES_MAX  (4u << 20) /* captured output of one attempt; the oldest goes */
-#define MR__LOG_CHUNK_BYTES_MAX    (32u << 10)
-#define MR__TRACE_LINES_MAX        1000u /* of one task run */
-#define MR__TRACE_LINE_BYTES_MAX   1024u
-#define MR__OUTPUT_TEXT_BYTES      4096u /* sh's output: text keeps this much from the end */
-#define MR__PROCESS_ARGS_MAX       4096u
+#define MR__JOBS_MAX              4096u
+#define MR__JOBS_PER_CORE         4u
+#define MR__CHILD_GRACE_MS        5000
+#define MR__CHILD_TABLE_ROWS      8192u /* > MR__JOBS_MAX: rows of killed children are freed late */
+#define MR__LOG_ATTEMPT_BYTES_MAX (4u << 20) /* captured output of one attempt; the oldest goes */
+#define MR__LOG_CHUNK_BYTES_MAX   (32u << 10)
+#define MR__TRACE_LINES_MAX       1000u /* of one task run */
+#define MR__TRACE_LINE_BYTES_MAX  1024u
+#define MR__OUTPUT_TEXT_BYTES     4096u /* sh's output: text keeps this much from the end */
+#define MR__PROCESS_ARGS_MAX      4096u
 
 /* store */
 #define MR__COMMIT_BYTES_MAX       (4u << 20) /* events of one commit before the next one begins */
 #define MR__JOURNAL_PART_BYTES_MAX (1u << 20)
 #define MR__HISTORY_PART_BYTES     (64u << 10) /* finished runs are packed up to this */
 #define MR__JOURNAL_BYTES_KEEP     (64u << 20) /* more than this begins checkpoints and trimming */
-#define MR__CHECKPOINT_BYTES_STEP  (1u << 20) /* written to live/ in one commit at most, or one run */
-#define MR__TRIM_ENTRIES_STEP      64u
-#define MR__INDEX_RUNS_PENDING     16384u /* finished runs whose index entries wait in memory */
-#define MR__STORE_ROOM_BYTES       (8u << 20) /* kept free for completions: new runs are refused before */
-#define MR__STORE_RETRY_MS         500 /* after a failed commit */
-#define MR__STORE_RETRY_MAX_MS     10000 /* after this long without a commit the owner gives up */
+#define MR__CHECKPOINT_BYTES_STEP \
+    (1u << 20) /* written to live/ in one commit at most, or one run */
+#define MR__TRIM_ENTRIES_STEP  64u
+#define MR__INDEX_RUNS_PENDING 16384u     /* finished runs whose index entries wait in memory */
+#define MR__STORE_ROOM_BYTES   (8u << 20) /* kept free for completions: new runs are refused before \
+                                           */
+#define MR__STORE_RETRY_MS     500        /* after a failed commit */
+#define MR__STORE_RETRY_MAX_MS 10000      /* after this long without a commit the owner gives up */
 
 /* requests */
-#define MR__REQUEST_BYTES_MAX      (80u << 20) /* a dag file as JSON text and what belongs to it */
-#define MR__CLIENTS_MAX            1024u
-#define MR__CLIENT_REQUESTS_MAX    65536u /* open at once on one connection */
-#define MR__CLIENT_BYTES_MAX       (128u << 20) /* answers that wait for a slow peer before a stream is cut off */
-#define MR__STREAM_LINES_MAX       65536u /* answers that wait for a slow reader before it is cut off */
-#define MR__LIST_LIMIT_DEFAULT     50u
+#define MR__REQUEST_BYTES_MAX   (80u << 20) /* a dag file as JSON text and what belongs to it */
+#define MR__CLIENTS_MAX         1024u
+#define MR__CLIENT_REQUESTS_MAX 65536u /* open at once on one connection */
+#define MR__CLIENT_BYTES_MAX \
+    (128u << 20) /* answers that wait for a slow peer before a stream is cut off */
+#define MR__STREAM_LINES_MAX   65536u /* answers that wait for a slow reader before it is cut off */
+#define MR__LIST_LIMIT_DEFAULT 50u
 
 #endif

@@ -17,7 +17,8 @@ mr_value mr__value_int(int64_t v);
 mr_value mr__value_number(double v);
 mr_value mr__value_str(const char *text, size_t len); /* borrows `text`, which ends in NUL */
 
-/* Copies a value and all below it into the arena. MR_ENOMEM; MR_ELIMIT deeper than the JSON limit. */
+/* Copies a value and all below it into the arena. MR_ENOMEM; MR_ELIMIT deeper than the JSON limit.
+ */
 mr_status mr__value_dup(struct mr__arena *arena, const mr_value *value, mr_value *ret_value);
 
 /* Parses exactly one JSON value (RFC 8259; duplicate keys, NUL in text and lone surrogates are
@@ -25,7 +26,8 @@ mr_status mr__value_dup(struct mr__arena *arena, const mr_value *value, mr_value
 mr_status mr__value_parse(struct mr__arena *arena, const char *json, size_t len,
                           mr_value *ret_value, mr_error *reterr);
 
-/* Writes compact JSON. Bytes that are not UTF-8 become U+FFFD. A number that is not finite: null. */
+/* Writes compact JSON. Bytes that are not UTF-8 become U+FFFD. A number that is not finite: null.
+ */
 void mr__value_print(struct mr__buf *buf, const mr_value *value);
 /* Writes one JSON string with its quotes. A NUL, which no value holds, becomes U+FFFD too. */
 void mr__json_str(struct mr__buf *buf, const char *text, size_t len);
@@ -36,8 +38,8 @@ bool mr__value_equal(const mr_value *a, const mr_value *b);
 /* "string", "int", ... Static. */
 const char *mr__value_type_name(uint32_t type);
 
-/* The text of a value inside longer text or an environment: text as it is, null as nothing, anything
- * else as JSON (contract.md). */
+/* The text of a value inside longer text or an environment: text as it is, null as nothing,
+ * anything else as JSON (contract.md). */
 void mr__value_text(struct mr__buf *buf, const mr_value *value);
 
 /* Text to the declared type: "true", "3", "1.5", JSON for list and map. False: it is none. */

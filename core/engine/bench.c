@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * The benchmark: on the engine's own loop, W runs of a chain of no-op tasks are kept in flight until
- * N have ended; beside it, in the same process, a bare store commits as many bytes in batches as
- * large. Then one run at a time, each followed by a bare commit: what a run costs when nothing else
- * happens. Loop thread, but mr__bench, which is called from outside.
+ * The benchmark: on the engine's own loop, W runs of a chain of no-op tasks are kept in flight
+ * until N have ended; beside it, in the same process, a bare store commits as many bytes in batches
+ * as large. Then one run at a time, each followed by a bare commit: what a run costs when nothing
+ * else happens. Loop thread, but mr__bench, which is called from outside.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +17,7 @@
 #define IDLE_RUNS       301u
 #define RUNS_MAX        100000000
 
-enum bench_phase {
-    BENCH_LOAD,
-    BENCH_BARE,
-    BENCH_IDLE_RUN,
-    BENCH_IDLE_COMMIT
-};
+enum bench_phase { BENCH_LOAD, BENCH_BARE, BENCH_IDLE_RUN, BENCH_IDLE_COMMIT };
 
 struct mr__bench {
     struct mr__request *request;
@@ -70,7 +65,8 @@ static void bench_fail(struct mr__bench *bench, mr_status status, const char *wh
     bench_free(bench);
 }
 
-/* ---- the load ------------------------------------------------------------------------------------ */
+/* ---- the load
+ * ------------------------------------------------------------------------------------ */
 
 static void submitted(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
 {
@@ -106,7 +102,8 @@ static void load_ended(struct mr__bench *bench)
     bare_next(bench);
 }
 
-/* ---- the bare store ------------------------------------------------------------------------------ */
+/* ---- the bare store
+ * ------------------------------------------------------------------------------ */
 
 static void bare_done(void *user, mr_status status, const mr_error *error)
 {
@@ -207,7 +204,8 @@ static void bare_next(struct mr__bench *bench)
     idle_begin(bench);
 }
 
-/* ---- from the engine ----------------------------------------------------------------------------- */
+/* ---- from the engine
+ * ----------------------------------------------------------------------------- */
 
 void mr__bench_poll(struct mr__bench *bench)
 {
@@ -250,9 +248,9 @@ static mr_status make_plan(struct mr__bench *bench, uint64_t tasks, struct mr__p
         }
         mr__buf_text(&text, "}\n");
     }
-    mr_status status = text.failed ? MR_ENOMEM
-                                   : mr__dag_parse((const char *)text.data, text.len, &options,
-                                                   &problems, &dag);
+    mr_status status =
+        text.failed ? MR_ENOMEM
+                    : mr__dag_parse((const char *)text.data, text.len, &options, &problems, &dag);
     if (status == MR_OK) {
         status = mr__shard_plan_add(bench->engine->shard, dag, &plan);
     }
@@ -309,7 +307,7 @@ void mr__op_bench(struct mr__request *request)
     }
     if (status != MR_OK) {
         bench_fail(bench, status,
-                   status == MR_ENOTFOUND ? "the plugin with the action \"noop\" was not found"
+                   status == MR_ENOTFOUND     ? "the plugin with the action \"noop\" was not found"
                    : error.message[0] != '\0' ? error.message
                                               : mr_status_text(status));
         return;
@@ -323,7 +321,8 @@ void mr__op_bench(struct mr__request *request)
     }
 }
 
-/* ---- from outside -------------------------------------------------------------------------------- */
+/* ---- from outside
+ * -------------------------------------------------------------------------------- */
 
 struct waiting {
     uv_mutex_t lock;

@@ -60,7 +60,8 @@ static void check_events(struct check *check, struct mr__blob log, const char *w
     }
 }
 
-/* ---- one function per kind of record ------------------------------------------------------------- */
+/* ---- one function per kind of record
+ * ------------------------------------------------------------- */
 
 static void check_config(struct check *check, struct mr__bytes key, struct mr__bytes value)
 {
@@ -164,7 +165,8 @@ static void check_log(struct check *check, struct mr__bytes value)
     }
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------ */
+/* ---- the walk
+ * ------------------------------------------------------------------------------------ */
 
 static bool check_key(void *user, struct mr__bytes key, struct mr__bytes value)
 {
@@ -213,10 +215,9 @@ static mr_status check_table(struct check *check, uint8_t table, struct mr__buf 
     do {
         struct mr__key from = check->cursor;
         check->step = 0;
-        status = check->snapshot->ops->range(check->snapshot,
-                                             (struct mr__bytes){from.bytes, from.len},
-                                             (struct mr__bytes){to, sizeof to}, 0, STEP_KEYS,
-                                             check_key, check);
+        status = check->snapshot->ops->range(
+            check->snapshot, (struct mr__bytes){from.bytes, from.len},
+            (struct mr__bytes){to, sizeof to}, 0, STEP_KEYS, check_key, check);
         check_places(check, copy);
     } while (status == MR_OK && check->step > 0);
     return status;
@@ -251,7 +252,8 @@ mr_status mr__check_snapshot(struct mr__snapshot *snapshot, struct mr__buf *out,
     return status;
 }
 
-/* ---- a store that nobody holds ------------------------------------------------------------------- */
+/* ---- a store that nobody holds
+ * ------------------------------------------------------------------- */
 
 struct offline {
     struct mr__buf *out;

@@ -15,7 +15,8 @@ struct task_doc {
     struct mr__blob reason, params, output;
 };
 
-/* ---- small pieces -------------------------------------------------------------------------------- */
+/* ---- small pieces
+ * -------------------------------------------------------------------------------- */
 
 static void name(struct mr__buf *out, const char *text)
 {
@@ -52,7 +53,8 @@ void mr__doc_time(struct mr__buf *out, const char *key, int64_t unix_ms)
     }
 }
 
-/* ---- headers ------------------------------------------------------------------------------------- */
+/* ---- headers
+ * ------------------------------------------------------------------------------------- */
 
 static void header_begin(struct mr__buf *out, const struct mr__event *created, uint8_t status,
                          struct mr__blob reason)
@@ -88,12 +90,13 @@ void mr__doc_header(struct mr__buf *out, const struct mr__doc_header *header)
     mr__buf_text(out, "}");
 }
 
-/* ---- the whole run ------------------------------------------------------------------------------- */
+/* ---- the whole run
+ * ------------------------------------------------------------------------------- */
 
 static bool task_over(uint8_t status)
 {
-    return status == MR__TASK_SUCCESS || status == MR__TASK_FAILED ||
-           status == MR__TASK_CANCELED || status == MR__TASK_SKIPPED;
+    return status == MR__TASK_SUCCESS || status == MR__TASK_FAILED || status == MR__TASK_CANCELED ||
+           status == MR__TASK_SKIPPED;
 }
 
 /* What the event says of times, reasons and outputs, after it was applied. */
@@ -237,8 +240,7 @@ mr_status mr__doc_run(struct mr__buf *out, struct mr__dag *dag, struct mr__blob 
         return MR_EFORMAT;
     }
     struct task_doc *docs = calloc(dag->task_count, sizeof *docs);
-    mr_status status =
-        docs == NULL ? MR_ENOMEM : mr__plan_create(dag, bind_nothing, NULL, &plan);
+    mr_status status = docs == NULL ? MR_ENOMEM : mr__plan_create(dag, bind_nothing, NULL, &plan);
     mr__scheduler_init(&s, 1);
     if (status == MR_OK) {
         status = mr__run_create(&s, 0, created.id, plan, &run);
@@ -258,7 +260,8 @@ mr_status mr__doc_run(struct mr__buf *out, struct mr__dag *dag, struct mr__blob 
     return status;
 }
 
-/* ---- events -------------------------------------------------------------------------------------- */
+/* ---- events
+ * -------------------------------------------------------------------------------------- */
 
 void mr__doc_event(struct mr__buf *out, const struct mr__dag *dag, const struct mr__event *event,
                    uint32_t attempt)

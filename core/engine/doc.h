@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Runs and events as JSON (contract.md, "A run as JSON"; docs/requests.md), made from a run's events
- * by replaying them: live and finished runs are one path. Pure; any thread.
+ * Runs and events as JSON (contract.md, "A run as JSON"; docs/requests.md), made from a run's
+ * events by replaying them: live and finished runs are one path. Pure; any thread.
  */
 #ifndef MR__DOC_H
 #define MR__DOC_H
@@ -11,10 +11,12 @@
 /* Where the traces of a task come from: calls `add` for each of its lines, in order. */
 struct mr__doc_traces {
     void *user;
-    mr_status (*each)(void *user, uint32_t task, struct mr__buf *out); /* ",{...},{...}" or nothing */
+    mr_status (*each)(void *user, uint32_t task,
+                      struct mr__buf *out); /* ",{...},{...}" or nothing */
 };
 
-/* The whole document. `dag` is of the run's version; `traces` may be NULL. MR_EFORMAT, MR_ENOMEM. */
+/* The whole document. `dag` is of the run's version; `traces` may be NULL. MR_EFORMAT, MR_ENOMEM.
+ */
 mr_status mr__doc_run(struct mr__buf *out, struct mr__dag *dag, struct mr__blob log,
                       const struct mr__doc_traces *traces);
 

@@ -48,7 +48,8 @@ void mr__engine_wake(struct mr__engine *engine)
     (void)uv_async_send(&engine->async); /* fails only for a closed handle: nobody is there */
 }
 
-/* ---- what the shard says ------------------------------------------------------------------------- */
+/* ---- what the shard says
+ * ------------------------------------------------------------------------- */
 
 static void on_notify(void *user, struct mr__run *run, const struct mr__event *event,
                       uint32_t attempt)
@@ -121,7 +122,8 @@ static void on_say(void *user, int32_t level, const char *line)
     mr__engine_log(user, level, "%s", line);
 }
 
-/* ---- letters ------------------------------------------------------------------------------------- */
+/* ---- letters
+ * ------------------------------------------------------------------------------------- */
 
 static void mail_take(struct mr__engine *engine)
 {
@@ -186,7 +188,8 @@ void mr__engine_close_request(struct mr__engine *engine, struct mr__request *req
     (void)mail_send(engine, &mail); /* MR_ECLOSED: the loop is over, and the request with it */
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------ */
+/* ---- the loop
+ * ------------------------------------------------------------------------------------ */
 
 static void on_async(uv_async_t *async)
 {
@@ -220,7 +223,8 @@ static void on_store_notify(void *user)
     mr__engine_wake(user);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------- */
+/* ---- the end
+ * ------------------------------------------------------------------------------------- */
 
 static void handle_closed(uv_handle_t *handle)
 {
@@ -272,7 +276,8 @@ static void loop_main(void *user)
     (void)uv_run(&engine->loop, UV_RUN_DEFAULT);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
 
 static void random_bytes(void *user, void *bytes, size_t len)
 {
@@ -320,8 +325,8 @@ static uint32_t default_jobs(void)
 static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
 {
     const struct mr__engine_options *opt = &engine->opt;
-    mr_status status = mr__store_lmdb_open(engine->path, on_store_notify, engine, &engine->store,
-                                           reterr);
+    mr_status status =
+        mr__store_lmdb_open(engine->path, on_store_notify, engine, &engine->store, reterr);
     if (status != MR_OK) {
         return status;
     }
@@ -363,7 +368,8 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
         status = mr__server_create(engine, &engine->loop, opt->listen_fd, &engine->server, reterr);
         engine->opt.listen_fd = -1;
     }
-    /* Started last, so libuv calls it first: what the pump answers, the server writes in this turn. */
+    /* Started last, so libuv calls it first: what the pump answers, the server writes in this turn.
+     */
     (void)uv_prepare_start(&engine->prepare, on_prepare);
     return status;
 }
@@ -394,8 +400,8 @@ static void free_engine(struct mr__engine *engine)
     free(engine);
 }
 
-mr_status mr__engine_create(const struct mr__engine_options *options, struct mr__engine **ret_engine,
-                            mr_error *reterr)
+mr_status mr__engine_create(const struct mr__engine_options *options,
+                            struct mr__engine **ret_engine, mr_error *reterr)
 {
     struct mr__engine *engine = calloc(1, sizeof *engine);
     if (engine == NULL) {

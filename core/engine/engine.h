@@ -27,17 +27,18 @@ struct mr__engine_options {
     void *user;
 };
 
-/* Opens the store, reads it and starts the loop thread. Unfinished runs are not gone on with until a
- * request `resume` or one that names them. */
-mr_status mr__engine_create(const struct mr__engine_options *options, struct mr__engine **ret_engine,
-                            mr_error *reterr);
+/* Opens the store, reads it and starts the loop thread. Unfinished runs are not gone on with until
+ * a request `resume` or one that names them. */
+mr_status mr__engine_create(const struct mr__engine_options *options,
+                            struct mr__engine **ret_engine, mr_error *reterr);
 
 /* Where answers go. Called on the loop thread, never again after mr__engine_close_request returned
  * or after `last` was true. Must not block. `json` is one object without newline, borrowed. */
 typedef void (*mr__answer_fn)(void *user, const char *json, size_t len, bool last);
 
-/* Any thread. `json` is copied. The request's answers go to `answer` until the last. `ret_request` is
- * valid until the last answer or mr__engine_close_request. MR_ECLOSED, MR_ENOMEM: never answered. */
+/* Any thread. `json` is copied. The request's answers go to `answer` until the last. `ret_request`
+ * is valid until the last answer or mr__engine_close_request. MR_ECLOSED, MR_ENOMEM: never
+ * answered. */
 mr_status mr__engine_request(struct mr__engine *engine, const char *json, size_t len,
                              mr__answer_fn answer, void *user, struct mr__request **ret_request);
 
@@ -51,9 +52,9 @@ mr_status mr__engine_request_on_loop(struct mr__engine *engine, const char *json
                                      struct mr__request **ret_request);
 void mr__engine_close_request_on_loop(struct mr__engine *engine, struct mr__request *request);
 
-/* Any thread but the loop's, once: ends children (TERM, grace, KILL), leaves runs resumable, answers
- * every open request with MR_ECLOSED, stops the loop and frees everything. If `drain`, first waits
- * until no run that an attached client started or waits for is unfinished. */
+/* Any thread but the loop's, once: ends children (TERM, grace, KILL), leaves runs resumable,
+ * answers every open request with MR_ECLOSED, stops the loop and frees everything. If `drain`,
+ * first waits until no run that an attached client started or waits for is unfinished. */
 void mr__engine_destroy(struct mr__engine *engine, bool drain);
 /* Any thread, also while another one drains in mr__engine_destroy: stop waiting, end now. */
 void mr__engine_stop(struct mr__engine *engine);
@@ -73,7 +74,8 @@ mr_status mr__check_path(const char *path, struct mr__buf *out, mr_error *reterr
 struct mr__server;
 struct uv_loop_s;
 
-/* Serves `listen_fd` (taken) on the loop. Peers whose uid is neither ours nor root's are refused. */
+/* Serves `listen_fd` (taken) on the loop. Peers whose uid is neither ours nor root's are refused.
+ */
 mr_status mr__server_create(struct mr__engine *engine, struct uv_loop_s *loop, int listen_fd,
                             struct mr__server **ret_server, mr_error *reterr);
 /* How many clients are connected. */

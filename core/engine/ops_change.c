@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ops that change something: submit, resume, cancel, retry, continue. Loop thread, but where a job's
- * function says otherwise.
+ * Ops that change something: submit, resume, cancel, retry, continue. Loop thread, but where a
+ * job's function says otherwise.
  */
 #include <stdlib.h>
 
@@ -10,15 +10,16 @@
 
 #define NO_ERRORS "{\"errors\":[]"
 
-/* ---- submit -------------------------------------------------------------------------------------- */
+/* ---- submit
+ * -------------------------------------------------------------------------------------- */
 
 struct submit {
     struct mr__request *request;
     const char *text, *file; /* in the request's arena */
     size_t text_len;
-    uint8_t digest[16]; /* of text and file: the parsed texts are known by it */
-    struct mr__plan *plan; /* a reference, once it is known */
-    struct mr__dag *dag;   /* parsed by the job */
+    uint8_t digest[16];      /* of text and file: the parsed texts are known by it */
+    struct mr__plan *plan;   /* a reference, once it is known */
+    struct mr__dag *dag;     /* parsed by the job */
     struct mr__buf problems; /* JSON of errors and warnings */
     bool bad, repeat;
     struct mr__blob key, token;
@@ -323,9 +324,9 @@ static void answer_bad(struct submit *submit)
 {
     struct mr__request *request = submit->request;
     mr__buf_reset(&request->out);
-    mr__buf_printf(&request->out,
-                   "{\"error\":{\"status\":%d,\"name\":\"invalid definition\",\"message\":",
-                   MR_EDEFINITION);
+    mr__buf_printf(
+        &request->out,
+        "{\"error\":{\"status\":%d,\"name\":\"invalid definition\",\"message\":", MR_EDEFINITION);
     mr__json_str(&request->out, submit->file, strlen(submit->file));
     mr__buf_text(&request->out, "},");
     /* The problems are an object: its members go into this one. */
@@ -465,7 +466,8 @@ void mr__op_submit(struct mr__request *request)
     }
 }
 
-/* ---- resume -------------------------------------------------------------------------------------- */
+/* ---- resume
+ * -------------------------------------------------------------------------------------- */
 
 static void add_missing(struct mr__buf *out, const struct mr__run *run, const char *id, bool first)
 {
@@ -522,10 +524,10 @@ void mr__op_resume(struct mr__request *request)
     mr__answer(request, true);
 }
 
-/* ---- commands ------------------------------------------------------------------------------------ */
+/* ---- commands
+ * ------------------------------------------------------------------------------------ */
 
-static void command_done(void *user, mr_status status, const mr_error *error,
-                         const uint8_t *run_id)
+static void command_done(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
 {
     struct mr__request *request = user;
     struct mr__engine *engine = request->engine;

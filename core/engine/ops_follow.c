@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Following a run: watch, wait and logs. One machine: what is stored first (the document, the log up
- * to a mark), then what comes live, held back until the stored part was sent, then the end. Loop
+ * Following a run: watch, wait and logs. One machine: what is stored first (the document, the log
+ * up to a mark), then what comes live, held back until the stored part was sent, then the end. Loop
  * thread.
  */
 #include <stdlib.h>
@@ -29,7 +29,8 @@ struct mr__follow {
 static void next_phase(struct mr__request *request);
 static void finish(struct mr__request *request);
 
-/* ---- who watches whom ---------------------------------------------------------------------------- */
+/* ---- who watches whom
+ * ---------------------------------------------------------------------------- */
 
 static struct mr__watch *watch_of(struct mr__engine *engine, const uint8_t *run_id)
 {
@@ -116,7 +117,8 @@ void mr__follow_attach(struct mr__engine *engine, const uint8_t *run_id)
     }
 }
 
-/* ---- stored part --------------------------------------------------------------------------------- */
+/* ---- stored part
+ * --------------------------------------------------------------------------------- */
 
 static void then_doc(struct mr__run_job *job)
 {
@@ -171,9 +173,9 @@ static mr_status use_log_begin(struct mr__snapshot *snapshot, struct mr__run_job
 static void read_page(struct mr__request *request, bool first)
 {
     struct mr__follow *follow = request->follow;
-    struct mr__run_job *job = mr__run_job_make(
-        request, mr__shard_find(request->engine->shard, request->run_id),
-        first ? use_log_begin : use_log_page, then_log_page);
+    struct mr__run_job *job =
+        mr__run_job_make(request, mr__shard_find(request->engine->shard, request->run_id),
+                         first ? use_log_begin : use_log_page, then_log_page);
     if (job != NULL) {
         job->page = follow->page;
         job->page.upto = follow->mark;
@@ -219,7 +221,8 @@ static void next_phase(struct mr__request *request)
     }
 }
 
-/* ---- the end ------------------------------------------------------------------------------------- */
+/* ---- the end
+ * ------------------------------------------------------------------------------------- */
 
 static void finish(struct mr__request *request)
 {
@@ -262,7 +265,8 @@ void mr__follow_settled(struct mr__engine *engine, struct mr__run *run)
     watch_drop(engine, watch);
 }
 
-/* ---- live part ----------------------------------------------------------------------------------- */
+/* ---- live part
+ * ----------------------------------------------------------------------------------- */
 
 static void live_line(struct mr__request *request, const char *json, size_t len)
 {
@@ -330,7 +334,8 @@ void mr__follow_rebuilt(struct mr__engine *engine)
     }
 }
 
-/* ---- ops ----------------------------------------------------------------------------------------- */
+/* ---- ops
+ * ----------------------------------------------------------------------------------------- */
 
 static bool stands_still(const struct mr__run *run)
 {
@@ -354,10 +359,11 @@ static void follow(struct mr__request *request, struct mr__follow how, bool wait
     follow->mark = mr__shard_log_mark(engine->shard);
     if (wait && run != NULL && !stands_still(run) &&
         (run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_RESUMING)) == MR__RUNFLAG_DORMANT) {
-        mr__answer_fail(request, MR_ECONFLICT,
-                        "nobody goes on with this run: it is %s, and its engine is gone; `millrace run "
-                        "--resume` goes on with it",
-                        mr__run_status_name(run->status));
+        mr__answer_fail(
+            request, MR_ECONFLICT,
+            "nobody goes on with this run: it is %s, and its engine is gone; `millrace run "
+            "--resume` goes on with it",
+            mr__run_status_name(run->status));
         return;
     }
     if (wait && run != NULL && (!stands_still(run) || (run->flags & MR__RUNFLAG_SETTLED) != 0)) {
@@ -382,10 +388,8 @@ void mr__op_watch(struct mr__request *request)
 {
     bool logs = mr_value_int(mr_value_get(&request->json, "logs"), 0) != 0;
     follow(request,
-           (struct mr__follow){.want_doc = true,
-                               .want_events = true,
-                               .want_logs = logs,
-                               .final_doc = true},
+           (struct mr__follow){
+               .want_doc = true, .want_events = true, .want_logs = logs, .final_doc = true},
            true);
 }
 
@@ -397,8 +401,6 @@ void mr__op_wait(struct mr__request *request)
 void mr__op_logs(struct mr__request *request)
 {
     bool wait = mr_value_int(mr_value_get(&request->json, "follow"), 0) != 0;
-    follow(request,
-           (struct mr__follow){
-               .want_logs = true, .task = mr__field_str(request, "task")},
+    follow(request, (struct mr__follow){.want_logs = true, .task = mr__field_str(request, "task")},
            wait);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Listings: ps and runs, newest first. What is in memory (unfinished runs, and finished ones that are
- * not indexed yet) is merged with the index, page by page, so that a listing of millions holds up
- * nobody. Loop thread, but where a job's function says otherwise.
+ * Listings: ps and runs, newest first. What is in memory (unfinished runs, and finished ones that
+ * are not indexed yet) is merged with the index, page by page, so that a listing of millions holds
+ * up nobody. Loop thread, but where a job's function says otherwise.
  */
 #include <stdlib.h>
 
@@ -51,7 +51,8 @@ static void list_free(struct list *list)
     free(list);
 }
 
-/* ---- filters ------------------------------------------------------------------------------------- */
+/* ---- filters
+ * ------------------------------------------------------------------------------------- */
 
 static int64_t id_ms(const uint8_t *id)
 {
@@ -95,7 +96,8 @@ static void add_line(struct mr__buf *out, const struct mr__doc_header *header)
     mr__buf_text(out, "}");
 }
 
-/* ---- what is in memory --------------------------------------------------------------------------- */
+/* ---- what is in memory
+ * --------------------------------------------------------------------------- */
 
 static char *live_line(const struct list *list, const struct mr__run *run)
 {
@@ -165,7 +167,8 @@ static bool collect(struct list *list)
     return true;
 }
 
-/* ---- reader thread ------------------------------------------------------------------------------- */
+/* ---- reader thread
+ * ------------------------------------------------------------------------------- */
 
 static bool add_key(void *user, struct mr__bytes key, struct mr__bytes value)
 {
@@ -182,10 +185,10 @@ static bool add_key(void *user, struct mr__bytes key, struct mr__bytes value)
 static mr_status more_keys(struct mr__snapshot *snapshot, struct list *list)
 {
     list->key_at = list->key_count = 0;
-    mr_status status = snapshot->ops->range(
-        snapshot, (struct mr__bytes){list->from.bytes, list->from.len},
-        (struct mr__bytes){list->cursor.bytes, list->cursor.len}, MR__RANGE_REVERSE, PAGE_KEYS,
-        add_key, list);
+    mr_status status =
+        snapshot->ops->range(snapshot, (struct mr__bytes){list->from.bytes, list->from.len},
+                             (struct mr__bytes){list->cursor.bytes, list->cursor.len},
+                             MR__RANGE_REVERSE, PAGE_KEYS, add_key, list);
     list->index_done = list->key_count == 0;
     return status;
 }
@@ -215,7 +218,8 @@ static mr_status add_finished(struct mr__snapshot *snapshot, struct list *list,
     return status;
 }
 
-/* An entry of another listing than by id may be of before a retry: the one by id says which counts. */
+/* An entry of another listing than by id may be of before a retry: the one by id says which counts.
+ */
 static bool is_current(struct mr__snapshot *snapshot, const uint8_t *id,
                        const struct mr__place *place)
 {
@@ -226,8 +230,7 @@ static bool is_current(struct mr__snapshot *snapshot, const uint8_t *id,
 
 static mr_status next_line(struct mr__snapshot *snapshot, struct list *list)
 {
-    const struct item *item =
-        list->item_at < list->item_count ? &list->items[list->item_at] : NULL;
+    const struct item *item = list->item_at < list->item_count ? &list->items[list->item_at] : NULL;
     const uint8_t *key = list->key_at < list->key_count ? list->keys[list->key_at] : NULL;
     if (item == NULL && key == NULL) {
         list->done = true;
@@ -274,7 +277,8 @@ static mr_status list_read(struct mr__snapshot *snapshot, void *user)
     return status == MR_OK && list->lines.failed ? MR_ENOMEM : status;
 }
 
-/* ---- loop thread --------------------------------------------------------------------------------- */
+/* ---- loop thread
+ * --------------------------------------------------------------------------------- */
 
 static void list_next(void *user, mr_status status, const mr_error *error, const uint8_t *run_id);
 
@@ -284,9 +288,8 @@ static void list_done(void *user, mr_status status)
     struct mr__request *request = list->request;
     const char *at = (const char *)list->lines.data, *end = at + list->lines.len;
     if (status != MR_OK) {
-        mr__answer_fail(request, status, "%s", list->error.status == MR_OK
-                                                   ? mr_status_text(status)
-                                                   : list->error.message);
+        mr__answer_fail(request, status, "%s",
+                        list->error.status == MR_OK ? mr_status_text(status) : list->error.message);
     }
     while (at < end && !request->ended && !request->closed) {
         const char *newline = memchr(at, '\n', (size_t)(end - at));

@@ -12,9 +12,9 @@ void mr__op_stats(struct mr__request *request)
     static const struct {
         uint8_t table;
         const char *name;
-    } tables[] = {{MR__TABLE_CONFIG, "config"},   {MR__TABLE_JOURNAL, "journal"},
-                  {MR__TABLE_LIVE, "live"},       {MR__TABLE_HISTORY, "history"},
-                  {MR__TABLE_INDEX, "index"},     {MR__TABLE_LOG, "log"}};
+    } tables[] = {{MR__TABLE_CONFIG, "config"}, {MR__TABLE_JOURNAL, "journal"},
+                  {MR__TABLE_LIVE, "live"},     {MR__TABLE_HISTORY, "history"},
+                  {MR__TABLE_INDEX, "index"},   {MR__TABLE_LOG, "log"}};
     struct mr__engine *engine = request->engine;
     const struct mr__scheduler *s = mr__shard_state(engine->shard);
     struct mr__store_stats stats;

@@ -13,7 +13,8 @@
 #define PAGE_BYTES  (512u << 10)
 #define PAGE_CHUNKS 512u
 
-/* ---- runs ---------------------------------------------------------------------------------------- */
+/* ---- runs
+ * ---------------------------------------------------------------------------------------- */
 
 mr_status mr__read_place(struct mr__snapshot *snapshot, const uint8_t *run_id,
                          struct mr__place *ret_place)
@@ -90,7 +91,8 @@ mr_status mr__read_dag(struct mr__snapshot *snapshot, const struct mr__event *cr
     return status == MR_OK ? mr__definition_parse(&definition, ret_dag, reterr) : status;
 }
 
-/* ---- traces -------------------------------------------------------------------------------------- */
+/* ---- traces
+ * -------------------------------------------------------------------------------------- */
 
 static bool add_trace(void *user, struct mr__bytes key, struct mr__bytes value)
 {
@@ -99,8 +101,9 @@ static bool add_trace(void *user, struct mr__bytes key, struct mr__bytes value)
     char time[MR__TIME_TEXT_BYTES];
     if (mr__log_chunk_read(value, &chunk)) {
         mr__time_text(chunk.time_ms, time);
-        mr__buf_printf(out, "%s{\"time\":\"%s\",\"message\":",
-                       out->data[out->len - 1] == '[' ? "" : ",", time);
+        mr__buf_printf(out,
+                       "%s{\"time\":\"%s\",\"message\":", out->data[out->len - 1] == '[' ? "" : ",",
+                       time);
         mr__json_str(out, chunk.text.data, chunk.text.len);
         mr__buf_text(out, "}");
     }
@@ -143,7 +146,8 @@ struct mr__doc_traces mr__read_traces(struct mr__read_traces *traces)
     return (struct mr__doc_traces){.user = traces, .each = each_trace};
 }
 
-/* ---- logs ---------------------------------------------------------------------------------------- */
+/* ---- logs
+ * ---------------------------------------------------------------------------------------- */
 
 void mr__log_json(struct mr__buf *out, const struct mr__dag *dag, uint32_t task,
                   const struct mr__log_chunk *chunk)
@@ -153,8 +157,9 @@ void mr__log_json(struct mr__buf *out, const struct mr__dag *dag, uint32_t task,
     mr__time_text(chunk->time_ms, time);
     mr__buf_text(out, "{\"log\":{\"task\":");
     mr__json_str(out, dag->tasks[task].id, strlen(dag->tasks[task].id));
-    mr__buf_printf(out, ",\"attempt\":%u,\"stream\":\"%s\",\"time\":\"%s\",\"text\":",
-                   chunk->attempt, streams[chunk->stream & 3], time);
+    mr__buf_printf(out,
+                   ",\"attempt\":%u,\"stream\":\"%s\",\"time\":\"%s\",\"text\":", chunk->attempt,
+                   streams[chunk->stream & 3], time);
     mr__json_str(out, chunk->text.data, chunk->text.len);
     mr__buf_text(out, "}}");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reading runs back from a snapshot of the store: finished runs, their dags, logs and traces. On the
- * store's reader thread; no engine state is touched.
+ * Reading runs back from a snapshot of the store: finished runs, their dags, logs and traces. On
+ * the store's reader thread; no engine state is touched.
  */
 #ifndef MR__READS_H
 #define MR__READS_H

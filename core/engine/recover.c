@@ -222,12 +222,14 @@ static mr_status read_live(struct recovery *rec, struct mr__bytes key, struct mr
 
 /* ---- the journal --------------------------------------------------------------------------------- */
 
+/* Its end is durable, so its checkpoint goes before everything else that is written: the run may have
+ * come back by then, with a new one. */
 static void drop_finished(struct recovery *rec, struct mr__run *run)
 {
     if (run->has_checkpoint) {
         struct mr__key key;
         mr__key_live(&key, MR__SHARD, run->id);
-        mr__batch_del(&rec->sh->after, key.bytes, key.len);
+        mr__batch_del(&rec->sh->filling, key.bytes, key.len);
     }
     mr__run_release(&rec->sh->s, run);
 }

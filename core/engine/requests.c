@@ -16,7 +16,8 @@ struct op {
 };
 static const struct op *op_find(const char *name);
 
-/* ---- answers ------------------------------------------------------------------------------------- */
+/* ---- answers
+ * ------------------------------------------------------------------------------------- */
 
 static void request_end(struct mr__request *request)
 {
@@ -43,8 +44,9 @@ void mr__answer_text(struct mr__request *request, const char *json, size_t len, 
 void mr__answer(struct mr__request *request, bool last)
 {
     if (request->out.failed) {
-        static const char failed[] = "{\"error\":{\"status\":-1,\"name\":\"out of memory\",\"message\":"
-                                     "\"out of memory\"},\"end\":true}";
+        static const char failed[] =
+            "{\"error\":{\"status\":-1,\"name\":\"out of memory\",\"message\":"
+            "\"out of memory\"},\"end\":true}";
         mr__answer_text(request, failed, sizeof failed - 1, true);
         return;
     }
@@ -78,7 +80,8 @@ void mr__answer_fail(struct mr__request *request, mr_status status, const char *
     mr__answer_failed(request, &error);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life
+ * ---------------------------------------------------------------------------------------- */
 
 void mr__request_ref(struct mr__request *request)
 {
@@ -178,7 +181,8 @@ void mr__engine_close_request_on_loop(struct mr__engine *engine, struct mr__requ
     mr__request_unref(request);
 }
 
-/* ---- run names ----------------------------------------------------------------------------------- */
+/* ---- run names
+ * ----------------------------------------------------------------------------------- */
 
 struct resolve {
     struct mr__request *request;
@@ -291,8 +295,8 @@ void mr__resolve(struct mr__request *request, mr__op_fn then)
         then(request);
         return;
     }
-    if (len > 0 && (len < MR__REF_CHARS_MIN || len >= MR__RUN_ID_TEXT_BYTES ||
-                    !ref_chars_ok(ref, len))) {
+    if (len > 0 &&
+        (len < MR__REF_CHARS_MIN || len >= MR__RUN_ID_TEXT_BYTES || !ref_chars_ok(ref, len))) {
         mr__answer_fail(request, MR_ENOTFOUND, "no run \"%s\"", ref);
         return;
     }
@@ -322,7 +326,8 @@ void mr__resolve(struct mr__request *request, mr__op_fn then)
     }
 }
 
-/* ---- reading jobs -------------------------------------------------------------------------------- */
+/* ---- reading jobs
+ * -------------------------------------------------------------------------------- */
 
 static void job_free(struct mr__run_job *job)
 {
@@ -369,8 +374,8 @@ static mr_status job_read(struct mr__snapshot *snapshot, void *user)
             status = mr__read_place(snapshot, job->run_id, &job->place);
         }
         if (status == MR_OK) {
-            status = mr__read_finished(snapshot, &job->place, &job->log_copy, &finished,
-                                       &job->error);
+            status =
+                mr__read_finished(snapshot, &job->place, &job->log_copy, &finished, &job->error);
         }
         if (status == MR_OK) {
             job->log = finished.log;
@@ -456,7 +461,8 @@ void mr__run_job(struct mr__request *request,
     mr__run_job_with(request, run, use, then);
 }
 
-/* ---- small ops ----------------------------------------------------------------------------------- */
+/* ---- small ops
+ * ----------------------------------------------------------------------------------- */
 
 /* Reader thread: {"run":RUN */
 mr_status mr__use_doc(struct mr__snapshot *snapshot, struct mr__run_job *job)

@@ -78,9 +78,9 @@ struct mr__executor_ops {
     void (*forget)(struct mr__executor *x, const struct mr__attempt_ref *ref);
     enum mr__fate (*fate)(struct mr__executor *x, const struct mr__attempt_ref *ref,
                           const struct mr__action_binding *binding);
-    /* Every attempt that began before this executor was made is accounted for, durably. Until this was
-     * said once since the machine was started, fate() answers GONE where it would answer NOT_BEGUN: a
-     * missing row proves nothing. May be NULL. */
+    /* Every attempt that began before this executor was made is accounted for, durably. Until this
+     * was said once since the machine was started, fate() answers GONE where it would answer
+     * NOT_BEGUN: a missing row proves nothing. May be NULL. */
     void (*settled)(struct mr__executor *x);
     /* Ends the children of these runs that an earlier engine left behind, group by group, and calls
      * back (perhaps from within) when none is alive. Runs of this engine's own are not touched. */

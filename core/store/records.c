@@ -6,7 +6,8 @@
 
 #include "core/base/hash.h"
 
-/* ---- keys -------------------------------------------------------------------------------------- */
+/* ---- keys --------------------------------------------------------------------------------------
+ */
 
 static void key_begin(struct mr__key *key, uint8_t table, uint8_t kind)
 {
@@ -139,7 +140,8 @@ static uint64_t key_read(const uint8_t *at, int bytes)
 
 uint64_t mr__key_log_n(struct mr__bytes key)
 {
-    return key.len == LOG_KEY_BYTES ? key_read((const uint8_t *)key.data + LOG_KEY_BYTES - 8, 8) : 0;
+    return key.len == LOG_KEY_BYTES ? key_read((const uint8_t *)key.data + LOG_KEY_BYTES - 8, 8)
+                                    : 0;
 }
 
 uint32_t mr__key_log_task(struct mr__bytes key)
@@ -151,9 +153,8 @@ uint32_t mr__key_log_task(struct mr__bytes key)
 
 const uint8_t *mr__key_run_id(struct mr__bytes key)
 {
-    return key.len < 2 + MR__RUN_ID_BYTES
-               ? NULL
-               : (const uint8_t *)key.data + key.len - MR__RUN_ID_BYTES;
+    return key.len < 2 + MR__RUN_ID_BYTES ? NULL
+                                          : (const uint8_t *)key.data + key.len - MR__RUN_ID_BYTES;
 }
 
 bool mr__key_lsn(struct mr__bytes key, uint64_t *ret_lsn, uint16_t *ret_part)
@@ -176,7 +177,8 @@ void mr__key_after(struct mr__key *key)
     key->bytes[key->len - 1]++;
 }
 
-/* ---- records ----------------------------------------------------------------------------------- */
+/* ---- records -----------------------------------------------------------------------------------
+ */
 
 size_t mr__record_begin(struct mr__buf *buf)
 {
@@ -206,7 +208,8 @@ mr_status mr__record_open(struct mr__bytes value, const char *what, struct mr__r
     struct mr__reader sum;
     mr__reader_init(&sum, bytes + value.len - 8, 8);
     if (mr__read_u64le(&sum) != mr__hash64(bytes, value.len - 8)) {
-        return mr__error_set(reterr, MR_EFORMAT, "%s is damaged: its checksum does not match", what);
+        return mr__error_set(reterr, MR_EFORMAT, "%s is damaged: its checksum does not match",
+                             what);
     }
     mr__reader_init(ret_reader, bytes + 1, value.len - 9);
     return MR_OK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What stands in the store: every key and every value, written and read here alone. Each value has a
- * format byte in front and an XXH3 checksum behind; one that is not known or does not match is a
+ * What stands in the store: every key and every value, written and read here alone. Each value has
+ * a format byte in front and an XXH3 checksum behind; one that is not known or does not match is a
  * clear error, never a guess. Pure; any thread.
  */
 #ifndef MR__RECORDS_H
@@ -21,7 +21,8 @@ struct mr__key {
 
 void mr__key_definition(struct mr__key *key, const char *dag_id, const uint8_t version[16]);
 void mr__key_owner(struct mr__key *key, uint16_t shard);
-void mr__key_indexed(struct mr__key *key, uint16_t shard); /* history is in the index up to this LSN */
+void mr__key_indexed(struct mr__key *key,
+                     uint16_t shard); /* history is in the index up to this LSN */
 void mr__key_journal(struct mr__key *key, uint16_t shard, uint64_t lsn, uint16_t part);
 void mr__key_live(struct mr__key *key, uint16_t shard, const uint8_t *run_id);
 void mr__key_history(struct mr__key *key, uint16_t shard, uint64_t lsn, uint16_t part);
@@ -51,7 +52,8 @@ bool mr__key_lsn(struct mr__bytes key, uint64_t *ret_lsn, uint16_t *ret_part);
 /* The smallest key that is larger than every key with this prefix. */
 void mr__key_after(struct mr__key *key);
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------------------
+ */
 
 /* A value begins with mr__record_begin, is filled, and ends with mr__record_end. */
 size_t mr__record_begin(struct mr__buf *buf);

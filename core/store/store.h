@@ -4,9 +4,9 @@
  *
  * Asynchronous, in one direction each: commit() takes a batch and calls back when it is durable (or
  * not); read() runs a function against a snapshot, off the loop thread, and calls back when it has
- * returned. A store may work on threads of its own; it asks for attention with `notify`, and poll(),
- * called on the loop thread, makes the callbacks. At most one commit is under way at a time; reads
- * run beside it. A read that is begun after a commit's callback sees that commit.
+ * returned. A store may work on threads of its own; it asks for attention with `notify`, and
+ * poll(), called on the loop thread, makes the callbacks. At most one commit is under way at a
+ * time; reads run beside it. A read that is begun after a commit's callback sees that commit.
  *
  * Keys are bytes in memcmp order; the first one names the table (enum mr__table), so that a driver
  * may keep tables apart. This is all that the engine asks of LMDB, of etcd and of the simulation.
@@ -26,8 +26,8 @@ enum mr__table {
     MR__TABLE_LOG = 'g'      /* g <run id 16> <task u32> <n u64> */
 };
 #define MR__STORE_KEY_BYTES_MAX 500u
-#define MR__STORE_READS_MAX     1024u  /* reads that wait for their callback at a time */
-#define MR__STORE_READ_MS_MAX   10000  /* how long a read may hold its snapshot */
+#define MR__STORE_READS_MAX     1024u /* reads that wait for their callback at a time */
+#define MR__STORE_READ_MS_MAX   10000 /* how long a read may hold its snapshot */
 
 bool mr__table_known(uint8_t byte); /* one of enum mr__table */
 
@@ -65,23 +65,23 @@ void mr__batch_del(struct mr__batch *batch, const void *key, size_t key_len);
 void mr__batch_del_range(struct mr__batch *batch, const void *from, size_t from_len, const void *to,
                          size_t to_len);
 
-/* A commit happens only if the value at `key` is still `value` (a key that is not there never is); a
- * key_len of 0: no guard. */
+/* A commit happens only if the value at `key` is still `value` (a key that is not there never is);
+ * a key_len of 0: no guard. */
 struct mr__guard {
     struct mr__bytes key, value;
 };
 
 /* MR_OK: durable. MR_ECONFLICT: fenced by the guard, nothing was written. MR_EUNKNOWN: written or
  * not; read the store anew to learn it. MR_EFULL, MR_EIO, MR_ENOMEM, MR_ELIMIT (over the store's
- * limits), MR_EINVAL (a key of no table) and any other: failed, nothing was written. `error` is NULL
- * with MR_OK, else borrowed until the callback returns. */
+ * limits), MR_EINVAL (a key of no table) and any other: failed, nothing was written. `error` is
+ * NULL with MR_OK, else borrowed until the callback returns. */
 typedef void (*mr__commit_cb)(void *user, mr_status status, const mr_error *error);
 
-/* What a read function sees: one snapshot. Bytes are borrowed until the read function's next call on
- * the snapshot or its return. It must not call the store itself.
+/* What a read function sees: one snapshot. Bytes are borrowed until the read function's next call
+ * on the snapshot or its return. It must not call the store itself.
  *
- * A snapshot keeps the store from reusing what was deleted since, so a read must be short: walk long
- * ranges in portions, a read each. A read that lasts longer than MR__STORE_READ_MS_MAX gets
+ * A snapshot keeps the store from reusing what was deleted since, so a read must be short: walk
+ * long ranges in portions, a read each. A read that lasts longer than MR__STORE_READ_MS_MAX gets
  * MR_ETIMEDOUT from get and range; read_now is exempt. */
 struct mr__snapshot;
 typedef mr_status (*mr__read_fn)(struct mr__snapshot *snapshot, void *user);
@@ -129,12 +129,12 @@ struct mr__store {
 };
 
 struct mr__store_ops {
-    /* Begins to write `batch`; batch and guard stay the caller's and unchanged until cb. Loop thread;
-     * no other commit may be under way. The store need not call back from within. */
+    /* Begins to write `batch`; batch and guard stay the caller's and unchanged until cb. Loop
+     * thread; no other commit may be under way. The store need not call back from within. */
     void (*commit)(struct mr__store *store, const struct mr__batch *batch,
                    const struct mr__guard *guard, mr__commit_cb cb, void *user);
-    /* Runs fn on the store's own time and thread, then cb on the loop thread. MR_ELIMIT when too many
-     * wait. fn's status goes to cb. */
+    /* Runs fn on the store's own time and thread, then cb on the loop thread. MR_ELIMIT when too
+     * many wait. fn's status goes to cb. */
     mr_status (*read)(struct mr__store *store, mr__read_fn fn, mr__read_cb cb, void *user);
     /* Runs fn at once on the calling thread, which may block: for start and offline checks only. */
     mr_status (*read_now)(struct mr__store *store, mr__read_fn fn, void *user);

@@ -82,6 +82,12 @@ FAULTS_EXPORT ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
     return syscall(SYS_pwrite64, fd, bytes, len, at);
 }
 
+/* What pwrite is called where large-file macros are on: our own driver, but not Debian's liblmdb. */
+FAULTS_EXPORT ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
+{
+    return pwrite(fd, bytes, len, (off_t)at);
+}
+
 FAULTS_EXPORT ssize_t writev(int fd, const struct iovec *parts, int count)
 {
     atomic_fetch_add(&faults.page_writes, 1);

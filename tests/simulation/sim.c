@@ -308,12 +308,19 @@ static void on_notify(void *user, struct mr__run *run, const struct mr__event *e
 static void on_settled(void *user, struct mr__run *run)
 {
     struct sim *sim = user;
-    const struct sim_run *truth = sim_truth_find(sim, run->id);
+    struct sim_run *truth = sim_truth_find(sim, run->id);
     if (sim->dead || sim_maybe_dies(sim)) {
         return;
     }
     if (truth == NULL || truth->settles == 0) {
         sim_broken(sim, "the end of a run is told before it is durable");
+    }
+    if ((run->flags & MR__RUNFLAG_SETTLED) != 0 && truth->told_all) {
+        if (truth->told != truth->event_count) {
+            sim_broken(sim, "the watchers of a run were not told of all its events");
+        }
+        sim_count(sim, SIM_watched_to_the_end);
+        truth->told_all = false;
     }
     if ((run->flags & MR__RUNFLAG_SETTLED) != 0 &&
         (!truth->archived || truth->status != run->status || truth->log.len != run->log.len)) {
@@ -351,6 +358,9 @@ static void on_rebuilt(void *user)
         sim_count(sim, SIM_rebuilt);
         sim_truth_check_memory(sim, true);
         watch_all(sim);
+        for (size_t i = 0; i < sim->truth.run_count; i++) {
+            sim->truth.runs[i].told_all = false; /* what a lost answer was about is not told */
+        }
     }
 }
 
@@ -524,6 +534,7 @@ void sim_open(struct sim *sim)
     }
     for (size_t i = 0; i < sim->truth.run_count; i++) {
         sim->truth.runs[i].told = sim->truth.runs[i].event_count;
+        sim->truth.runs[i].told_all = !sim_truth_over(&sim->truth.runs[i]);
     }
     if (mr__shard_pending(sim->shard, 0) != NULL) {
         sim_count(sim, SIM_recovered_pending);

@@ -75,7 +75,7 @@
     X(journal_parts)                                                                               \
     X(indexed)                                                                                     \
     X(recovered_pending)                                                                           \
-    X(closed)
+    X(watched_to_the_end)
 
 enum sim_counter {
 #define SIM_COUNTER_ENUM(name) SIM_##name,
@@ -105,6 +105,7 @@ struct sim_run {
     int64_t last_ms;
     uint64_t *events; /* a mark of each, in order */
     size_t event_count, event_cap, told; /* told: how far the watchers have been told, this life */
+    bool told_all; /* they were there from the beginning of this life, and must be told of all */
     uint32_t settles, ends, reopened; /* ends: settles, but not as blocked */
 };
 

@@ -3,9 +3,10 @@
  * How to run dags from a program: open a store, start runs, wait for them, watch them.
  *
  * mr_open gives a handle on a store (a folder). Who opens it first owns it: the engine then runs in
- * this process, on threads of its own. Everybody else's handle is attached to that owner through the
- * socket in the folder, with the same calls and the same answers; when the owner dies, one attached
- * handle takes the store over and goes on with its runs. Nothing here depends on which it is.
+ * this process, on threads of its own. Everybody else's handle is attached to that owner through
+ * the socket in the folder, with the same calls and the same answers; when the owner dies, one
+ * attached handle takes the store over and goes on with its runs. Nothing here depends on which it
+ * is.
  *
  * Every call is thread-safe and blocks only as long as it says. The library installs no signal
  * handler, writes to no standard stream and changes neither environment nor folder. Two handles on
@@ -37,21 +38,21 @@ typedef struct mr_stream mr_stream; /* the answers to one request */
 /* How to open a store: fill with MR_OPTIONS(...). Strings are copied; 0 means the default. */
 typedef struct mr_options {
     uint32_t size;
-    uint32_t jobs;           /* processes and worker actions at once; default 4 x cores, at most 4,096 */
-    const char *store;       /* the folder, made if missing; default: contract's --store default */
-    const char *plugins;     /* folders with plugins, ':' between; added to the installed ones */
-    uint32_t read_only;      /* 1: never become owner if nobody is: MR_ENOTFOUND instead */
-    uint32_t shutdown_ms;    /* how long mr_close waits for children and workers; default 10,000 */
+    uint32_t jobs;     /* processes and worker actions at once; default 4 x cores, at most 4,096 */
+    const char *store; /* the folder, made if missing; default: contract's --store default */
+    const char *plugins;  /* folders with plugins, ':' between; added to the installed ones */
+    uint32_t read_only;   /* 1: never become owner if nobody is: MR_ENOTFOUND instead */
+    uint32_t shutdown_ms; /* how long mr_close waits for children and workers; default 10,000 */
 
-    /* Called with one line for a person (recovery, refused plugins, a full disk). Engine thread; must
-     * not block nor call back. NULL: nowhere. `level`: 0 error, 1 warning, 2 information. */
+    /* Called with one line for a person (recovery, refused plugins, a full disk). Engine thread;
+     * must not block nor call back. NULL: nowhere. `level`: 0 error, 1 warning, 2 information. */
     void (*on_log)(int32_t level, const char *line, void *user);
     void *user;
 } mr_options;
 
-#define MR_OPTIONS(...)                                                                            \
-    {                                                                                              \
-        .size = sizeof(mr_options), __VA_ARGS__                                                    \
+#define MR_OPTIONS(...)                         \
+    {                                           \
+        .size = sizeof(mr_options), __VA_ARGS__ \
     }
 
 /* The library's version, "0.1.0". Static. */
@@ -63,12 +64,13 @@ MR_API const char *mr_version(void);
 MR_API mr_status mr_open(const mr_options *options, mr_engine **ret_engine, mr_error *reterr);
 
 /* Closes a handle. An owner first waits until the runs of attached handles have ended, unless
- * mr_stop was called; its own unfinished runs stay resumable. NULL is allowed. No other thread may be
- * in a call on this handle. */
+ * mr_stop was called; its own unfinished runs stay resumable. NULL is allowed. No other thread may
+ * be in a call on this handle. */
 MR_API void mr_close(mr_engine *engine);
 
-/* Makes an owner let go at once: ends all children (TERM, then KILL) and leaves every run resumable.
- * Calls in progress on this handle return MR_ECLOSED. Attached: only closes the connection. */
+/* Makes an owner let go at once: ends all children (TERM, then KILL) and leaves every run
+ * resumable. Calls in progress on this handle return MR_ECLOSED. Attached: only closes the
+ * connection. */
 MR_API void mr_stop(mr_engine *engine);
 
 /* 1 if this handle owns the store now, 0 if it is attached. */
@@ -88,23 +90,24 @@ typedef struct mr_start_options {
     const char *folder;    /* absolute: where its commands run; NULL: the current one */
 } mr_start_options;
 
-#define MR_START(...)                                                                              \
-    {                                                                                              \
-        .size = sizeof(mr_start_options), __VA_ARGS__                                              \
+#define MR_START(...)                                 \
+    {                                                 \
+        .size = sizeof(mr_start_options), __VA_ARGS__ \
     }
 
 /* Starts a run and returns when it is durable. MR_EDEFINITION (the message has the first error as
- * FILE:LINE:COL), MR_EINVAL (vars), MR_ECONFLICT (key), MR_ENOTFOUND (file), MR_EFULL, MR_ESTORE. */
+ * FILE:LINE:COL), MR_EINVAL (vars), MR_ECONFLICT (key), MR_ENOTFOUND (file), MR_EFULL, MR_ESTORE.
+ */
 MR_API mr_status mr_start(mr_engine *engine, const mr_start_options *options,
                           char ret_run_id[MR_RUN_ID_BYTES], mr_error *reterr);
 
-/* Waits until the run stands still: success, failed, canceled or blocked. `ret_status` gets its name
- * (static). MR_ETIMEDOUT after `timeout_ms` (MR_FOREVER: never), MR_ENOTFOUND, MR_ECLOSED. */
+/* Waits until the run stands still: success, failed, canceled or blocked. `ret_status` gets its
+ * name (static). MR_ETIMEDOUT after `timeout_ms` (MR_FOREVER: never), MR_ENOTFOUND, MR_ECLOSED. */
 MR_API mr_status mr_wait(mr_engine *engine, const char *run_id, int64_t timeout_ms,
                          const char **ret_status, mr_error *reterr);
 
-/* Cancels, retries or continues a whole run; returns when that is durable. MR_ECONFLICT in the wrong
- * state (nothing is changed; the message says the state), MR_ENOTFOUND. */
+/* Cancels, retries or continues a whole run; returns when that is durable. MR_ECONFLICT in the
+ * wrong state (nothing is changed; the message says the state), MR_ENOTFOUND. */
 MR_API mr_status mr_cancel(mr_engine *engine, const char *run_id, mr_error *reterr);
 MR_API mr_status mr_retry(mr_engine *engine, const char *run_id, mr_error *reterr);
 MR_API mr_status mr_continue(mr_engine *engine, const char *run_id, mr_error *reterr);
@@ -112,15 +115,15 @@ MR_API mr_status mr_continue(mr_engine *engine, const char *run_id, mr_error *re
 /* ---- requests: everything else ------------------------------------------------------------- */
 
 /* Sends one request, a JSON object (docs/requests.md lists them all): {"op":"show","run":"-"}.
- * Returns at once with the stream of its answers, **owned**: mr_stream_close. MR_EINVAL for text that
- * is no JSON object; every other error comes through the stream. */
+ * Returns at once with the stream of its answers, **owned**: mr_stream_close. MR_EINVAL for text
+ * that is no JSON object; every other error comes through the stream. */
 MR_API mr_status mr_request(mr_engine *engine, const char *request_json, mr_stream **ret_stream,
                             mr_error *reterr);
 
 /* The next answer, one JSON object: `ret_json` is **borrowed until the next call on this stream**.
- * MR_END after the last one, MR_ETIMEDOUT, MR_ECLOSED (mr_stop), or the request's error; `ret_json` is
- * then that answer, with its details, or NULL where the error is not the engine's. One thread at a
- * time. */
+ * MR_END after the last one, MR_ETIMEDOUT, MR_ECLOSED (mr_stop), or the request's error; `ret_json`
+ * is then that answer, with its details, or NULL where the error is not the engine's. One thread at
+ * a time. */
 MR_API mr_status mr_stream_next(mr_stream *stream, int64_t timeout_ms, const char **ret_json,
                                 mr_error *reterr);
 
@@ -134,9 +137,9 @@ MR_API void mr_free(void *memory);
 
 /* ---- without a store ----------------------------------------------------------------------- */
 
-/* Checks one dag file. MR_OK, or MR_EDEFINITION with all errors. `ret_json` (may be NULL), **owned**:
- * mr_free, is {"dag":...,"tasks":N,"warnings":[...]} or {"errors":[...]} as contract.md has it.
- * `plugins` as in mr_options. */
+/* Checks one dag file. MR_OK, or MR_EDEFINITION with all errors. `ret_json` (may be NULL),
+ * **owned**: mr_free, is {"dag":...,"tasks":N,"warnings":[...]} or {"errors":[...]} as contract.md
+ * has it. `plugins` as in mr_options. */
 MR_API mr_status mr_validate(const char *file, const char *text, size_t text_len,
                              const char *plugins, char **ret_json, mr_error *reterr);
 
@@ -144,9 +147,9 @@ MR_API mr_status mr_validate(const char *file, const char *text, size_t text_len
  * mr_free, describes it. MR_EABI with the reason, MR_ENOTFOUND, MR_EPERM. */
 MR_API mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr);
 
-/* Measures an engine in a fresh folder inside `store`, removed afterwards, beside a bare store in the
- * same process. `options_json`: {"runs":N,"in_flight":W,"tasks":10} or NULL. `ret_json`, **owned**:
- * mr_free, is contract.md's bench document. */
+/* Measures an engine in a fresh folder inside `store`, removed afterwards, beside a bare store in
+ * the same process. `options_json`: {"runs":N,"in_flight":W,"tasks":10} or NULL. `ret_json`,
+ * **owned**: mr_free, is contract.md's bench document. */
 MR_API mr_status mr_bench(const char *store, const char *plugins, const char *options_json,
                           char **ret_json, mr_error *reterr);
 

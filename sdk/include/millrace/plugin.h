@@ -5,8 +5,8 @@
  * A plugin is a shared object with one exported function, mr_plugin_entry(), which the macro
  * MR_PLUGIN writes. It returns a table of actions; the host checks the table's head before it calls
  * anything. A plugin links to nothing of millrace: every call back goes through `task->host`, for
- * which this header has inline wrappers (mr_trace, mr_output, ...). docs/plugin-abi.md has the rules
- * by which this file may grow.
+ * which this header has inline wrappers (mr_trace, mr_output, ...). docs/plugin-abi.md has the
+ * rules by which this file may grow.
  *
  * An action runs where it says: on a worker thread, where it may block, or on the engine's loop
  * thread, where it must return at once and may answer MR_PENDING. Unless a comment here says
@@ -32,7 +32,7 @@ extern "C" {
 #define MR_ABI_MINOR    0
 
 /* True where the struct that `p` points to was built with the field: its `size` covers it. */
-#define MR_HAS(type, p, field)                                                                     \
+#define MR_HAS(type, p, field) \
     ((p)->size >= offsetof(type, field) + sizeof(((const type *)0)->field))
 
 #if defined(__GNUC__)
@@ -47,18 +47,18 @@ typedef struct mr_task mr_task;
 
 /* ---- what an action is -------------------------------------------------------------------- */
 
-enum { /* mr_action.where */
-    MR_ON_WORKER = 0, /* `run` may block; it holds one of --jobs slots while it runs */
-    MR_ON_LOOP = 1    /* `run` returns at once, with a result or MR_PENDING */
+enum {                   /* mr_action.where */
+       MR_ON_WORKER = 0, /* `run` may block; it holds one of --jobs slots while it runs */
+       MR_ON_LOOP = 1    /* `run` returns at once, with a result or MR_PENDING */
 };
 
-enum {                  /* mr_action.flags */
-    MR_IDEMPOTENT = 1u, /* doing it twice does no harm: a lost attempt is tried again */
-    MR_SPAWNS = 2u      /* a loop action that starts processes: it holds one of --jobs slots */
+enum {                     /* mr_action.flags */
+       MR_IDEMPOTENT = 1u, /* doing it twice does no harm: a lost attempt is tried again */
+       MR_SPAWNS = 2u      /* a loop action that starts processes: it holds one of --jobs slots */
 };
 
-enum {              /* mr_param.flags */
-    MR_REQUIRED = 1u /* the task must give it; default_json is not looked at */
+enum {                  /* mr_param.flags */
+       MR_REQUIRED = 1u /* the task must give it; default_json is not looked at */
 };
 
 /* One param: a row of mr_action.params. The host checks and completes params before `run`. */
@@ -87,8 +87,8 @@ typedef struct mr_action {
 
     /* Loop thread, at most once, only for an attempt that answered MR_PENDING and has not finished:
      * make it finish soon, as canceled. mr_cancel_reason says why. A child is ended by the host
-     * (TERM, grace, KILL) in any case. NULL: without a child the host finishes the attempt as canceled
-     * by itself and ignores what comes later; its memory stays until its mr_finish. */
+     * (TERM, grace, KILL) in any case. NULL: without a child the host finishes the attempt as
+     * canceled by itself and ignores what comes later; its memory stays until its mr_finish. */
     void (*cancel)(mr_task *t);
 
     /* Optional phases, NULL where there is none. They may be called more than once per attempt. */
@@ -113,9 +113,9 @@ typedef const mr_plugin *(*mr_plugin_entry_fn)(void);
 #define MR_PLUGIN_ENTRY_SYMBOL "mr_plugin_entry"
 
 /* An action in C: `static const mr_action a = MR_ACTION(.name = "greet", .run = greet);` */
-#define MR_ACTION(...)                                                                             \
-    {                                                                                              \
-        .size = sizeof(mr_action), .param_size = sizeof(mr_param), __VA_ARGS__                     \
+#define MR_ACTION(...)                                                         \
+    {                                                                          \
+        .size = sizeof(mr_action), .param_size = sizeof(mr_param), __VA_ARGS__ \
     }
 
 /* An action in C++17, which has no designated initialisers: fill in the rest by assignment in a
@@ -142,21 +142,16 @@ static inline mr_action mr_action_make(const char *name, mr_status (*run)(mr_tas
 #else
 #define MR_PLUGIN_LINKAGE
 #endif
-#define MR_PLUGIN(plugin_name, plugin_version, ...)                                                \
-    static const mr_action *const mr_plugin_actions[] = {__VA_ARGS__, 0};                          \
-    static const mr_plugin mr_plugin_table = {MR_PLUGIN_MAGIC,                                     \
-                                              MR_ABI_MAJOR,                                        \
-                                              MR_ABI_MINOR,                                        \
-                                              sizeof(mr_plugin),                                   \
-                                              0,                                                   \
-                                              plugin_name,                                         \
-                                              plugin_version,                                      \
-                                              mr_plugin_actions};                                  \
-    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void);                            \
-    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void)                             \
-    {                                                                                              \
-        return &mr_plugin_table;                                                                   \
-    }                                                                                              \
+#define MR_PLUGIN(plugin_name, plugin_version, ...)                              \
+    static const mr_action *const mr_plugin_actions[] = {__VA_ARGS__, 0};        \
+    static const mr_plugin mr_plugin_table = {                                   \
+        MR_PLUGIN_MAGIC, MR_ABI_MAJOR,   MR_ABI_MINOR,     sizeof(mr_plugin), 0, \
+        plugin_name,     plugin_version, mr_plugin_actions};                     \
+    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void);          \
+    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void)           \
+    {                                                                            \
+        return &mr_plugin_table;                                                 \
+    }                                                                            \
     typedef int mr_plugin_takes_a_semicolon
 
 /* ---- what an action is told ---------------------------------------------------------------- */
@@ -176,30 +171,31 @@ typedef struct mr_task_info {
 } mr_task_info;
 
 enum { /* mr_cancel_reason */
-    MR_NOT_CANCELED = 0,
-    MR_BY_USER = 1,
-    MR_BY_TIMEOUT = 2,
-    MR_BY_SHUTDOWN = 3
+       MR_NOT_CANCELED = 0,
+       MR_BY_USER = 1,
+       MR_BY_TIMEOUT = 2,
+       MR_BY_SHUTDOWN = 3
 };
 
 enum { /* mr_log's stream */
-    MR_STDOUT = 1,
-    MR_STDERR = 2
+       MR_STDOUT = 1,
+       MR_STDERR = 2
 };
 
 /* A child process to start, in a process group of its own. Everything is copied. */
 typedef struct mr_process {
     uint32_t size;
-    uint32_t flags;          /* 0 */
-    const char *const *argv; /* ended by NULL; argv[0] is a path, or looked up in the owner's PATH */
-    const char *const *env;  /* "NAME=value" ended by NULL, over the owner's environment and
-                              * MILLRACE_STORE, _RUN, _TASK, _ATTEMPT, _IDEMPOTENCY_KEY; or NULL */
-    const char *folder;      /* NULL: mr_task_info.folder */
-    uint32_t grace_ms;       /* between TERM and KILL when it is canceled; 0: the host's 5,000 */
+    uint32_t flags; /* 0 */
+    const char *const
+        *argv;              /* ended by NULL; argv[0] is a path, or looked up in the owner's PATH */
+    const char *const *env; /* "NAME=value" ended by NULL, over the owner's environment and
+                             * MILLRACE_STORE, _RUN, _TASK, _ATTEMPT, _IDEMPOTENCY_KEY; or NULL */
+    const char *folder;     /* NULL: mr_task_info.folder */
+    uint32_t grace_ms;      /* between TERM and KILL when it is canceled; 0: the host's 5,000 */
     uint32_t unused;
 
-    /* Loop thread. What the child wrote; stdin is /dev/null. NULL: only to the log. It is written to
-     * the task's log in any case. */
+    /* Loop thread. What the child wrote; stdin is /dev/null. NULL: only to the log. It is written
+     * to the task's log in any case. */
     void (*on_output)(mr_task *t, uint32_t stream, const char *bytes, size_t len);
 
     /* Loop thread, exactly once, after the last on_output: the exit code 0-255, or -1 and the
@@ -326,7 +322,8 @@ static inline void mr_log(mr_task *t, uint32_t stream, const char *bytes, size_t
     t->host->log(t, stream, bytes, len);
 }
 
-/* Sets the reason of a failure and returns `status`: `return mr_fail(t, MR_EFAILED, "no %s", x)`. */
+/* Sets the reason of a failure and returns `status`: `return mr_fail(t, MR_EFAILED, "no %s", x)`.
+ */
 MR_PRINTF_FORMAT(3, 4)
 static inline mr_status mr_fail(mr_task *t, mr_status status, const char *fmt, ...)
 {

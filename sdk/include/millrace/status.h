@@ -16,28 +16,28 @@ extern "C" {
 #endif
 
 /* X(name, number, text). Numbers never change their meaning. */
-#define MR_STATUS_MAP(X)                                                                           \
-    X(MR_OK, 0, "ok")                                                                              \
-    X(MR_PENDING, 1, "pending")                                                                    \
-    X(MR_END, 2, "end of stream")                                                                  \
-    X(MR_ENOMEM, -1, "out of memory")                                                              \
-    X(MR_EINVAL, -2, "invalid argument")                                                           \
-    X(MR_EDEFINITION, -3, "invalid definition")                                                    \
-    X(MR_EPERM, -4, "not allowed")                                                                 \
-    X(MR_ENOTFOUND, -5, "not found")                                                               \
-    X(MR_ECONFLICT, -6, "conflict")                                                                \
-    X(MR_ESTORE, -7, "store unreachable or unusable")                                              \
-    X(MR_EFULL, -8, "store full")                                                                  \
-    X(MR_EFORMAT, -9, "unknown or damaged format")                                                 \
-    X(MR_EBUSY, -10, "in use")                                                                     \
-    X(MR_EIO, -11, "input/output error")                                                           \
-    X(MR_ECANCELED, -12, "canceled")                                                               \
-    X(MR_ETIMEDOUT, -13, "timed out")                                                              \
-    X(MR_ELIMIT, -14, "limit reached")                                                             \
-    X(MR_EABI, -15, "incompatible plugin")                                                         \
-    X(MR_ENOSYS, -16, "not supported")                                                             \
-    X(MR_ECLOSED, -17, "closed")                                                                   \
-    X(MR_EFAILED, -18, "failed")                                                                   \
+#define MR_STATUS_MAP(X)                              \
+    X(MR_OK, 0, "ok")                                 \
+    X(MR_PENDING, 1, "pending")                       \
+    X(MR_END, 2, "end of stream")                     \
+    X(MR_ENOMEM, -1, "out of memory")                 \
+    X(MR_EINVAL, -2, "invalid argument")              \
+    X(MR_EDEFINITION, -3, "invalid definition")       \
+    X(MR_EPERM, -4, "not allowed")                    \
+    X(MR_ENOTFOUND, -5, "not found")                  \
+    X(MR_ECONFLICT, -6, "conflict")                   \
+    X(MR_ESTORE, -7, "store unreachable or unusable") \
+    X(MR_EFULL, -8, "store full")                     \
+    X(MR_EFORMAT, -9, "unknown or damaged format")    \
+    X(MR_EBUSY, -10, "in use")                        \
+    X(MR_EIO, -11, "input/output error")              \
+    X(MR_ECANCELED, -12, "canceled")                  \
+    X(MR_ETIMEDOUT, -13, "timed out")                 \
+    X(MR_ELIMIT, -14, "limit reached")                \
+    X(MR_EABI, -15, "incompatible plugin")            \
+    X(MR_ENOSYS, -16, "not supported")                \
+    X(MR_ECLOSED, -17, "closed")                      \
+    X(MR_EFAILED, -18, "failed")                      \
     X(MR_EUNKNOWN, -19, "outcome unknown")
 
 typedef int32_t mr_status;
@@ -52,7 +52,7 @@ enum {
 static inline const char *mr_status_text(mr_status status)
 {
     switch (status) {
-#define MR_STATUS_CASE(name, number, text)                                                         \
+#define MR_STATUS_CASE(name, number, text) \
     case number: return text;
         MR_STATUS_MAP(MR_STATUS_CASE)
 #undef MR_STATUS_CASE

@@ -3,8 +3,8 @@
  * A JSON-like value, read-only: what an action sees of its params, variables and outputs.
  *
  * Integers are 64 bits and stay so from the dag file to the last JSON document. The layout of these
- * two structs is frozen for ABI major 1. A value and all below it live as long as the call that gave
- * it says; no function here allocates, and all may be called from any thread.
+ * two structs is frozen for ABI major 1. A value and all below it live as long as the call that
+ * gave it says; no function here allocates, and all may be called from any thread.
  */
 #ifndef MILLRACE_VALUE_H
 #define MILLRACE_VALUE_H
