@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Finished runs: packed into history in the order in which they ended, in the commit that ends them;
- * their index entries wait in memory and go to the store in portions. After a crash the entries that
- * waited are made again from the end of the history (recover.c). Loop thread.
+ * Finished runs: packed into history in the order in which they ended, in the commit that ends
+ * them; their index entries wait in memory and go to the store in portions. After a crash the
+ * entries that waited are made again from the end of the history (recover.c). Loop thread.
  */
 #include "core/engine/shard_impl.h"
 
@@ -12,7 +12,8 @@
 
 static void part_close(struct mr__shard *sh);
 
-/* ---- history ------------------------------------------------------------------------------------ */
+/* ---- history ------------------------------------------------------------------------------------
+ */
 
 static struct mr__blob settled_reason(const struct mr__run *run)
 {
@@ -73,7 +74,8 @@ static void part_close(struct mr__shard *sh)
     sh->part_open = false;
 }
 
-/* ---- the index ---------------------------------------------------------------------------------- */
+/* ---- the index ----------------------------------------------------------------------------------
+ */
 
 static struct mr__pending *pending_at(const struct mr__shard *sh, size_t i)
 {
@@ -96,12 +98,28 @@ static bool pending_grow(struct mr__shard *sh)
     sh->pending_cap = cap;
     sh->pending_head = 0;
     for (size_t i = 0; i < sh->pending_count; i++) { /* the table borrows the ids */
-        if (mr__hash_put(&sh->pending_by_id, ring[i].id, MR__RUN_ID_BYTES,
-                         sh->pending_base + i) != MR_OK) {
+        if (mr__hash_put(&sh->pending_by_id, ring[i].id, MR__RUN_ID_BYTES, sh->pending_base + i) !=
+            MR_OK) {
             return false;
         }
     }
     return true;
+}
+
+static bool copy_text(char **ret_text, struct mr__blob blob, size_t len_min)
+{
+    if (blob.len >= len_min) {
+        *ret_text = strndup(blob.data, blob.len);
+        return *ret_text != NULL;
+    }
+    return true;
+}
+
+static void free_texts(struct mr__pending *pending)
+{
+    free(pending->tags);
+    free(pending->key);
+    free(pending->token);
 }
 
 mr_status mr__archive_add_pending(struct mr__shard *sh, const struct mr__finished *finished,
@@ -119,24 +137,16 @@ mr_status mr__archive_add_pending(struct mr__shard *sh, const struct mr__finishe
     struct mr__pending *pending = pending_at(sh, sh->pending_count);
     *pending = (struct mr__pending){.place = *place, .status = finished->status, .plan = plan};
     memcpy(pending->id, created.id, MR__RUN_ID_BYTES);
-    if (created.tags.len > 2) {
-        pending->tags = strndup(created.tags.data, created.tags.len);
-        if (pending->tags == NULL) {
-            return MR_ENOMEM;
-        }
+    bool copied = copy_text(&pending->tags, created.tags, 3) &&
+                  copy_text(&pending->key, created.key, 1) &&
+                  copy_text(&pending->token, created.token, 1);
+    mr_status status = copied ? mr__shard_keys_add(sh, &created) : MR_ENOMEM;
+    if (status == MR_OK) {
+        status = mr__hash_put(&sh->pending_by_id, pending->id, MR__RUN_ID_BYTES,
+                              sh->pending_base + sh->pending_count);
     }
-    if (created.key.len > 0) {
-        pending->key = strndup(created.key.data, created.key.len);
-        if (pending->key == NULL) {
-            free(pending->tags);
-            return MR_ENOMEM;
-        }
-    }
-    mr_status status = mr__hash_put(&sh->pending_by_id, pending->id, MR__RUN_ID_BYTES,
-                                    sh->pending_base + sh->pending_count);
     if (status != MR_OK) {
-        free(pending->tags);
-        free(pending->key);
+        free_texts(pending);
         return status;
     }
     mr__plan_ref(plan);
@@ -168,9 +178,9 @@ static void put_tags(struct mr__shard *sh, const struct mr__pending *pending)
     }
 }
 
-/* One entry by status for each finished run. A run that was retried since has ended again (a later one
- * in the ring counts) or goes on: then what its old end says may be found only until the journal has
- * the retry. The entries of other kinds are overwritten by those of the new end. */
+/* One entry by status for each finished run. A run that was retried since has ended again (a later
+ * one in the ring counts) or goes on: then what its old end says may be found only until the
+ * journal has the retry. The entries of other kinds are overwritten by those of the new end. */
 static void put_by_status(struct mr__shard *sh, size_t i, size_t portion)
 {
     struct mr__key key;
@@ -194,8 +204,8 @@ static void put_by_status(struct mr__shard *sh, size_t i, size_t portion)
 static void index_portion(struct mr__shard *sh)
 {
     struct mr__key key;
-    size_t n = MR__MIN(sh->pending_count, MR__MIN((size_t)PORTION_RUNS,
-                                                  (size_t)sh->opt.index_runs_pending));
+    size_t n = MR__MIN(sh->pending_count,
+                       MR__MIN((size_t)PORTION_RUNS, (size_t)sh->opt.index_runs_pending));
     /* Only whole commits that are durable, so that one LSN says how far the index is. */
     while (n > 0 && (pending_at(sh, n - 1)->place.lsn > sh->lsn_durable ||
                      (n < sh->pending_count &&
@@ -238,7 +248,8 @@ static void index_portion(struct mr__shard *sh)
     sh->pending_flying = n;
 }
 
-/* ---- with commits -------------------------------------------------------------------------------- */
+/* ---- with commits
+ * -------------------------------------------------------------------------------- */
 
 void mr__archive_hand_over(struct mr__shard *sh)
 {
@@ -258,8 +269,9 @@ static void pending_pop(struct mr__shard *sh)
         where == sh->pending_base) {
         (void)mr__hash_del(&sh->pending_by_id, pending->id, MR__RUN_ID_BYTES);
     }
-    free(pending->tags);
-    free(pending->key);
+    mr__shard_key_drop(sh, false, pending->key, pending->id);
+    mr__shard_key_drop(sh, true, pending->token, pending->id);
+    free_texts(pending);
     mr__plan_unref(pending->plan);
     sh->pending_head = (sh->pending_head + 1) & (sh->pending_cap - 1);
     sh->pending_count--;

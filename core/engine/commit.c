@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Towards the store: everything since the last hand-over becomes one commit, in an order that may be
- * cut anywhere. First what nobody looks at before the journal names it (definitions, history, index,
- * logs), then the journal entry, whose last part makes it valid, then what is true only afterwards
- * (checkpoints, deletions, trimming). A store with small limits gets it in several writes; a crash
- * between two of them leaves either nothing or all. Loop thread.
+ * Towards the store: everything since the last hand-over becomes one commit, in an order that may
+ * be cut anywhere. First what nobody looks at before the journal names it (definitions, history,
+ * index, logs), then the journal entry, whose last part makes it valid, then what is true only
+ * afterwards (checkpoints, deletions, trimming). A store with small limits gets it in several
+ * writes; a crash between two of them leaves either nothing or all. Loop thread.
  */
 #include "core/engine/shard_impl.h"
 
@@ -18,7 +18,8 @@ bool mr__commit_wanted(const struct mr__shard *sh)
     return sh->s.event_count > 0 || sh->want_commit;
 }
 
-/* ---- the journal ------------------------------------------------------------------------------- */
+/* ---- the journal -------------------------------------------------------------------------------
+ */
 
 mr_status mr__commit_entry_bytes(struct mr__shard *sh, uint64_t lsn, size_t bytes)
 {
@@ -44,8 +45,8 @@ mr_status mr__commit_entry_bytes(struct mr__shard *sh, uint64_t lsn, size_t byte
 /* Where a part of events may be cut: anywhere, since parts are joined before they are read. */
 static void add_journal(struct mr__shard *sh)
 {
-    size_t part_max = MR__MIN((size_t)MR__JOURNAL_PART_BYTES_MAX,
-                              sh->opt.store->limits.value_max / 2 + 1);
+    size_t part_max =
+        MR__MIN((size_t)MR__JOURNAL_PART_BYTES_MAX, sh->opt.store->limits.value_max / 2 + 1);
     size_t at = 0, len = sh->s.events.len;
     struct mr__buf value;
     mr__buf_init(&value);
@@ -69,7 +70,8 @@ static void add_journal(struct mr__shard *sh)
     sh->s.failed |= mr__commit_entry_bytes(sh, sh->s.lsn, len) != MR_OK;
 }
 
-/* ---- checkpoints and trimming ------------------------------------------------------------------- */
+/* ---- checkpoints and trimming -------------------------------------------------------------------
+ */
 
 static void add_checkpoint(struct mr__shard *sh, struct mr__run *run, struct mr__buf *value)
 {
@@ -90,8 +92,8 @@ static void add_checkpoint(struct mr__shard *sh, struct mr__run *run, struct mr_
     mr__run_checkpointed(&sh->s, run);
 }
 
-/* While the journal is too long, the runs that hold its oldest entries get checkpoints: some in each
- * commit, so that no commit is held up for long. */
+/* While the journal is too long, the runs that hold its oldest entries get checkpoints: some in
+ * each commit, so that no commit is held up for long. */
 static void add_checkpoints(struct mr__shard *sh)
 {
     struct mr__buf value;
@@ -124,7 +126,8 @@ static void add_trim(struct mr__shard *sh)
     }
 }
 
-/* ---- hand-over ---------------------------------------------------------------------------------- */
+/* ---- hand-over ----------------------------------------------------------------------------------
+ */
 
 static void append(struct mr__batch *to, const struct mr__batch *from)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What tasks write: captured output and trace lines, gathered per task run and put into the store as
- * chunks, with the next commit or after a short while. Bounded: of the output of one attempt the
+ * What tasks write: captured output and trace lines, gathered per task run and put into the store
+ * as chunks, with the next commit or after a short while. Bounded: of the output of one attempt the
  * oldest chunks go, of traces the newest lines are not taken. Loop thread.
  */
 #include "core/engine/shard_impl.h"
@@ -57,7 +57,8 @@ static void mark_dirty(struct mr__shard *sh, struct mr__logbook *book)
     }
 }
 
-/* ---- chunks -------------------------------------------------------------------------------------- */
+/* ---- chunks
+ * -------------------------------------------------------------------------------------- */
 
 /* Remembers a chunk of output, and lets the oldest go where the attempt has too many bytes. */
 static void chunk_account(struct mr__shard *sh, struct mr__logbook *book, uint64_t n, size_t bytes)
@@ -126,7 +127,8 @@ static void book_flush(struct mr__shard *sh, struct mr__logbook *book)
     mr__buf_reset(&book->text);
 }
 
-/* ---- public -------------------------------------------------------------------------------------- */
+/* ---- public
+ * -------------------------------------------------------------------------------------- */
 
 static void add_trace(struct mr__shard *sh, struct mr__logbook *book, struct mr__log_chunk *chunk)
 {

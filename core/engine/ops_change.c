@@ -21,9 +21,9 @@ struct submit {
     struct mr__plan *plan;   /* a reference, once it is known */
     struct mr__dag *dag;     /* parsed by the job */
     struct mr__buf problems; /* JSON of errors and warnings */
-    bool bad, repeat;
+    bool bad;
     struct mr__blob key, token;
-    bool found; /* a finished run has the key or token */
+    bool found; /* a run of the index has the key, or one in memory the token */
     uint8_t found_id[MR__RUN_ID_BYTES];
 };
 
@@ -207,11 +207,11 @@ static void submit_go(struct submit *submit)
     struct mr__engine *engine = submit->request->engine;
     mr__buf_init(&vars);
     mr__buf_init(&tags);
-    struct mr__run *run =
-        submit->token.len == 0 ? NULL : mr__shard_find_key(engine->shard, submit->token, true);
-    if (run != NULL) {
+    const uint8_t *first =
+        submit->token.len == 0 ? NULL : mr__shard_key_owner(engine->shard, submit->token, true);
+    if (first != NULL) {
         /* The same submit again: its answer waits until the first one is durable. */
-        memcpy(submit->found_id, run->id, MR__RUN_ID_BYTES);
+        memcpy(submit->found_id, first, MR__RUN_ID_BYTES);
         mr__shard_after(engine->shard, submit_repeated, submit);
     } else if (submit_fill(submit, &fill, &vars, &tags, &error) != MR_OK) {
         mr__answer_failed(submit->request, &error);
@@ -221,52 +221,6 @@ static void submit_go(struct submit *submit)
     }
     mr__buf_finish(&vars);
     mr__buf_finish(&tags);
-}
-
-/* Reader thread: a finished run that was submitted with this token, among the latest. */
-struct token_search {
-    struct submit *submit;
-    uint8_t ids[256][MR__RUN_ID_BYTES];
-    struct mr__place places[256];
-    size_t count;
-};
-
-static bool token_add(void *user, struct mr__bytes key, struct mr__bytes value)
-{
-    struct token_search *search = user;
-    const uint8_t *id = mr__key_run_id(key);
-    if (id != NULL && mr__place_read(value, &search->places[search->count])) {
-        memcpy(search->ids[search->count++], id, MR__RUN_ID_BYTES);
-    }
-    return search->count < MR__COUNT(search->ids);
-}
-
-static mr_status find_token(struct mr__snapshot *snapshot, struct submit *submit)
-{
-    static const uint8_t from[] = {MR__TABLE_INDEX, 'i'}, to[] = {MR__TABLE_INDEX, 'i' + 1};
-    struct token_search *search = calloc(1, sizeof *search);
-    struct mr__buf copy;
-    if (search == NULL) {
-        return MR_ENOMEM;
-    }
-    mr__buf_init(&copy);
-    mr_status status = snapshot->ops->range(snapshot, (struct mr__bytes){from, sizeof from},
-                                            (struct mr__bytes){to, sizeof to}, MR__RANGE_REVERSE,
-                                            MR__COUNT(search->ids), token_add, search);
-    for (size_t i = 0; i < search->count && status == MR_OK && !submit->found; i++) {
-        struct mr__finished finished;
-        struct mr__event created;
-        status = mr__read_finished(snapshot, &search->places[i], &copy, &finished, NULL);
-        if (status == MR_OK && mr__read_created(finished.log, &created) &&
-            created.token.len == submit->token.len &&
-            memcmp(created.token.data, submit->token.data, submit->token.len) == 0) {
-            submit->found = true;
-            memcpy(submit->found_id, search->ids[i], MR__RUN_ID_BYTES);
-        }
-    }
-    mr__buf_finish(&copy);
-    free(search);
-    return status;
 }
 
 static mr_status find_key(struct mr__snapshot *snapshot, struct submit *submit)
@@ -294,9 +248,6 @@ static mr_status submit_read(struct mr__snapshot *snapshot, void *user)
     mr_status status = MR_OK;
     if (submit->key.len > 0) {
         status = find_key(snapshot, submit);
-    }
-    if (status == MR_OK && submit->repeat && submit->token.len > 0 && !submit->found) {
-        status = find_token(snapshot, submit);
     }
     if (status != MR_OK || submit->plan != NULL) {
         return status;
@@ -335,26 +286,6 @@ static void answer_bad(struct submit *submit)
     mr__answer(request, true);
 }
 
-static bool in_history_or_live(struct submit *submit)
-{
-    struct mr__shard *shard = submit->request->engine->shard;
-    const struct mr__pending *pending;
-    if (submit->found) {
-        return true;
-    }
-    if (submit->key.len == 0 && !submit->repeat) {
-        return false;
-    }
-    for (size_t i = 0; (pending = mr__shard_pending(shard, i)) != NULL; i++) {
-        if (pending->key != NULL && strlen(pending->key) == submit->key.len &&
-            submit->key.len > 0 && memcmp(pending->key, submit->key.data, submit->key.len) == 0) {
-            memcpy(submit->found_id, pending->id, MR__RUN_ID_BYTES);
-            return true;
-        }
-    }
-    return false;
-}
-
 static void submit_parsed(void *user, mr_status status)
 {
     struct submit *submit = user;
@@ -384,13 +315,10 @@ static void submit_parsed(void *user, mr_status status)
     if (status != MR_OK) {
         mr__answer_fail(request, status, "%s", mr_status_text(status));
         submit_free(submit);
-    } else if (in_history_or_live(submit) && submit->key.len > 0) {
+    } else if (submit->found) {
         mr__id_text(submit->found_id, id);
         mr__answer_fail(request, MR_ECONFLICT, "key \"%.*s\" is taken by run %s",
                         (int)MR__MIN(submit->key.len, 200), submit->key.data, id);
-        submit_free(submit);
-    } else if (submit->found) {
-        answer_submitted(submit, submit->found_id);
         submit_free(submit);
     } else {
         submit_go(submit);
@@ -451,15 +379,14 @@ void mr__op_submit(struct mr__request *request)
     submit->file = submit->file == NULL ? "-" : submit->file;
     submit->key = field_blob(request, "key");
     submit->token = field_blob(request, "token");
-    submit->repeat = mr_value_int(mr_value_get(&request->json, "repeat"), 0) != 0;
     mr__hash128(submit->text, submit->text_len, digests);
     mr__hash128(submit->file, strlen(submit->file), digests + 16);
     mr__hash128(digests, sizeof digests, submit->digest);
     mr__request_ref(request);
     find_parsed(submit);
-    if (submit->plan != NULL && submit->key.len == 0 && !submit->repeat) {
+    if (submit->plan != NULL && submit->key.len == 0) {
         submit_go(submit);
-    } else if (submit->key.len > 0 || submit->repeat) {
+    } else if (submit->key.len > 0) {
         mr__shard_after(request->engine->shard, submit_job, submit);
     } else {
         submit_job(submit, MR_OK, NULL, NULL);
@@ -485,8 +412,20 @@ static void add_missing(struct mr__buf *out, const struct mr__run *run, const ch
     mr__buf_text(out, "}");
 }
 
+/* Whether the request means this run: it names some, or means all. */
+static bool resume_means(const struct mr__request *request, const char *id)
+{
+    const mr_value *runs = mr_value_get(&request->json, "runs");
+    bool found = runs == NULL || runs->type != MR_LIST;
+    for (uint32_t i = 0; !found && i < runs->len; i++) {
+        found = strcmp(mr_value_str(&runs->u.list[i], ""), id) == 0;
+    }
+    return found;
+}
+
 void mr__op_resume(struct mr__request *request)
 {
+    bool attach = mr_value_int(mr_value_get(&request->json, "attach"), 0) != 0;
     struct mr__engine *engine = request->engine;
     struct mr__scheduler *s = mr__shard_state(engine->shard);
     struct mr__buf *out = &request->out, missing;
@@ -503,12 +442,18 @@ void mr__op_resume(struct mr__request *request)
             continue;
         }
         mr__id_text(run->id, id);
+        if (!resume_means(request, id)) {
+            continue;
+        }
         if ((run->flags & MR__RUNFLAG_DORMANT) != 0 && run->plan->missing > 0) {
             add_missing(&missing, run, id, missing.len == 0);
             continue;
         }
         if ((run->flags & MR__RUNFLAG_DORMANT) != 0) {
             memcpy(ids[count++], run->id, MR__RUN_ID_BYTES);
+        }
+        if (attach) {
+            mr__follow_attach(engine, run->id);
         }
         mr__buf_printf(out, "%s\"%s\"", listed++ == 0 ? "" : ",", id);
     }

@@ -23,7 +23,8 @@ struct recovery {
     uint8_t newest[MR__RUN_ID_BYTES];
 };
 
-/* ---- walking a range in steps -------------------------------------------------------------------- */
+/* ---- walking a range in steps
+ * -------------------------------------------------------------------- */
 
 struct step {
     struct mr__buf bytes;
@@ -54,9 +55,9 @@ static mr_status walk(struct recovery *rec, struct mr__key from, const struct mr
     for (bool more = true; status == MR_OK && more;) {
         step->count = 0;
         mr__buf_reset(&step->bytes);
-        status = rec->snapshot->ops->range(
-            rec->snapshot, (struct mr__bytes){from.bytes, from.len},
-            (struct mr__bytes){to->bytes, to->len}, 0, STEP_KEYS, step_add, step);
+        status = rec->snapshot->ops->range(rec->snapshot, (struct mr__bytes){from.bytes, from.len},
+                                           (struct mr__bytes){to->bytes, to->len}, 0, STEP_KEYS,
+                                           step_add, step);
         if (status == MR_OK && step->bytes.failed) {
             status = MR_ENOMEM;
         }
@@ -86,7 +87,8 @@ static mr_status walk_lsn(struct recovery *rec, uint8_t table, uint64_t first, i
     return walk(rec, from, &to, item);
 }
 
-/* ---- definitions --------------------------------------------------------------------------------- */
+/* ---- definitions
+ * --------------------------------------------------------------------------------- */
 
 mr_status mr__definition_parse(const struct mr__definition *definition, struct mr__dag **ret_dag,
                                mr_error *reterr)
@@ -103,8 +105,9 @@ mr_status mr__definition_parse(const struct mr__definition *definition, struct m
                            : mr__dag_parse(definition->text.data, definition->text.len, &options,
                                            &problems, ret_dag);
     if (status == MR_EDEFINITION) {
-        status = mr__error_set(reterr, MR_EFORMAT, "the stored text of dag \"%s\" does not parse: %s",
-                               id, problems.count == 0 ? "" : problems.list[0].message);
+        status =
+            mr__error_set(reterr, MR_EFORMAT, "the stored text of dag \"%s\" does not parse: %s",
+                          id, problems.count == 0 ? "" : problems.list[0].message);
     }
     mr__problems_finish(&problems);
     mr__arena_finish(&arena);
@@ -142,8 +145,9 @@ static mr_status find_plan(struct recovery *rec, const char *dag_id, size_t dag_
     }
     if (status == MR_OK && memcmp(dag->version, version, MR__VERSION_BYTES) != 0) {
         mr__dag_unref(dag);
-        status = mr__error_set(rec->reterr, MR_EFORMAT,
-                               "the stored text of dag \"%s\" is not of the version that a run has", id);
+        status =
+            mr__error_set(rec->reterr, MR_EFORMAT,
+                          "the stored text of dag \"%s\" is not of the version that a run has", id);
     }
     if (status == MR_OK) {
         status = mr__shard_plan_add(rec->sh, dag, ret_plan);
@@ -174,14 +178,16 @@ static mr_status drop_old_status(struct recovery *rec, const uint8_t *run_id, ui
     if (status != MR_OK) {
         return status == MR_ENOTFOUND ? MR_OK : status;
     }
-    for (size_t i = 0; i < sizeof retried && mr__place_read(value, &place) && place.lsn < lsn; i++) {
+    for (size_t i = 0; i < sizeof retried && mr__place_read(value, &place) && place.lsn < lsn;
+         i++) {
         mr__key_by_status(&key, retried[i], run_id);
         mr__batch_del(&rec->sh->filling, key.bytes, key.len);
     }
     return MR_OK;
 }
 
-/* ---- checkpoints --------------------------------------------------------------------------------- */
+/* ---- checkpoints
+ * --------------------------------------------------------------------------------- */
 
 static mr_status create_run(struct recovery *rec, uint32_t slot, struct mr__blob log,
                             struct mr__run **ret_run)
@@ -220,10 +226,11 @@ static mr_status read_live(struct recovery *rec, struct mr__bytes key, struct mr
     return status;
 }
 
-/* ---- the journal --------------------------------------------------------------------------------- */
+/* ---- the journal
+ * --------------------------------------------------------------------------------- */
 
-/* Its end is durable, so its checkpoint goes before everything else that is written: the run may have
- * come back by then, with a new one. */
+/* Its end is durable, so its checkpoint goes before everything else that is written: the run may
+ * have come back by then, with a new one. */
 static void drop_finished(struct recovery *rec, struct mr__run *run)
 {
     if (run->has_checkpoint) {
@@ -234,8 +241,8 @@ static void drop_finished(struct recovery *rec, struct mr__run *run)
     mr__run_release(&rec->sh->s, run);
 }
 
-/* One event of the journal, of the run in `slot`. What a checkpoint already holds is passed over, and
- * so is what is left of runs that ended: their history is elsewhere. */
+/* One event of the journal, of the run in `slot`. What a checkpoint already holds is passed over,
+ * and so is what is left of runs that ended: their history is elsewhere. */
 static mr_status replay_event(struct recovery *rec, struct mr__reader *r, uint32_t slot)
 {
     struct mr__scheduler *s = &rec->sh->s;
@@ -294,7 +301,8 @@ static mr_status replay_entry(struct recovery *rec)
         }
     }
     if (count != rec->entry_events) {
-        return mr__error_set(rec->reterr, MR_EFORMAT, "journal entry %llu has %u events instead of %u",
+        return mr__error_set(rec->reterr, MR_EFORMAT,
+                             "journal entry %llu has %u events instead of %u",
                              (unsigned long long)rec->entry_lsn, count, rec->entry_events);
     }
     return mr__commit_entry_bytes(rec->sh, rec->entry_lsn, rec->entry.len);
@@ -340,7 +348,8 @@ static mr_status read_journal(struct recovery *rec, struct mr__bytes key, struct
     return status;
 }
 
-/* ---- the end of the history ---------------------------------------------------------------------- */
+/* ---- the end of the history
+ * ---------------------------------------------------------------------- */
 
 static mr_status read_history(struct recovery *rec, struct mr__bytes key, struct mr__bytes value)
 {
@@ -363,7 +372,8 @@ static mr_status read_history(struct recovery *rec, struct mr__bytes key, struct
         bool ok = mr__finished_read(&r, &finished);
         mr__reader_init(&log, finished.log.data, ok ? finished.log.len : 0);
         if (!ok || !mr__event_decode(&log, 0, &created) || created.type != MR__EVENT_RUN_CREATED) {
-            return mr__error_set(rec->reterr, MR_EFORMAT, "a finished run in the history is damaged");
+            return mr__error_set(rec->reterr, MR_EFORMAT,
+                                 "a finished run in the history is damaged");
         }
         seen(rec, created.id);
         status = find_plan(rec, created.dag.data, created.dag.len, created.version, &plan);
@@ -377,7 +387,8 @@ static mr_status read_history(struct recovery *rec, struct mr__bytes key, struct
     return status;
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------- */
+/* ---- all of it
+ * ----------------------------------------------------------------------------------- */
 
 static mr_status read_number(struct recovery *rec, const struct mr__key *key, const char *what,
                              uint64_t *ret_number, struct mr__buf *ret_bytes)
@@ -442,8 +453,7 @@ static mr_status read_all(struct mr__snapshot *snapshot, void *user)
     rec->snapshot = snapshot;
     mr__buf_reset(&sh->owner_now);
     mr__key_owner(&key, MR__SHARD);
-    mr_status status =
-        read_number(rec, &key, "the owner's record", &sh->epoch, &sh->owner_now);
+    mr_status status = read_number(rec, &key, "the owner's record", &sh->epoch, &sh->owner_now);
     if (status == MR_OK) {
         mr__key_indexed(&key, MR__SHARD);
         status = read_number(rec, &key, "the index's record", &rec->indexed, NULL);
@@ -486,7 +496,8 @@ static void drop_leftovers(struct recovery *rec)
     }
 }
 
-/* A run that was brought back for a retry which did not become durable: it is finished after all. */
+/* A run that was brought back for a retry which did not become durable: it is finished after all.
+ */
 static void drop_revived(struct recovery *rec)
 {
     struct mr__scheduler *s = &rec->sh->s;
@@ -524,9 +535,10 @@ mr_status mr__recover(struct mr__shard *sh, mr_error *reterr)
         if (reterr != NULL) {
             *reterr = local;
         }
-        return local.status == status ? status
-                                      : mr__error_set(reterr, status, "the store cannot be read: %s",
-                                                      mr_status_text(status));
+        return local.status == status
+                   ? status
+                   : mr__error_set(reterr, status, "the store cannot be read: %s",
+                                   mr_status_text(status));
     }
     sh->lsn_durable = rec.last;
     sh->s.lsn = rec.last + 1;
@@ -540,7 +552,8 @@ mr_status mr__recover(struct mr__shard *sh, mr_error *reterr)
     return MR_OK;
 }
 
-/* ---- rebuild ------------------------------------------------------------------------------------- */
+/* ---- rebuild
+ * ------------------------------------------------------------------------------------- */
 
 /* Output that was on its way goes with the next commit. */
 static void keep_logs(struct mr__shard *sh, const struct mr__batch *lost, struct mr__batch *kept)

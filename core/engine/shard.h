@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * A shard: the scheduler joined to its store, its executor and its clock. All of the engine's
- * promises are kept here, and nothing here knows libuv, sockets or JSON requests: the same code runs
- * in the simulation.
+ * promises are kept here, and nothing here knows libuv, sockets or JSON requests: the same code
+ * runs in the simulation.
  *
- * What comes in becomes events (core/scheduler/decide.h); events go to the store in commits, one at a
- * time, each as large as what came up while the one before was written; effects and replies wait
+ * What comes in becomes events (core/scheduler/decide.h); events go to the store in commits, one at
+ * a time, each as large as what came up while the one before was written; effects and replies wait
  * until the commit that holds their events is durable. After a commit that failed or whose outcome
  * is unknown the shard throws its memory away, reads the store anew and resumes.
  *
@@ -27,7 +27,8 @@ struct mr__shard_events {
     /* A durable event of a run that is watched, and the attempt that it is about (0: none). */
     void (*notify)(void *user, struct mr__run *run, const struct mr__event *event,
                    uint32_t attempt);
-    /* The run stands still, durably. It is gone from memory after this call unless it is blocked. */
+    /* The run stands still, durably. It is gone from memory after this call unless it is blocked.
+     */
     void (*settled)(void *user, struct mr__run *run);
     /* Output or a trace line of a watched run, as it comes. */
     void (*log)(void *user, struct mr__run *run, uint32_t task, const struct mr__log_chunk *chunk);
@@ -65,7 +66,8 @@ struct mr__exec_events mr__shard_exec_events(struct mr__shard *sh);
 /* Reads the store, blocking. All runs are dormant. MR_EFORMAT, MR_ESTORE, MR_ENOMEM. */
 mr_status mr__shard_open(struct mr__shard *sh, const struct mr__shard_options *options,
                          mr_error *reterr);
-/* Calls what still waits for a commit with MR_ECLOSED. The store must not be in a commit's callback. */
+/* Calls what still waits for a commit with MR_ECLOSED. The store must not be in a commit's
+ * callback. */
 void mr__shard_destroy(struct mr__shard *sh);
 
 void mr__shard_pump(struct mr__shard *sh);
@@ -73,7 +75,8 @@ void mr__shard_timer(struct mr__shard *sh);
 /* True if nothing is under way towards the store: no events, no commit. */
 bool mr__shard_quiet(const struct mr__shard *sh);
 
-/* ---- definitions ------------------------------------------------------------------------------ */
+/* ---- definitions ------------------------------------------------------------------------------
+ */
 
 /* The plan of a dag version if it is in memory, **borrowed until the loop turns**, or NULL. */
 struct mr__plan *mr__shard_plan(struct mr__shard *sh, const uint8_t *version);
@@ -83,18 +86,15 @@ mr_status mr__shard_plan_add(struct mr__shard *sh, struct mr__dag *dag, struct m
 mr_status mr__definition_parse(const struct mr__definition *definition, struct mr__dag **ret_dag,
                                mr_error *reterr);
 
-/* ---- inputs ----------------------------------------------------------------------------------- */
+/* ---- inputs -----------------------------------------------------------------------------------
+ */
 
-/* Makes a run. `submit->id` is not looked at: the shard makes it. `done` may get MR_EFULL, MR_ELIMIT,
- * MR_ESTORE, MR_ECONFLICT (the key; run_id is the first run's). */
+/* Makes a run. `submit->id` is not looked at: the shard makes it. `done` may get MR_EFULL,
+ * MR_ELIMIT, MR_ESTORE, MR_ECONFLICT (the key; run_id is the first run's). */
 void mr__shard_submit(struct mr__shard *sh, const struct mr__submit *submit, mr__done_fn done,
                       void *user);
 
-enum mr__command {
-    MR__COMMAND_CANCEL,
-    MR__COMMAND_RETRY,
-    MR__COMMAND_CONTINUE
-};
+enum mr__command { MR__COMMAND_CANCEL, MR__COMMAND_RETRY, MR__COMMAND_CONTINUE };
 /* A command for a run in memory; a dormant one is resumed first. */
 void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id, enum mr__command command,
                        mr__done_fn done, void *user);
@@ -115,12 +115,17 @@ void mr__shard_after(struct mr__shard *sh, mr__done_fn done, void *user);
 /* All output so far is on its way to the store; chunks that come later have higher numbers. */
 uint64_t mr__shard_log_mark(struct mr__shard *sh);
 
-/* ---- reading (loop thread) -------------------------------------------------------------------- */
+/* ---- reading (loop thread) --------------------------------------------------------------------
+ */
 
 struct mr__scheduler *mr__shard_state(struct mr__shard *sh);
 struct mr__run *mr__shard_find(struct mr__shard *sh, const uint8_t *run_id);
 /* The live run that was submitted with this token or key, or NULL. */
 struct mr__run *mr__shard_find_key(struct mr__shard *sh, struct mr__blob key, bool token);
+/* The run, live or finished and not indexed yet, with this key or token: its id, **borrowed until
+ * the loop turns**, or NULL. Keys of older runs stand in the store's index; tokens are forgotten
+ * then. */
+const uint8_t *mr__shard_key_owner(struct mr__shard *sh, struct mr__blob key, bool token);
 bool mr__shard_full(struct mr__shard *sh);
 
 /* A finished run whose index entries are not in the store yet. */
@@ -128,8 +133,8 @@ struct mr__pending {
     uint8_t id[MR__RUN_ID_BYTES];
     struct mr__place place;
     uint8_t status;
-    struct mr__plan *plan; /* one reference */
-    char *tags, *key;      /* JSON; the idempotency key; NULL: none; owned */
+    struct mr__plan *plan;    /* one reference */
+    char *tags, *key, *token; /* tags as JSON; NULL: none; owned */
 };
 /* The i-th of them, oldest first, or NULL. */
 const struct mr__pending *mr__shard_pending(const struct mr__shard *sh, size_t i);

@@ -86,8 +86,8 @@ struct mr__shard {
     struct mr__buf owner_now, owner_next; /* the value that guards (empty: none), and the new one */
     struct mr__key guard_key;
     struct mr__guard guard; /* of the write under way */
-    bool owner_bump; /* the next commit takes the epoch */
-    bool want_commit; /* there is something in `filling` that must not wait for events */
+    bool owner_bump;        /* the next commit takes the epoch */
+    bool want_commit;       /* there is something in `filling` that must not wait for events */
 
     /* the journal's length */
     uint64_t journal_first;
@@ -96,11 +96,12 @@ struct mr__shard {
     uint64_t journal_bytes;
 
     /* attempts of an earlier engine */
-    bool inherited;       /* some may be left, or their ends are not durable yet */
-    uint64_t settled_seq; /* 0: some are left; else the hand-over that holds the last of their ends */
+    bool inherited; /* some may be left, or their ends are not durable yet */
+    uint64_t
+        settled_seq; /* 0: some are left; else the hand-over that holds the last of their ends */
 
     /* trouble */
-    bool waiting;          /* a commit failed: rebuild at retry_at_ms */
+    bool waiting; /* a commit failed: rebuild at retry_at_ms */
     bool broken, closing;
     int64_t retry_at_ms, failing_since_ms;
     mr_error trouble;
@@ -134,8 +135,6 @@ void mr__shard_arm(struct mr__shard *sh);
 struct mr__context *mr__shard_context(struct mr__shard *sh, struct mr__run *run);
 void mr__shard_feed(struct mr__shard *sh, struct mr__result *result);
 enum mr__resume_fate mr__shard_fate(void *user, const struct mr__run *run, uint32_t task);
-mr_status mr__shard_key_add(struct mr__shard *sh, const struct mr__run *run);
-void mr__shard_key_remove(struct mr__shard *sh, const struct mr__run *run);
 void mr__shard_forget_all(struct mr__shard *sh); /* empties what a rebuild reads anew */
 struct mr__result *mr__result_at(struct mr__shard *sh, size_t i);
 void mr__result_pop(struct mr__shard *sh);
@@ -144,6 +143,24 @@ void mr__reply_push(struct mr__shard *sh, mr__done_fn done, void *user, const ui
                     bool is_submit);
 
 void mr__shard_count_inherited(struct mr__shard *sh);
+/* Doubles a ring of `size`-byte elements, so that its oldest stands at 0. */
+bool mr__ring_grow(void *ring_pointer, size_t *head, size_t count, size_t *cap, size_t size);
+
+/* ---- shard_keys.c ---- */
+mr_status mr__shard_key_add(struct mr__shard *sh, const struct mr__run *run);
+mr_status mr__shard_keys_add(struct mr__shard *sh, const struct mr__event *created);
+/* The run of this key or token (may be NULL) is in the index: it need not be known here any more.
+ */
+void mr__shard_key_drop(struct mr__shard *sh, bool token, const char *key, const uint8_t *run_id);
+void mr__shard_keys_finish(struct mr__shard *sh);
+
+/* ---- shard_plans.c ---- */
+void mr__plan_store(struct mr__shard *sh, struct mr__plan *plan);
+
+/* ---- shard_effects.c ---- */
+void mr__context_free(void *context);
+void mr__effects_now(struct mr__shard *sh, const struct mr__effect *effect);
+void mr__effects_durable(struct mr__shard *sh, const struct mr__effect *effect);
 
 /* ---- commit.c ---- */
 bool mr__commit_wanted(const struct mr__shard *sh);

@@ -25,7 +25,7 @@ static const uint16_t task_transitions[MR__TASK_STATUSES] = {
 };
 
 /* The statuses that a TASK_SET may give, and a RUN_SETTLED; the others have events of their own. */
-#define SET_STATUSES (TO(SUCCESS) | TO(FAILED) | TO(CANCELED) | TO(SKIPPED) | TO(BLOCKED))
+#define SET_STATUSES     (TO(SUCCESS) | TO(FAILED) | TO(CANCELED) | TO(SKIPPED) | TO(BLOCKED))
 #define SETTLED_STATUSES (RUN_TO(SUCCESS) | RUN_TO(FAILED) | RUN_TO(CANCELED) | RUN_TO(BLOCKED))
 
 #define RUN_TO(status) (1u << MR__RUN_##status)
@@ -33,15 +33,16 @@ static const uint16_t task_transitions[MR__TASK_STATUSES] = {
 static const uint16_t run_transitions[MR__RUN_STATUSES] = {
     [MR__RUN_INIT] = RUN_TO(SCHEDULED) | RUN_TO(RUNNING) | RUN_TO(FAILED) | RUN_TO(CANCELED),
     [MR__RUN_SCHEDULED] = RUN_TO(RUNNING) | RUN_TO(CANCELED),
-    [MR__RUN_RUNNING] = RUN_TO(SUCCESS) | RUN_TO(FAILED) | RUN_TO(CANCELED) | RUN_TO(BLOCKED) |
-                        RUN_TO(PAUSED),
+    [MR__RUN_RUNNING] =
+        RUN_TO(SUCCESS) | RUN_TO(FAILED) | RUN_TO(CANCELED) | RUN_TO(BLOCKED) | RUN_TO(PAUSED),
     [MR__RUN_FAILED] = RUN_TO(RUNNING),
     [MR__RUN_CANCELED] = RUN_TO(RUNNING),
     [MR__RUN_BLOCKED] = RUN_TO(RUNNING) | RUN_TO(CANCELED) | RUN_TO(FAILED),
     [MR__RUN_PAUSED] = RUN_TO(RUNNING) | RUN_TO(CANCELED),
 };
 
-/* ---- ready lists ------------------------------------------------------------------------------ */
+/* ---- ready lists ------------------------------------------------------------------------------
+ */
 
 bool mr__task_is_job(const struct mr__run *run, uint32_t t)
 {
@@ -80,7 +81,8 @@ void mr__ready_remove(struct mr__run *run, uint32_t t)
     run->ready_count--;
 }
 
-/* ---- pieces ----------------------------------------------------------------------------------- */
+/* ---- pieces -----------------------------------------------------------------------------------
+ */
 
 static bool task_may_become(const struct mr__run *run, uint32_t t, uint8_t status)
 {
@@ -142,7 +144,8 @@ static bool by_task(const struct mr__run *run, void *array, size_t bytes)
     return *where != NULL;
 }
 
-/* ---- one function per event ------------------------------------------------------------------- */
+/* ---- one function per event -------------------------------------------------------------------
+ */
 
 static mr_status apply_created(struct mr__run *run, const struct mr__event *event)
 {
@@ -191,9 +194,8 @@ static mr_status apply_waiting(struct mr__run *run, const struct mr__event *even
     if (!by_task(run, &run->wait_ms, 2 * sizeof *run->wait_ms)) {
         return MR_ENOMEM;
     }
-    run->wait_ms[2 * event->task] = event->ms > INT64_MAX - MR__MAX(event->time_ms, 0)
-                                        ? INT64_MAX
-                                        : event->time_ms + event->ms;
+    run->wait_ms[2 * event->task] =
+        event->ms > INT64_MAX - MR__MAX(event->time_ms, 0) ? INT64_MAX : event->time_ms + event->ms;
     run->wait_ms[2 * event->task + 1] = event->ms;
     task->flags |= MR__TASKFLAG_WAITING;
     return MR_OK;
@@ -226,8 +228,9 @@ static mr_status apply_set(struct mr__scheduler *s, struct mr__run *run,
                            const struct mr__event *event)
 {
     uint32_t t = event->task;
-    if (holds_job(run->tasks[t].status) || (SET_STATUSES & 1u << event->status) == 0 ||
-        !task_may_become(run, t, event->status)) {
+    bool its_turn = (run->tasks[t].flags & (MR__TASKFLAG_READY | MR__TASKFLAG_PREPARING)) != 0;
+    if ((!its_turn && event->status != MR__TASK_CANCELED) || holds_job(run->tasks[t].status) ||
+        (SET_STATUSES & 1u << event->status) == 0 || !task_may_become(run, t, event->status)) {
         return MR_EFORMAT;
     }
     task_become(s, run, t, event->status);
@@ -310,7 +313,8 @@ static mr_status apply_settled(struct mr__run *run, const struct mr__event *even
     return MR_OK;
 }
 
-/* ---- public ----------------------------------------------------------------------------------- */
+/* ---- public -----------------------------------------------------------------------------------
+ */
 
 static mr_status apply_by_type(struct mr__scheduler *s, struct mr__run *run,
                                const struct mr__event *event)

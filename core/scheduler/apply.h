@@ -15,9 +15,10 @@
  * legal here, nothing was changed. MR_ENOMEM. */
 mr_status mr__apply(struct mr__scheduler *s, struct mr__run *run, const struct mr__event *event);
 
-/* Adds the bytes of events to a run's log and applies each: a checkpoint, a finished run, or part of
- * a journal entry. */
-mr_status mr__replay(struct mr__scheduler *s, struct mr__run *run, const uint8_t *bytes, size_t len);
+/* Adds the bytes of events to a run's log and applies each: a checkpoint, a finished run, or part
+ * of a journal entry. */
+mr_status mr__replay(struct mr__scheduler *s, struct mr__run *run, const uint8_t *bytes,
+                     size_t len);
 
 /* Volatile bookkeeping that decide shares: whether the run counts towards --jobs. */
 void mr__ready_remove(struct mr__run *run, uint32_t t);

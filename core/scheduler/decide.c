@@ -13,10 +13,11 @@
 
 static void start_jobs(struct mr__scheduler *s);
 
-/* ---- making an event -------------------------------------------------------------------------- */
+/* ---- making an event --------------------------------------------------------------------------
+ */
 
-/* Writes the event to the run's log and to the journal and applies it: the one way in which anything
- * happens. An event that is not legal here is a bug of this file. */
+/* Writes the event to the run's log and to the journal and applies it: the one way in which
+ * anything happens. An event that is not legal here is a bug of this file. */
 static void emit(struct mr__scheduler *s, struct mr__run *run, struct mr__event *event)
 {
     size_t at = run->log.len;
@@ -48,7 +49,8 @@ static void emit_task(struct mr__scheduler *s, struct mr__run *run, uint8_t type
     emit(s, run, &event);
 }
 
-/* ---- going on --------------------------------------------------------------------------------- */
+/* ---- going on ---------------------------------------------------------------------------------
+ */
 
 static bool has_room(const struct mr__run *run)
 {
@@ -59,8 +61,7 @@ static bool has_room(const struct mr__run *run)
 static void attempt_start(struct mr__scheduler *s, struct mr__run *run, uint32_t t,
                           struct mr__blob params)
 {
-    struct mr__event event = {
-        .type = MR__EVENT_ATTEMPT_STARTED, .task = t, .payload = params};
+    struct mr__event event = {.type = MR__EVENT_ATTEMPT_STARTED, .task = t, .payload = params};
     emit(s, run, &event);
     mr__effect_push(s, &s->durable, MR__EFFECT_START, run->slot, t, run->tasks[t].attempt);
     if (run->plan->dag->tasks[t].timeout_ms > 0) {
@@ -172,8 +173,8 @@ static void settle(struct mr__scheduler *s, struct mr__run *run)
         event.status = MR__RUN_BLOCKED;
     }
     s->failed |= reason.failed;
-    event.reason = (struct mr__blob){(const char *)reason.data,
-                                     MR__MIN(reason.len, MR__REASON_BYTES_MAX)};
+    event.reason =
+        (struct mr__blob){(const char *)reason.data, MR__MIN(reason.len, MR__REASON_BYTES_MAX)};
     emit(s, run, &event);
     mr__effect_push(s, &s->durable, MR__EFFECT_SETTLED, run->slot, (uint32_t)run->log.len,
                     run->status);
@@ -201,7 +202,8 @@ void mr__decide_advance(struct mr__scheduler *s, struct mr__run *run)
     }
 }
 
-/* ---- submit and prepare ----------------------------------------------------------------------- */
+/* ---- submit and prepare -----------------------------------------------------------------------
+ */
 
 mr_status mr__decide_submit(struct mr__scheduler *s, const struct mr__submit *submit,
                             struct mr__run **ret_run)
@@ -247,10 +249,8 @@ void mr__decide_prepared(struct mr__scheduler *s, struct mr__run *run, uint32_t 
         return; /* canceled meanwhile */
     }
     if (reason.len > 0) {
-        struct mr__event event = {.type = MR__EVENT_TASK_SET,
-                                  .task = task,
-                                  .status = MR__TASK_FAILED,
-                                  .reason = reason};
+        struct mr__event event = {
+            .type = MR__EVENT_TASK_SET, .task = task, .status = MR__TASK_FAILED, .reason = reason};
         emit(s, run, &event);
     } else {
         attempt_start(s, run, task, params);
@@ -258,7 +258,8 @@ void mr__decide_prepared(struct mr__scheduler *s, struct mr__run *run, uint32_t 
     mr__decide_advance(s, run);
 }
 
-/* ---- the end of an attempt -------------------------------------------------------------------- */
+/* ---- the end of an attempt --------------------------------------------------------------------
+ */
 
 static bool is_current(const struct mr__run *run, uint32_t task, uint32_t attempt)
 {
@@ -287,7 +288,8 @@ static uint8_t status_after_loss(const struct mr__run *run, uint32_t task)
 
 #define LOST_REASON "lost: the engine stopped while it ran"
 
-/* The status and reason with which the attempt's end is recorded. `text` holds a reason made here. */
+/* The status and reason with which the attempt's end is recorded. `text` holds a reason made here.
+ */
 static void judge(const struct mr__run *run, const struct mr__ended *ended, struct mr__event *event,
                   char *text, size_t text_bytes)
 {
@@ -348,7 +350,8 @@ bool mr__decide_ended(struct mr__scheduler *s, struct mr__run *run, const struct
     return true;
 }
 
-/* ---- waiting and timers ----------------------------------------------------------------------- */
+/* ---- waiting and timers -----------------------------------------------------------------------
+ */
 
 bool mr__decide_waiting(struct mr__scheduler *s, struct mr__run *run, uint32_t task,
                         uint32_t attempt, int64_t ms)
@@ -366,8 +369,8 @@ bool mr__decide_waiting(struct mr__scheduler *s, struct mr__run *run, uint32_t t
         /* The executor, which was to be told to end it, has forgotten it. */
         struct mr__ended ended = {.task = task,
                                   .attempt = attempt,
-                                  .outcome = canceling ? MR__OUTCOME_CANCELED
-                                                       : MR__OUTCOME_TIMED_OUT};
+                                  .outcome =
+                                      canceling ? MR__OUTCOME_CANCELED : MR__OUTCOME_TIMED_OUT};
         (void)mr__decide_ended(s, run, &ended); /* it is current: checked above */
     } else {
         mr__effect_push(s, &s->now, MR__EFFECT_WAIT, run->slot, task, attempt);
@@ -403,7 +406,8 @@ void mr__decide_timer(struct mr__scheduler *s, struct mr__run *run, enum mr__tim
     }
 }
 
-/* ---- commands --------------------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------------------------
+ */
 
 static mr_status wrong_state(const struct mr__run *run, const char *verb, mr_error *reterr)
 {
@@ -476,9 +480,10 @@ mr_status mr__decide_retry(struct mr__scheduler *s, struct mr__run *run, mr_erro
     }
     if (!(stands || open) || bad == 0) {
         if (stands || open) {
-            return mr__error_set(reterr, MR_ECONFLICT,
-                                 "cannot retry: no task of the run is failed or canceled (it is %s)",
-                                 mr__run_status_name(run->status));
+            return mr__error_set(
+                reterr, MR_ECONFLICT,
+                "cannot retry: no task of the run is failed or canceled (it is %s)",
+                mr__run_status_name(run->status));
         }
         return wrong_state(run, "retry", reterr);
     }

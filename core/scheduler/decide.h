@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * decide: which events follow from an input. Each call is one input; the events are applied at once,
- * and stand in s->events for the next commit; what is to be done about them stands in the two rings
- * of effects. s->now_ms is set by the caller before. Pure; loop thread.
+ * decide: which events follow from an input. Each call is one input; the events are applied at
+ * once, and stand in s->events for the next commit; what is to be done about them stands in the two
+ * rings of effects. s->now_ms is set by the caller before. Pure; loop thread.
  *
  * Inputs that come too late (an attempt that is not the current one, a timer of something that is
  * over) do nothing: the caller need not know.

@@ -7,13 +7,13 @@
 #include "core/model/action.h"
 
 enum { /* the three bits beside the type: which optional fields follow */
-    HAS_REASON = 1u << 5,
-    HAS_PAYLOAD = 1u << 6,
-    TYPE_MASK = 0x1f
+       HAS_REASON = 1u << 5,
+       HAS_PAYLOAD = 1u << 6,
+       TYPE_MASK = 0x1f
 };
 
 static const char *const task_names[MR__TASK_STATUSES] = {
-    "init",   "running",  "ending",  "retrying", "continue",
+    "init",    "running", "ending",   "retrying", "continue",
     "success", "failed",  "canceled", "skipped",  "blocked",
 };
 static const char *const run_names[MR__RUN_STATUSES] = {
@@ -45,7 +45,7 @@ int mr__run_status_find(const char *name)
 const char *mr__event_name(uint8_t type)
 {
     switch (type) {
-#define EVENT_CASE(name, number, shown)                                                            \
+#define EVENT_CASE(name, number, shown) \
     case number: return shown;
         MR__EVENT_MAP(EVENT_CASE)
 #undef EVENT_CASE

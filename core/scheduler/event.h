@@ -2,9 +2,9 @@
  *
  * START HERE: every durable fact that the scheduler knows, and how it is written in bytes.
  *
- * The same bytes stand in three places: in the journal (behind the number of the run's slot), in the
- * run's own log in memory and in checkpoints, and in the history of finished runs. Applying a run's
- * log from its first event on rebuilds the run (apply.c); nothing else is stored about it.
+ * The same bytes stand in three places: in the journal (behind the number of the run's slot), in
+ * the run's own log in memory and in checkpoints, and in the history of finished runs. Applying a
+ * run's log from its first event on rebuilds the run (apply.c); nothing else is stored about it.
  *
  * Bytes of an event: type | fields << 5, zigzag ms since the run's event before, then per type as
  * listed at struct mr__event, each blob as varint length and bytes. The codec has the format number
@@ -20,15 +20,15 @@
 
 /* X(name, number, shown). Numbers are on disk: never changed, never used again. */
 #define MR__EVENT_MAP(X)                                                                           \
-    X(RUN_CREATED, 1, "runCreated")           /* id, version, dag, folder, vars, tags, key, token */ \
-    X(ATTEMPT_STARTED, 2, "attemptStarted")   /* task, params where templates changed them */     \
-    X(ATTEMPT_WAITING, 3, "attemptWaiting")   /* task, ms: it ends with success by itself then */ \
-    X(ATTEMPT_ENDED, 4, "attemptEnded")       /* task, outcome, status, reason, output */         \
-    X(TASK_SET, 5, "taskSet")                 /* task, status, reason: no attempt had part in it */ \
-    X(CANCEL_REQUESTED, 6, "cancelRequested") /* of the run, and why */                           \
-    X(TASK_RETRIED, 7, "taskRetried")         /* task: failed or canceled -> retrying or init */  \
-    X(TASK_CONTINUED, 8, "taskContinued")     /* task: blocked -> continue */                     \
-    X(RUN_REOPENED, 9, "runReopened")         /* the run stood still and goes on */               \
+    X(RUN_CREATED, 1, "runCreated")         /* id, version, dag, folder, vars, tags, key, token */ \
+    X(ATTEMPT_STARTED, 2, "attemptStarted") /* task, params where templates changed them */        \
+    X(ATTEMPT_WAITING, 3, "attemptWaiting") /* task, ms: it ends with success by itself then */    \
+    X(ATTEMPT_ENDED, 4, "attemptEnded")     /* task, outcome, status, reason, output */            \
+    X(TASK_SET, 5, "taskSet")               /* task, status, reason: no attempt had part in it */  \
+    X(CANCEL_REQUESTED, 6, "cancelRequested") /* of the run, and why */                            \
+    X(TASK_RETRIED, 7, "taskRetried")         /* task: failed or canceled -> retrying or init */   \
+    X(TASK_CONTINUED, 8, "taskContinued")     /* task: blocked -> continue */                      \
+    X(RUN_REOPENED, 9, "runReopened")         /* the run stood still and goes on */                \
     X(RUN_SETTLED, 10, "runEnded")            /* status, reason: the run stands still */
 
 enum mr__event_type {
@@ -68,10 +68,7 @@ const char *mr__run_status_name(uint8_t status);
 const char *mr__event_name(uint8_t type);
 int mr__run_status_find(const char *name); /* -1: none */
 
-enum mr__cancel_why {
-    MR__CANCEL_BY_USER = 0,
-    MR__CANCEL_BY_RUN_TIMEOUT
-};
+enum mr__cancel_why { MR__CANCEL_BY_USER = 0, MR__CANCEL_BY_RUN_TIMEOUT };
 
 struct mr__blob {
     const char *data; /* NULL: absent */
@@ -84,11 +81,11 @@ struct mr__event {
     uint8_t status;  /* ATTEMPT_ENDED, TASK_SET: of the task; RUN_SETTLED: of the run */
     uint8_t outcome; /* ATTEMPT_ENDED: enum mr__outcome; CANCEL_REQUESTED: enum mr__cancel_why */
     uint32_t task;
-    int64_t time_ms;          /* Unix time */
-    int64_t ms;               /* ATTEMPT_WAITING */
-    struct mr__blob reason;   /* absent: "" */
-    struct mr__blob payload;  /* ATTEMPT_STARTED: params; ATTEMPT_ENDED: output; JSON text */
-    const uint8_t *id;        /* RUN_CREATED: 16 bytes each */
+    int64_t time_ms;         /* Unix time */
+    int64_t ms;              /* ATTEMPT_WAITING */
+    struct mr__blob reason;  /* absent: "" */
+    struct mr__blob payload; /* ATTEMPT_STARTED: params; ATTEMPT_ENDED: output; JSON text */
+    const uint8_t *id;       /* RUN_CREATED: 16 bytes each */
     const uint8_t *version;
     struct mr__blob dag, folder, vars, tags, key, token; /* RUN_CREATED; vars, tags: JSON */
 };

@@ -7,7 +7,8 @@
 
 #include <stdlib.h>
 
-/* ---- plans ------------------------------------------------------------------------------------ */
+/* ---- plans ------------------------------------------------------------------------------------
+ */
 
 static bool plan_fill(struct mr__plan *plan, mr__bind_fn bind, void *user)
 {
@@ -69,7 +70,8 @@ void mr__plan_unref(struct mr__plan *plan)
     free(plan);
 }
 
-/* ---- the scheduler ---------------------------------------------------------------------------- */
+/* ---- the scheduler ----------------------------------------------------------------------------
+ */
 
 void mr__scheduler_init(struct mr__scheduler *s, uint32_t jobs_max)
 {
@@ -94,7 +96,8 @@ void mr__scheduler_finish(struct mr__scheduler *s)
     mr__buf_finish(&s->events);
 }
 
-/* ---- slots and runs --------------------------------------------------------------------------- */
+/* ---- slots and runs ---------------------------------------------------------------------------
+ */
 
 static mr_status slots_grow(struct mr__scheduler *s, uint32_t slot)
 {
@@ -262,7 +265,8 @@ void mr__run_checkpointed(struct mr__scheduler *s, struct mr__run *run)
     run->oldest_lsn = 0;
 }
 
-/* ---- effects ---------------------------------------------------------------------------------- */
+/* ---- effects ----------------------------------------------------------------------------------
+ */
 
 static bool effects_grow(struct mr__effects *ring)
 {
@@ -322,7 +326,8 @@ bool mr__effect_pop(struct mr__effects *ring, struct mr__effect *ret_effect)
     return true;
 }
 
-/* ---- for tests -------------------------------------------------------------------------------- */
+/* ---- for tests --------------------------------------------------------------------------------
+ */
 
 static void digest_task(struct mr__buf *buf, const struct mr__run *run, uint32_t t)
 {
@@ -351,8 +356,8 @@ uint64_t mr__run_digest(const struct mr__run *run)
     mr__buf_bytes(&buf, run->id, MR__RUN_ID_BYTES);
     mr__buf_bytes(&buf, run->plan->dag->version, MR__VERSION_BYTES);
     mr__buf_u8(&buf, run->status);
-    mr__buf_u8(&buf, run->flags & (MR__RUNFLAG_CANCELING | MR__RUNFLAG_TIMED_OUT |
-                                   MR__RUNFLAG_SETTLED));
+    mr__buf_u8(&buf,
+               run->flags & (MR__RUNFLAG_CANCELING | MR__RUNFLAG_TIMED_OUT | MR__RUNFLAG_SETTLED));
     for (int i = 0; i < MR__TASK_STATUSES; i++) {
         mr__buf_u32le(&buf, run->count[i]);
     }

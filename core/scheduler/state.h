@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The scheduler's state: every unfinished run, its tasks in a flat array, and what is ready to start.
+ * The scheduler's state: every unfinished run, its tasks in a flat array, and what is ready to
+ * start.
  *
  * Runs live in numbered slots, by which events, effects and timers name them; a slot is used again
  * once the end of its run is durable. A task's number is its place in the dag file. The state is
@@ -21,7 +22,7 @@
 struct mr__plan {
     struct mr__dag *dag; /* one reference */
     uint32_t refs;
-    uint32_t missing;    /* tasks whose action no plugin has */
+    uint32_t missing;                    /* tasks whose action no plugin has */
     struct mr__action_binding *bindings; /* by task */
     struct mr__task *initial;            /* the tasks of a run that has just been created */
     uint32_t *roots, root_count;
@@ -36,14 +37,14 @@ mr_status mr__plan_create(struct mr__dag *dag, mr__bind_fn bind, void *user,
 struct mr__plan *mr__plan_ref(struct mr__plan *plan);
 void mr__plan_unref(struct mr__plan *plan);
 
-enum {                            /* mr__task.flags */
-    MR__TASKFLAG_READY = 1u,      /* in one of the run's two ready lists */
-    MR__TASKFLAG_PREPARING = 2u,  /* volatile: its params are being rendered */
-    MR__TASKFLAG_WAITING = 4u,    /* running, and ended by the engine's own timer */
-    MR__TASKFLAG_CANCELING = 8u,  /* running, and the executor was told to end it */
-    MR__TASKFLAG_TIMED_OUT = 16u, /* volatile: ... because its time was over */
-    MR__TASKFLAG_BEGUN = 32u,     /* had an attempt since it was last reset to init */
-    MR__TASKFLAG_RESUMING = 64u   /* volatile: ran before, and resume.c has yet to look at it */
+enum {                               /* mr__task.flags */
+       MR__TASKFLAG_READY = 1u,      /* in one of the run's two ready lists */
+       MR__TASKFLAG_PREPARING = 2u,  /* volatile: its params are being rendered */
+       MR__TASKFLAG_WAITING = 4u,    /* running, and ended by the engine's own timer */
+       MR__TASKFLAG_CANCELING = 8u,  /* running, and the executor was told to end it */
+       MR__TASKFLAG_TIMED_OUT = 16u, /* volatile: ... because its time was over */
+       MR__TASKFLAG_BEGUN = 32u,     /* had an attempt since it was last reset to init */
+       MR__TASKFLAG_RESUMING = 64u   /* volatile: ran before, and resume.c has yet to look at it */
 };
 
 struct mr__task {
@@ -51,20 +52,22 @@ struct mr__task {
     uint8_t flags;
     uint8_t lost; /* lost attempts since the last manual retry */
     uint8_t unused;
-    uint32_t attempt; /* attempts so far */
-    uint32_t open;    /* parents that are neither success nor skipped */
+    uint32_t attempt;    /* attempts so far */
+    uint32_t open;       /* parents that are neither success nor skipped */
     uint32_t next, prev; /* in a ready list, MR__NONE at its ends */
 };
 
 enum { /* mr__run.flags */
-    MR__RUNFLAG_CANCELING = 1u,
-    MR__RUNFLAG_TIMED_OUT = 2u, /* canceling because the run's time was over */
-    MR__RUNFLAG_DORMANT = 4u,   /* volatile: unfinished, and nobody goes on with it */
-    MR__RUNFLAG_WATCHED = 8u,   /* volatile: each event gives a NOTIFY effect */
-    MR__RUNFLAG_JOB_QUEUED = 16u, /* volatile: in the queue of runs that wait for a --jobs slot */
-    MR__RUNFLAG_SETTLED = 32u,  /* over: only the effects that wait for durability still know it */
-    MR__RUNFLAG_ARCHIVED = 64u, /* volatile: the history has it, from the same commit on */
-    MR__RUNFLAG_RESUMING = 128u /* volatile: dormant, and about to be gone on with */
+       MR__RUNFLAG_CANCELING = 1u,
+       MR__RUNFLAG_TIMED_OUT = 2u, /* canceling because the run's time was over */
+       MR__RUNFLAG_DORMANT = 4u,   /* volatile: unfinished, and nobody goes on with it */
+       MR__RUNFLAG_WATCHED = 8u,   /* volatile: each event gives a NOTIFY effect */
+       MR__RUNFLAG_JOB_QUEUED =
+           16u, /* volatile: in the queue of runs that wait for a --jobs slot */
+       MR__RUNFLAG_SETTLED =
+           32u, /* over: only the effects that wait for durability still know it */
+       MR__RUNFLAG_ARCHIVED = 64u, /* volatile: the history has it, from the same commit on */
+       MR__RUNFLAG_RESUMING = 128u /* volatile: dormant, and about to be gone on with */
 };
 
 struct mr__ready {
@@ -80,24 +83,25 @@ struct mr__run {
     uint8_t flags;
     uint32_t count[MR__TASK_STATUSES]; /* tasks by status */
     uint32_t ready_count, preparing_count;
-    struct mr__ready ready_free, ready_job; /* actions that need no --jobs slot, and those that do */
+    struct mr__ready ready_free,
+        ready_job; /* actions that need no --jobs slot, and those that do */
     int64_t created_ms, last_ms;
     int64_t began_ms;      /* its first task did; 0: none has */
     int64_t timed_from_ms; /* the run's timeout counts from here: created, or reopened */
     uint64_t output_bytes; /* of all outputs */
     uint32_t *params_at;   /* by task: where in the log its rendered params stand + 1, or NULL */
     uint32_t event_at;     /* volatile: where in the log the event being applied stands */
-    int64_t *started_ms; /* by task, or NULL: only where the dag has timeouts */
-    int64_t *wait_ms;    /* by task, two numbers {due, duration}, or NULL: no task ever waited */
+    int64_t *started_ms;   /* by task, or NULL: only where the dag has timeouts */
+    int64_t *wait_ms;      /* by task, two numbers {due, duration}, or NULL: no task ever waited */
 
-    struct mr__buf log;  /* its events: event.h */
+    struct mr__buf log; /* its events: event.h */
 
     uint64_t oldest_lsn; /* volatile: of its oldest event that is in no checkpoint; 0: none */
     struct mr__run *ckpt_prev, *ckpt_next; /* volatile: the list by oldest_lsn */
     struct mr__run *job_next;              /* volatile: the queue for --jobs slots */
     bool has_checkpoint;                   /* volatile: live/ has a record of it ... */
     uint64_t ckpt_lsn;                     /* volatile: ... with its events up to this LSN */
-    void *context;       /* volatile: the shard's own, freed by mr__scheduler.free_context */
+    void *context; /* volatile: the shard's own, freed by mr__scheduler.free_context */
 
     struct mr__task tasks[];
 };
@@ -105,9 +109,9 @@ struct mr__run {
 /* What the engine is to do; `kind` says which fields count. */
 enum mr__effect_kind {
     /* to be done at once: */
-    MR__EFFECT_PREPARE, /* render the params of task; answer with mr__decide_prepared */
-    MR__EFFECT_WAIT,    /* arm the timer that ends task's attempt (arg) */
-    MR__EFFECT_DEADLINE, /* arm the timer of the timeout of task's attempt (arg) */
+    MR__EFFECT_PREPARE,   /* render the params of task; answer with mr__decide_prepared */
+    MR__EFFECT_WAIT,      /* arm the timer that ends task's attempt (arg) */
+    MR__EFFECT_DEADLINE,  /* arm the timer of the timeout of task's attempt (arg) */
     MR__EFFECT_RUN_TIMER, /* arm the timer of the run's timeout */
     /* to be done when the events before it are durable: */
     MR__EFFECT_START,   /* start task's attempt (arg) */
@@ -146,7 +150,7 @@ struct mr__scheduler {
     struct mr__effects now, durable;
     uint64_t lsn;   /* of the commit that `events` will be */
     int64_t now_ms; /* of the current input */
-    bool failed; /* out of memory in the middle: the state must be thrown away */
+    bool failed;    /* out of memory in the middle: the state must be thrown away */
 
     /* Called right after RUN_SETTLED with an ended run (not a blocked one): its log is complete. */
     void (*on_finished)(void *user, struct mr__run *run);
@@ -157,11 +161,12 @@ struct mr__scheduler {
 void mr__scheduler_init(struct mr__scheduler *s, uint32_t jobs_max);
 void mr__scheduler_finish(struct mr__scheduler *s);
 
-/* Makes the run for a RUN_CREATED event in `slot`, dormant, with no event applied. Takes a reference
- * to the plan. MR_ENOMEM, MR_EFORMAT (slot or id taken). */
+/* Makes the run for a RUN_CREATED event in `slot`, dormant, with no event applied. Takes a
+ * reference to the plan. MR_ENOMEM, MR_EFORMAT (slot or id taken). */
 mr_status mr__run_create(struct mr__scheduler *s, uint32_t slot, const uint8_t *id,
                          struct mr__plan *plan, struct mr__run **ret_run);
-void mr__run_release(struct mr__scheduler *s, struct mr__run *run); /* frees the slot and all of it */
+void mr__run_release(struct mr__scheduler *s,
+                     struct mr__run *run); /* frees the slot and all of it */
 struct mr__run *mr__run_find(const struct mr__scheduler *s, const uint8_t *id);
 static inline struct mr__run *mr__run_at(const struct mr__scheduler *s, uint32_t slot)
 {

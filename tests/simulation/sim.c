@@ -200,6 +200,10 @@ static void late_comes(struct sim *sim)
 static enum mr__mem_verdict written(struct sim *sim, enum mr__mem_verdict verdict)
 {
     sim_note(sim, "write of %zu", sim->flying->count);
+    if (sim->wrote_ever && sim->flying_guard->key.len == 0) {
+        sim_broken(sim, "a write is not guarded by the owner's epoch");
+    }
+    sim->wrote_ever = true;
     sim->wrote = true;
     sim_truth_write(sim, sim->flying);
     sim->flying = NULL;

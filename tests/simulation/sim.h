@@ -203,7 +203,7 @@ struct sim {
     const struct mr__guard *flying_guard;
     bool polling;
     struct sim_late late;
-    bool wrote;         /* since the late write was kept */
+    bool wrote, wrote_ever; /* wrote: since the late write was kept */
     struct mr__store_limits limits;
     uint64_t journal_bytes_keep;
     uint32_t index_runs_pending, jobs;
