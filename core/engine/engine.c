@@ -30,6 +30,7 @@ struct mr__mail {
 
 static void loop_main(void *user);
 static void shut_begin(struct mr__engine *engine);
+static void shut_end(struct mr__engine *engine);
 
 void mr__engine_log(struct mr__engine *engine, int32_t level, const char *fmt, ...)
 {
@@ -46,6 +47,45 @@ void mr__engine_log(struct mr__engine *engine, int32_t level, const char *fmt, .
 void mr__engine_wake(struct mr__engine *engine)
 {
     (void)uv_async_send(&engine->async); /* fails only for a closed handle: nobody is there */
+}
+
+/* A reading job that the store has. */
+struct reading {
+    struct mr__engine *engine;
+    mr__read_fn fn;
+    mr__read_cb cb;
+    void *user;
+};
+
+/* Reader thread. */
+static mr_status read_run(struct mr__snapshot *snapshot, void *user)
+{
+    struct reading *reading = user;
+    return reading->fn(snapshot, reading->user);
+}
+
+static void read_done(void *user, mr_status status)
+{
+    struct reading reading = *(struct reading *)user;
+    free(user);
+    reading.engine->reads--;
+    reading.cb(reading.user, status);
+}
+
+mr_status mr__engine_read(struct mr__engine *engine, mr__read_fn fn, mr__read_cb cb, void *user)
+{
+    struct reading *reading = engine->shutting ? NULL : malloc(sizeof *reading);
+    if (reading == NULL) {
+        return engine->shutting ? MR_ECLOSED : MR_ENOMEM;
+    }
+    *reading = (struct reading){.engine = engine, .fn = fn, .cb = cb, .user = user};
+    mr_status status = engine->store->ops->read(engine->store, read_run, read_done, reading);
+    if (status != MR_OK) {
+        free(reading);
+        return status;
+    }
+    engine->reads++;
+    return MR_OK;
 }
 
 /* ---- what the shard says
@@ -206,6 +246,9 @@ static void on_async(uv_async_t *async)
     uv_mutex_unlock(&engine->lock);
     if (end && !engine->shutting) {
         shut_begin(engine);
+    } else if (engine->shutting && engine->handles > 0 &&
+               uv_is_closing((uv_handle_t *)&engine->async) == 0) {
+        shut_end(engine);
     }
 }
 
@@ -232,12 +275,22 @@ static void handle_closed(uv_handle_t *handle)
     engine->handles--;
 }
 
-static void shut_executor_done(void *user)
+/* The last step, once nobody can call back any more. */
+static void shut_end(struct mr__engine *engine)
 {
-    struct mr__engine *engine = user;
+    if (!engine->executor_down || engine->reads > 0) {
+        return; /* on_async comes here again */
+    }
     uv_close((uv_handle_t *)&engine->async, handle_closed);
     uv_close((uv_handle_t *)&engine->prepare, handle_closed);
     uv_close((uv_handle_t *)&engine->timer, handle_closed);
+}
+
+static void shut_executor_done(void *user)
+{
+    struct mr__engine *engine = user;
+    engine->executor_down = true;
+    shut_end(engine);
 }
 
 static void shut_server_done(void *user)
@@ -274,6 +327,10 @@ static void loop_main(void *user)
     sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are the host program's */
     (void)uv_run(&engine->loop, UV_RUN_DEFAULT);
+    uv_mutex_lock(&engine->lock);
+    engine->stopped = true; /* no letter comes any more; those that came are read */
+    uv_mutex_unlock(&engine->lock);
+    mail_take(engine);
 }
 
 /* ---- life
@@ -310,8 +367,10 @@ static mr_status open_loop(struct mr__engine *engine, mr_error *reterr)
 
 static void close_loop(struct mr__engine *engine)
 {
-    if (engine->handles > 0) {
-        shut_executor_done(engine);
+    if (engine->handles > 0) { /* the loop never ran */
+        engine->executor_down = true;
+        engine->reads = 0;
+        shut_end(engine);
     }
     (void)uv_run(&engine->loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&engine->loop);
@@ -379,11 +438,11 @@ static void free_engine(struct mr__engine *engine)
     if (engine->executor != NULL) {
         engine->executor->ops->destroy(engine->executor);
     }
+    if (engine->store != NULL) {
+        engine->store->ops->close(engine->store); /* its threads wake the loop: before that goes */
+    }
     close_loop(engine);
     mr__shard_destroy(engine->shard);
-    if (engine->store != NULL) {
-        engine->store->ops->close(engine->store);
-    }
     while (engine->requests != NULL) {
         engine->requests->refs = 1; /* whoever had it: the loop is over */
         mr__request_unref(engine->requests);
@@ -459,8 +518,5 @@ void mr__engine_destroy(struct mr__engine *engine, bool drain)
     mr__engine_wake(engine);
     uv_mutex_unlock(&engine->lock);
     (void)uv_thread_join(&engine->thread);
-    uv_mutex_lock(&engine->lock);
-    engine->stopped = true;
-    uv_mutex_unlock(&engine->lock);
     free_engine(engine);
 }

@@ -37,6 +37,8 @@ struct mr__engine {
     struct mr__mail *mail, **mail_tail;
     bool draining, stopping, stopped, closed_for_requests;
     bool shutting; /* the loop is ending things */
+    bool executor_down;
+    uint32_t reads; /* jobs that the store's reader thread has: their callbacks are waited for */
     mr_error broken;
 
     struct mr__request *requests; /* all, linked */
@@ -166,6 +168,8 @@ void mr__bench_settled(struct mr__bench *bench, struct mr__run *run);
 void mr__bench_poll(struct mr__bench *bench);
 
 /* ---- engine.c ---- */
+/* The store's read, whose callback the engine waits for before it ends. MR_ECLOSED, MR_ELIMIT, ... */
+mr_status mr__engine_read(struct mr__engine *engine, mr__read_fn fn, mr__read_cb cb, void *user);
 void mr__engine_wake(struct mr__engine *engine); /* any thread */
 void mr__engine_log(struct mr__engine *engine, int32_t level, const char *fmt, ...)
     MR__PRINTF(3, 4);

@@ -328,9 +328,8 @@ static void submit_parsed(void *user, mr_status status)
 static void submit_job(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
 {
     struct submit *submit = user;
-    struct mr__store *store = submit->request->engine->store;
     if (status == MR_OK) {
-        status = store->ops->read(store, submit_read, submit_parsed, submit);
+        status = mr__engine_read(submit->request->engine, submit_read, submit_parsed, submit);
     }
     if (status != MR_OK) {
         if (error != NULL) {

@@ -310,9 +310,8 @@ static void list_done(void *user, mr_status status)
 static void list_next(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
 {
     struct list *list = user;
-    struct mr__store *store = list->request->engine->store;
     if (status == MR_OK) {
-        status = store->ops->read(store, list_read, list_done, list);
+        status = mr__engine_read(list->request->engine, list_read, list_done, list);
     }
     if (status != MR_OK) {
         list->line_count = 0;

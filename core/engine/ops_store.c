@@ -82,9 +82,8 @@ static void check_done(void *user, mr_status status)
 static void check_begin(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
 {
     struct check_job *job = user;
-    struct mr__store *store = job->request->engine->store;
     if (status == MR_OK) {
-        status = store->ops->read(store, check_read, check_done, job);
+        status = mr__engine_read(job->request->engine, check_read, check_done, job);
     }
     if (status != MR_OK) {
         check_done(job, status);

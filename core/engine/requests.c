@@ -320,7 +320,7 @@ void mr__resolve(struct mr__request *request, mr__op_fn then)
         resolve_see(resolve, pending->id);
     }
     mr__request_ref(request);
-    mr_status status = engine->store->ops->read(engine->store, resolve_read, resolve_done, resolve);
+    mr_status status = mr__engine_read(engine, resolve_read, resolve_done, resolve);
     if (status != MR_OK) {
         resolve_done(resolve, status);
     }
@@ -392,9 +392,8 @@ static mr_status job_read(struct mr__snapshot *snapshot, void *user)
 static void job_begin(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
 {
     struct mr__run_job *job = user;
-    struct mr__store *store = job->request->engine->store;
     if (status == MR_OK) {
-        status = store->ops->read(store, job_read, job_done, job);
+        status = mr__engine_read(job->request->engine, job_read, job_done, job);
     } else if (error != NULL) {
         job->error = *error;
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the tests of the scheduler share: dags from YAML, a hand that does the effects (an executor
- * that only remembers what it was told), and the invariants that hold after every input. Header only.
+ * that only remembers what it was told), and the invariants that hold after every input. Header
+ * only.
  *
  * Actions by name: "loop" needs no --jobs slot, "job" does, "idem" is a job that may be repeated,
  * "gone" is known to nobody.
@@ -23,7 +24,7 @@
 
 #include <cmocka.h>
 
-#define NOW 1700000000000
+#define NOW     1700000000000
 #define NO_BLOB ((struct mr__blob){NULL, 0})
 
 struct hand_timer {
@@ -100,14 +101,16 @@ static inline void hand_destroy(struct hand *h)
     free(h);
 }
 
-/* ---- invariants ---------------------------------------------------------------------------------- */
+/* ---- invariants
+ * ---------------------------------------------------------------------------------- */
 
 static inline bool may_start(uint8_t status)
 {
     return status == MR__TASK_INIT || status == MR__TASK_RETRYING || status == MR__TASK_CONTINUE;
 }
 
-static inline uint32_t check_list(const struct mr__run *run, const struct mr__ready *list, bool jobs)
+static inline uint32_t check_list(const struct mr__run *run, const struct mr__ready *list,
+                                  bool jobs)
 {
     uint32_t count = 0, before = MR__NONE;
     for (uint32_t t = list->head; t != MR__NONE; t = run->tasks[t].next) {
@@ -148,7 +151,8 @@ static inline void check_task(const struct mr__run *run, uint32_t t)
     }
 }
 
-/* What must hold of a run at any time between two inputs. Returns the --jobs slots that it holds. */
+/* What must hold of a run at any time between two inputs. Returns the --jobs slots that it holds.
+ */
 static inline uint32_t check_run(const struct mr__run *run)
 {
     uint32_t count[MR__TASK_STATUSES] = {0}, preparing = 0, jobs = 0;
@@ -159,12 +163,13 @@ static inline uint32_t check_run(const struct mr__run *run)
         check_task(run, t);
         count[task->status]++;
         preparing += prepares;
-        jobs += mr__task_is_job(run, t) && (prepares || task->status == MR__TASK_RUNNING ||
-                                            task->status == MR__TASK_ENDING);
+        jobs += mr__task_is_job(run, t) &&
+                (prepares || task->status == MR__TASK_RUNNING || task->status == MR__TASK_ENDING);
     }
     assert_memory_equal(count, run->count, sizeof count);
     assert_int_equal(preparing, run->preparing_count);
-    assert_int_equal(check_list(run, &run->ready_free, false) + check_list(run, &run->ready_job, true),
+    assert_int_equal(check_list(run, &run->ready_free, false) +
+                         check_list(run, &run->ready_job, true),
                      run->ready_count);
     if (run->flags & MR__RUNFLAG_SETTLED || run->status == MR__RUN_BLOCKED) {
         assert_int_equal(mr__run_begun(run), 0);
@@ -235,7 +240,8 @@ static inline void check_all(struct hand *h)
     }
 }
 
-/* ---- doing effects ------------------------------------------------------------------------------- */
+/* ---- doing effects
+ * ------------------------------------------------------------------------------- */
 
 static inline void hand_now(struct hand *h, const struct mr__effect *effect)
 {
@@ -250,13 +256,13 @@ static inline void hand_now(struct hand *h, const struct mr__effect *effect)
                             (struct mr__blob){bad, h->bad_params ? strlen(bad) : 0});
         break;
     default:
-        h->timers[h->timer_count++ % MR__COUNT(h->timers)] = (struct hand_timer){
-            .kind = effect->kind == MR__EFFECT_WAIT       ? MR__TIMER_WAIT
-                    : effect->kind == MR__EFFECT_DEADLINE ? MR__TIMER_DEADLINE
-                                                          : MR__TIMER_RUN,
-            .slot = effect->slot,
-            .task = effect->task,
-            .attempt = effect->arg};
+        h->timers[h->timer_count++ % MR__COUNT(h->timers)] =
+            (struct hand_timer){.kind = effect->kind == MR__EFFECT_WAIT       ? MR__TIMER_WAIT
+                                        : effect->kind == MR__EFFECT_DEADLINE ? MR__TIMER_DEADLINE
+                                                                              : MR__TIMER_RUN,
+                                .slot = effect->slot,
+                                .task = effect->task,
+                                .attempt = effect->arg};
         break;
     }
 }
@@ -299,11 +305,8 @@ static inline struct mr__run *hand_submit(struct hand *h, struct mr__plan *plan)
     struct mr__run *run;
     uint32_t n = ++h->next_id;
     memcpy(id, &n, sizeof n);
-    struct mr__submit submit = {.id = id,
-                                .plan = plan,
-                                .folder = {"/", 1},
-                                .vars = {"{}", 2},
-                                .tags = {"{}", 2}};
+    struct mr__submit submit = {
+        .id = id, .plan = plan, .folder = {"/", 1}, .vars = {"{}", 2}, .tags = {"{}", 2}};
     assert_int_equal(mr__decide_submit(&h->s, &submit, &run), MR_OK);
     hand_do(h);
     return run;
@@ -329,7 +332,7 @@ static inline uint8_t status_of(const struct mr__run *run, const char *id)
     return run->tasks[task_of(run, id)].status;
 }
 
-#define assert_task(run, id, want)                                                                 \
+#define assert_task(run, id, want) \
     assert_string_equal(mr__task_status_name(status_of(run, id)), want)
 #define assert_status(run, want) assert_string_equal(mr__run_status_name((run)->status), want)
 
@@ -351,7 +354,8 @@ static inline void hand_ok(struct hand *h, struct mr__run *run, const char *id)
     hand_end(h, run, id, MR__OUTCOME_SUCCESS, "");
 }
 
-static inline void hand_fail(struct hand *h, struct mr__run *run, const char *id, const char *reason)
+static inline void hand_fail(struct hand *h, struct mr__run *run, const char *id,
+                             const char *reason)
 {
     hand_end(h, run, id, MR__OUTCOME_FAILED, reason);
 }

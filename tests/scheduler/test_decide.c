@@ -43,7 +43,8 @@ static void expect_ok(struct hand *h, mr_status status)
     hand_do(h);
 }
 
-/* ---- order ---------------------------------------------------------------------------------------- */
+/* ---- order
+ * ---------------------------------------------------------------------------------------- */
 
 static void decide__chain(void **state)
 {
@@ -131,7 +132,8 @@ static void decide__gates_succeed_at_once(void **state)
     assert_int_equal(h->settled_count, 2);
 }
 
-/* ---- failures ------------------------------------------------------------------------------------- */
+/* ---- failures
+ * ------------------------------------------------------------------------------------- */
 
 static void decide__a_failure_leaves_other_branches_going(void **state)
 {
@@ -224,7 +226,8 @@ static void decide__a_long_reason_is_cut(void **state)
     assert_int_equal(event.reason.len, MR__REASON_BYTES_MAX);
 }
 
-/* ---- how much at once ----------------------------------------------------------------------------- */
+/* ---- how much at once
+ * ----------------------------------------------------------------------------- */
 
 static void decide__max_parallel(void **state)
 {
@@ -329,7 +332,8 @@ static void decide__a_canceled_run_gives_its_slots_to_others(void **state)
     mr__plan_unref(plan);
 }
 
-/* ---- lost attempts -------------------------------------------------------------------------------- */
+/* ---- lost attempts
+ * -------------------------------------------------------------------------------- */
 
 static void decide__lost_by_on_lost_and_by_idempotence(void **state)
 {
@@ -399,7 +403,8 @@ static void decide__an_attempt_that_never_began_is_started_not_lost(void **state
     assert_int_equal(h->s.jobs_used, 1);
 }
 
-/* ---- blocked and continue ------------------------------------------------------------------------- */
+/* ---- blocked and continue
+ * ------------------------------------------------------------------------- */
 
 static void decide__ask_blocks_until_continue(void **state)
 {
@@ -453,7 +458,8 @@ static void decide__a_blocked_run_is_canceled(void **state)
     assert_status(run, "canceled");
 }
 
-/* ---- retry ---------------------------------------------------------------------------------------- */
+/* ---- retry
+ * ---------------------------------------------------------------------------------------- */
 
 static void decide__retry_of_a_failed_run(void **state)
 {
@@ -514,7 +520,8 @@ static void decide__retry_while_the_run_goes_on(void **state)
     assert_status(run, "success");
 }
 
-/* ---- cancel --------------------------------------------------------------------------------------- */
+/* ---- cancel
+ * --------------------------------------------------------------------------------------- */
 
 static void decide__cancel_before_anything_began(void **state)
 {
@@ -621,7 +628,8 @@ static void decide__a_canceled_run_goes_on_with_its_cancel_after_a_crash(void **
     assert_int_equal(h->started_count, 0);
 }
 
-/* ---- time ----------------------------------------------------------------------------------------- */
+/* ---- time
+ * ----------------------------------------------------------------------------------------- */
 
 static void decide__the_timeout_of_an_attempt(void **state)
 {
@@ -750,7 +758,8 @@ static void decide__an_endless_wait_does_not_overflow(void **state)
     assert_true(run->wait_ms[0] == INT64_MAX);
 }
 
-/* ---- what comes too late or in the wrong state ----------------------------------------------------- */
+/* ---- what comes too late or in the wrong state
+ * ----------------------------------------------------- */
 
 static void decide__stale_attempts_are_refused(void **state)
 {

@@ -54,7 +54,8 @@ static struct mr__event random_event(void)
         event.key = random_blob(256);
         event.token = random_blob(64);
         break;
-    case MR__EVENT_ATTEMPT_WAITING: event.ms = (int64_t)(rnd() >> (rnd() % 63 + 1)); /* and: */
+    case MR__EVENT_ATTEMPT_WAITING:
+        event.ms = (int64_t)(rnd() >> (rnd() % 63 + 1)); /* and: */
     /* fall through */
     case MR__EVENT_ATTEMPT_STARTED:
     case MR__EVENT_TASK_RETRIED:
@@ -148,7 +149,7 @@ static void event__random_series_come_back(void **state)
 /* Whatever it is, it has only what an event may have. */
 static void assert_well_formed(const struct mr__event *event, const uint8_t *bytes, size_t len)
 {
-    const struct mr__blob blobs[] = {event->reason, event->payload, event->dag,  event->folder,
+    const struct mr__blob blobs[] = {event->reason, event->payload, event->dag, event->folder,
                                      event->vars,   event->tags,    event->key, event->token};
     assert_in_range(event->type, MR__EVENT_RUN_CREATED, MR__EVENT_RUN_SETTLED);
     assert_in_range(event->status, 0, MR__TASK_STATUSES - 1);
@@ -256,8 +257,19 @@ static void event__unknown_types_and_values_are_refused(void **state)
     const uint8_t run[] = {MR__EVENT_RUN_SETTLED, 0, MR__RUN_STATUSES};
     assert_false(decode_exactly(run, sizeof run, &got));
     /* 2^63 ms: below zero as a number of 64 bits */
-    const uint8_t ms[] = {MR__EVENT_ATTEMPT_WAITING, 0,    0,    0x80, 0x80, 0x80, 0x80,
-                          0x80,                      0x80, 0x80, 0x80, 0x80, 0x01};
+    const uint8_t ms[] = {MR__EVENT_ATTEMPT_WAITING,
+                          0,
+                          0,
+                          0x80,
+                          0x80,
+                          0x80,
+                          0x80,
+                          0x80,
+                          0x80,
+                          0x80,
+                          0x80,
+                          0x80,
+                          0x01};
     assert_false(decode_exactly(ms, sizeof ms, &got));
     /* a task number that no dag can have */
     const uint8_t task[] = {MR__EVENT_TASK_RETRIED, 0, 0xff, 0xff, 0xff, 0xff, 0x0f};

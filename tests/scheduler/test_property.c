@@ -3,8 +3,8 @@
  * Goal: whatever dags there are and whatever comes in, in whatever order, the state stays whole, no
  * run stands still that could go on, and each run is what its log says. Method: from a seed, random
  * dags and a random series of inputs, right and wrong ones, early and late ones, with crashes in
- * between; after every input the invariants of fixture.h; at the end every log is replayed, whole and
- * up to each place where the state was known.
+ * between; after every input the invariants of fixture.h; at the end every log is replayed, whole
+ * and up to each place where the state was known.
  *
  * MILLRACE_SEEDS=N runs N seeds, MILLRACE_SEED=S that one alone.
  */
@@ -29,7 +29,8 @@ static bool chance(uint32_t percent)
     return below(100) < percent;
 }
 
-/* ---- random dags --------------------------------------------------------------------------------- */
+/* ---- random dags
+ * --------------------------------------------------------------------------------- */
 
 static struct mr__plan *random_plan(void)
 {
@@ -74,7 +75,8 @@ static struct mr__plan *random_plan(void)
     return plan;
 }
 
-/* ---- random inputs -------------------------------------------------------------------------------- */
+/* ---- random inputs
+ * -------------------------------------------------------------------------------- */
 
 struct point { /* a moment at which a run's state was known */
     uint32_t run;
@@ -229,7 +231,8 @@ static void note_points(struct game *game)
     }
 }
 
-/* ---- the end --------------------------------------------------------------------------------------- */
+/* ---- the end
+ * --------------------------------------------------------------------------------------- */
 
 /* Nothing more comes from outside but the ends of attempts: every run must come to stand. */
 static void finish(struct game *game)

@@ -198,7 +198,8 @@ static void state__a_run_that_waits_for_jobs_can_be_released(void **state)
     mr__plan_unref(plan);
 }
 
-/* ---- replay ------------------------------------------------------------------------------------- */
+/* ---- replay -------------------------------------------------------------------------------------
+ */
 
 static struct mr__run *fresh(struct mr__scheduler *s, struct mr__plan *plan)
 {
@@ -233,8 +234,8 @@ static void state__illegal_events_are_refused_and_change_nothing(void **state)
     static const uint8_t an_id[MR__RUN_ID_BYTES];
     const struct mr__event illegal[] = {
         {.type = MR__EVENT_RUN_CREATED, .id = an_id, .version = an_id}, /* twice */
-        {.type = MR__EVENT_ATTEMPT_STARTED, .task = 1},                 /* its parent has not ended */
-        {.type = MR__EVENT_ATTEMPT_STARTED, .task = 2},                 /* there is none */
+        {.type = MR__EVENT_ATTEMPT_STARTED, .task = 1}, /* its parent has not ended */
+        {.type = MR__EVENT_ATTEMPT_STARTED, .task = 2}, /* there is none */
         {.type = MR__EVENT_ATTEMPT_WAITING, .task = 0},
         {.type = MR__EVENT_ATTEMPT_ENDED, .task = 0, .status = MR__TASK_SUCCESS},
         {.type = MR__EVENT_TASK_SET, .task = 0, .status = MR__TASK_RUNNING},
@@ -314,11 +315,10 @@ static void state__any_series_of_events_leaves_the_state_whole(void **state)
         noise_state = seed;
         for (int i = 0; i < 60; i++) {
             size_t len = run->log.len;
-            struct mr__event event = {.type = (uint8_t)(2 + noise(9)),
-                                      .task = noise(6),
-                                      .outcome = (uint8_t)noise(2)};
+            struct mr__event event = {
+                .type = (uint8_t)(2 + noise(9)), .task = noise(6), .outcome = (uint8_t)noise(2)};
             event.status = (uint8_t)noise(event.type == MR__EVENT_RUN_SETTLED ? MR__RUN_STATUSES
-                                                                             : MR__TASK_STATUSES);
+                                                                              : MR__TASK_STATUSES);
             event.ms = noise(1000);
             if (replay_one(&s, run, event) == MR_OK) {
                 accepted++;

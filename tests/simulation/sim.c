@@ -18,14 +18,16 @@ const char *const sim_counter_names[SIM_COUNTER_COUNT] = {
 #undef SIM_COUNTER_NAME
 };
 
-/* ---- reports ---------------------------------------------------------------------------------------- */
+/* ---- reports
+ * ---------------------------------------------------------------------------------------- */
 
 void sim_broken(struct sim *sim, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    (void)fprintf(stderr, "simulation: seed %llu, step %u, life %u: ",
-                  (unsigned long long)sim->seed, sim->step, sim->life);
+    (void)fprintf(stderr,
+                  "simulation: seed %llu, step %u, life %u: ", (unsigned long long)sim->seed,
+                  sim->step, sim->life);
     (void)vfprintf(stderr, fmt, args);
     (void)fprintf(stderr, "\n  trace %016llx; again: MILLRACE_SEED=%llu, with all steps: and -v\n",
                   (unsigned long long)sim->trace, (unsigned long long)sim->seed);
@@ -43,8 +45,8 @@ void sim_note(struct sim *sim, const char *fmt, ...)
     va_end(args);
     sim->trace = sim->trace * 31 + mr__hash64(line, MR__MIN((size_t)len, sizeof line - 1));
     if (sim->verbose) {
-        (void)fprintf(stderr, "%u.%u %lld %s\n", sim->life, sim->step,
-                      (long long)sim->monotonic_ms, line);
+        (void)fprintf(stderr, "%u.%u %lld %s\n", sim->life, sim->step, (long long)sim->monotonic_ms,
+                      line);
     }
 }
 
@@ -53,7 +55,8 @@ void sim_count(struct sim *sim, enum sim_counter counter)
     sim->counters[counter]++;
 }
 
-/* ---- randomness -------------------------------------------------------------------------------------- */
+/* ---- randomness
+ * -------------------------------------------------------------------------------------- */
 
 uint64_t sim_random(struct sim *sim)
 {
@@ -91,7 +94,8 @@ bool sim_maybe_dies(struct sim *sim)
     return sim->dead;
 }
 
-/* ---- time -------------------------------------------------------------------------------------------- */
+/* ---- time
+ * -------------------------------------------------------------------------------------------- */
 
 static int64_t clock_wall(struct mr__clock *clock)
 {
@@ -131,7 +135,8 @@ bool sim_untidy(const struct sim *sim)
     return stats.commits <= sim->commits_rebuilt;
 }
 
-/* ---- the store ---------------------------------------------------------------------------------------- */
+/* ---- the store
+ * ---------------------------------------------------------------------------------------- */
 
 static void late_drop(struct sim *sim)
 {
@@ -288,7 +293,8 @@ void sim_poll(struct sim *sim)
     }
 }
 
-/* ---- what the shard says -------------------------------------------------------------------------------- */
+/* ---- what the shard says
+ * -------------------------------------------------------------------------------- */
 
 static void on_notify(void *user, struct mr__run *run, const struct mr__event *event,
                       uint32_t attempt)
@@ -342,7 +348,8 @@ static void watch_all(struct sim *sim)
     }
 }
 
-static void on_log(void *user, struct mr__run *run, uint32_t task, const struct mr__log_chunk *chunk)
+static void on_log(void *user, struct mr__run *run, uint32_t task,
+                   const struct mr__log_chunk *chunk)
 {
 }
 
@@ -388,7 +395,8 @@ static void on_say(void *user, int32_t level, const char *line)
     sim_note(user, "says: %s", line);
 }
 
-/* ---- requests -------------------------------------------------------------------------------------------- */
+/* ---- requests
+ * -------------------------------------------------------------------------------------------- */
 
 struct sim_request *sim_request(struct sim *sim, enum sim_request_kind kind, struct sim_run *run)
 {
@@ -478,7 +486,9 @@ void sim_done(void *user, mr_status status, const mr_error *error, const uint8_t
     }
 }
 
-/* ---- lives ------------------------------------------------------------------------------------------------ */
+/* ---- lives
+ * ------------------------------------------------------------------------------------------------
+ */
 
 void sim_init(struct sim *sim, uint64_t seed, uint32_t *counters)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A world for one shard in which everything comes from one seed: time, randomness, the store and its
- * faults, the executor, crashes. The shard's code is the real one.
+ * A world for one shard in which everything comes from one seed: time, randomness, the store and
+ * its faults, the executor, crashes. The shard's code is the real one.
  *
  * sim.c is the world; sim_exec.c the executor, whose memory outlives the engine as the child table
  * and the surviving children do; sim_truth.c looks at each batch that is written and keeps, by a
@@ -24,57 +24,57 @@
 #define SIM_SWEEPS_MAX   64
 
 /* X(name): each of these must have happened at least once when all seeds have been run. */
-#define SIM_COUNTERS(X)                                                                            \
-    X(crash_between)                                                                               \
-    X(crash_within)                                                                                \
-    X(power_cut)                                                                                   \
-    X(commit_waits)                                                                                \
-    X(commit_failed)                                                                               \
-    X(commit_full)                                                                                 \
-    X(commit_unknown_written)                                                                      \
-    X(commit_unknown_unwritten)                                                                    \
-    X(commit_split)                                                                                \
-    X(crash_in_split)                                                                              \
-    X(late_write_refused)                                                                          \
-    X(wall_jump_ahead)                                                                             \
-    X(wall_jump_back)                                                                              \
-    X(store_broken)                                                                                \
-    X(store_nearly_full)                                                                           \
-    X(rebuilt)                                                                                     \
-    X(survivor)                                                                                    \
-    X(survivor_killed)                                                                             \
-    X(sweep_waits)                                                                                 \
-    X(fate_running)                                                                                \
-    X(fate_not_begun)                                                                              \
-    X(fate_gone)                                                                                   \
-    X(end_within_start)                                                                            \
-    X(end_within_cancel)                                                                           \
-    X(cancel_ignored)                                                                              \
-    X(canceled_late)                                                                               \
-    X(waited)                                                                                      \
-    X(attempt_failed)                                                                              \
-    X(attempt_timed_out)                                                                           \
-    X(attempt_lost)                                                                                \
-    X(lost_three_times)                                                                            \
-    X(run_timed_out)                                                                               \
-    X(run_canceled)                                                                                \
-    X(run_blocked)                                                                                 \
-    X(run_continued)                                                                               \
-    X(run_retried)                                                                                 \
-    X(run_revived)                                                                                 \
-    X(revived_elsewhere)                                                                           \
-    X(retry_while_ending)                                                                          \
-    X(resumed)                                                                                     \
-    X(left_dormant)                                                                                \
-    X(command_of_dormant)                                                                          \
-    X(command_refused)                                                                             \
-    X(submit_refused)                                                                              \
-    X(key_conflict)                                                                                \
-    X(checkpoint)                                                                                  \
-    X(journal_trimmed)                                                                             \
-    X(journal_parts)                                                                               \
-    X(indexed)                                                                                     \
-    X(recovered_pending)                                                                           \
+#define SIM_COUNTERS(X)         \
+    X(crash_between)            \
+    X(crash_within)             \
+    X(power_cut)                \
+    X(commit_waits)             \
+    X(commit_failed)            \
+    X(commit_full)              \
+    X(commit_unknown_written)   \
+    X(commit_unknown_unwritten) \
+    X(commit_split)             \
+    X(crash_in_split)           \
+    X(late_write_refused)       \
+    X(wall_jump_ahead)          \
+    X(wall_jump_back)           \
+    X(store_broken)             \
+    X(store_nearly_full)        \
+    X(rebuilt)                  \
+    X(survivor)                 \
+    X(survivor_killed)          \
+    X(sweep_waits)              \
+    X(fate_running)             \
+    X(fate_not_begun)           \
+    X(fate_gone)                \
+    X(end_within_start)         \
+    X(end_within_cancel)        \
+    X(cancel_ignored)           \
+    X(canceled_late)            \
+    X(waited)                   \
+    X(attempt_failed)           \
+    X(attempt_timed_out)        \
+    X(attempt_lost)             \
+    X(lost_three_times)         \
+    X(run_timed_out)            \
+    X(run_canceled)             \
+    X(run_blocked)              \
+    X(run_continued)            \
+    X(run_retried)              \
+    X(run_revived)              \
+    X(revived_elsewhere)        \
+    X(retry_while_ending)       \
+    X(resumed)                  \
+    X(left_dormant)             \
+    X(command_of_dormant)       \
+    X(command_refused)          \
+    X(submit_refused)           \
+    X(key_conflict)             \
+    X(checkpoint)               \
+    X(journal_trimmed)          \
+    X(journal_parts)            \
+    X(indexed)                  \
+    X(recovered_pending)        \
     X(watched_to_the_end)
 
 enum sim_counter {
@@ -85,7 +85,8 @@ enum sim_counter {
 };
 extern const char *const sim_counter_names[SIM_COUNTER_COUNT];
 
-/* ---- what is durable (sim_truth.c) ----------------------------------------------------------------- */
+/* ---- what is durable (sim_truth.c)
+ * ----------------------------------------------------------------- */
 
 struct sim_task {
     uint8_t status;
@@ -103,7 +104,7 @@ struct sim_run {
     struct mr__plan *plan; /* of the truth's own */
     struct mr__buf log;
     int64_t last_ms;
-    uint64_t *events; /* a mark of each, in order */
+    uint64_t *events;                    /* a mark of each, in order */
     size_t event_count, event_cap, told; /* told: how far the watchers have been told, this life */
     bool told_all; /* they were there from the beginning of this life, and must be told of all */
     uint32_t settles, ends, reopened; /* ends: settles, but not as blocked */
@@ -117,7 +118,8 @@ struct sim_truth {
     uint64_t entry_lsn, last_lsn;
 };
 
-/* ---- the executor (sim_exec.c) ------------------------------------------------------------------- */
+/* ---- the executor (sim_exec.c)
+ * ------------------------------------------------------------------- */
 
 struct sim_action;
 
@@ -152,15 +154,10 @@ struct sim_exec {
     bool table_settled; /* an attempt without a row never began */
 };
 
-/* ---- the world (sim.c) ----------------------------------------------------------------------------- */
+/* ---- the world (sim.c)
+ * ----------------------------------------------------------------------------- */
 
-enum sim_request_kind {
-    SIM_SUBMIT,
-    SIM_CANCEL,
-    SIM_RETRY,
-    SIM_CONTINUE,
-    SIM_AFTER
-};
+enum sim_request_kind { SIM_SUBMIT, SIM_CANCEL, SIM_RETRY, SIM_CONTINUE, SIM_AFTER };
 
 struct sim;
 
@@ -197,7 +194,7 @@ struct sim {
 
     struct mr__mem_image *image;
     struct mr__store *store;
-    struct mr__store_ops ops;              /* the memory store's, but for commit and nearly_full */
+    struct mr__store_ops ops; /* the memory store's, but for commit and nearly_full */
     const struct mr__store_ops *mem_ops;
     const struct mr__batch *flying;
     const struct mr__guard *flying_guard;
@@ -210,8 +207,8 @@ struct sim {
 
     struct mr__shard *shard;
     uint64_t commits_rebuilt; /* of the shard, when its memory was read anew */
-    bool dead;          /* crashed in the middle of a call: nothing counts any more */
-    bool faults;        /* off: all goes well from now on */
+    bool dead;                /* crashed in the middle of a call: nothing counts any more */
+    bool faults;              /* off: all goes well from now on */
     bool broken, closing, failing;
     struct sim_knobs knobs;
     struct sim_truth truth;
@@ -231,9 +228,9 @@ bool sim_maybe_dies(struct sim *sim);
 
 void sim_init(struct sim *sim, uint64_t seed, uint32_t *counters);
 void sim_finish(struct sim *sim);
-void sim_open(struct sim *sim);  /* a new life */
+void sim_open(struct sim *sim); /* a new life */
 void sim_crash(struct sim *sim, bool power_cut);
-void sim_pump(struct sim *sim);  /* and a crash, if one came in the middle */
+void sim_pump(struct sim *sim); /* and a crash, if one came in the middle */
 void sim_poll(struct sim *sim);
 void sim_advance(struct sim *sim, int64_t ms);
 /* Nothing was written since memory was read (anew): what a crash left is not yet tidied up. */
@@ -256,7 +253,7 @@ void sim_truth_finish(struct sim *sim);
 struct sim_run *sim_truth_find(struct sim *sim, const uint8_t *id);
 struct sim_run *sim_truth_add(struct sim *sim, const uint8_t *id, struct mr__plan *plan);
 uint64_t sim_truth_mark(const struct mr__event *event);
-bool sim_truth_over(const struct sim_run *run);  /* it stands still and is not blocked */
+bool sim_truth_over(const struct sim_run *run); /* it stands still and is not blocked */
 /* The shard's memory is what is durable, and perhaps more; `quiet`: and nothing more. */
 void sim_truth_check_memory(struct sim *sim, bool quiet);
 /* Pending, index and history hold every finished run once, as it was. */
@@ -266,7 +263,8 @@ void sim_truth_check_outcome(struct sim *sim, const struct sim_run *run);
 /* The events of a finished run, from the history: **owned**, mr__buf_finish. */
 bool sim_truth_history(struct sim *sim, const uint8_t *id, struct mr__buf *ret_log);
 
-/* ---- dags (sim_dags.c) ---------------------------------------------------------------------------- */
+/* ---- dags (sim_dags.c)
+ * ---------------------------------------------------------------------------- */
 
 extern const char *const sim_dags[];
 extern const size_t sim_dag_count;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The dags that the simulation runs: every rule of the scheduler has one that needs it. The action's
- * name says how its attempts behave (sim_exec.c). Parsed once for all seeds: a dag never changes.
+ * The dags that the simulation runs: every rule of the scheduler has one that needs it. The
+ * action's name says how its attempts behave (sim_exec.c). Parsed once for all seeds: a dag never
+ * changes.
  */
 #include <stdlib.h>
 

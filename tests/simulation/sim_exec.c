@@ -67,7 +67,8 @@ struct mr__action_binding sim_exec_bind(struct mr__executor *x, const char *name
     return (struct mr__action_binding){0};
 }
 
-/* ---- ends ----------------------------------------------------------------------------------------- */
+/* ---- ends
+ * ----------------------------------------------------------------------------------------- */
 
 static void end(struct sim *sim, struct sim_attempt *a, enum mr__outcome outcome)
 {
@@ -118,7 +119,8 @@ static void starts_to_wait(struct sim *sim, struct sim_attempt *a)
     sim->exec.events.waiting(sim->exec.events.user, &a->ref, ms);
 }
 
-/* ---- the port ------------------------------------------------------------------------------------- */
+/* ---- the port
+ * ------------------------------------------------------------------------------------- */
 
 static void check_start(struct sim *sim, const struct mr__attempt *attempt)
 {
@@ -238,7 +240,8 @@ static enum mr__fate exec_fate(struct mr__executor *x, const struct mr__attempt_
     return MR__FATE_GONE;
 }
 
-/* Every attempt of an earlier life is accounted for: their rows go, and what has none never began. */
+/* Every attempt of an earlier life is accounted for: their rows go, and what has none never began.
+ */
 static void exec_settled(struct mr__executor *x)
 {
     struct sim *sim = sim_of(x);
@@ -261,7 +264,8 @@ static void exec_settled(struct mr__executor *x)
     sim->exec.table_settled = true;
 }
 
-/* ---- children that were left behind ----------------------------------------------------------------- */
+/* ---- children that were left behind
+ * ----------------------------------------------------------------- */
 
 static void sweep_now(struct sim *sim, const uint8_t (*ids)[MR__RUN_ID_BYTES], size_t count)
 {
@@ -306,7 +310,8 @@ static void sweep_done(struct sim *sim, size_t i)
     free(sweep.ids);
 }
 
-/* ---- the world's side ------------------------------------------------------------------------------ */
+/* ---- the world's side
+ * ------------------------------------------------------------------------------ */
 
 void sim_exec_init(struct sim *sim)
 {
@@ -361,7 +366,8 @@ void sim_exec_run(struct sim *sim)
         if (a->life != sim->life) {
             a->alive = false;
         } else if (!sim->dead) {
-            if (a->action->waits > 0 && a->cancel_reason == MR_NOT_CANCELED && sim_chance(sim, 700)) {
+            if (a->action->waits > 0 && a->cancel_reason == MR_NOT_CANCELED &&
+                sim_chance(sim, 700)) {
                 starts_to_wait(sim, a);
             } else {
                 end_by_itself(sim, a);

@@ -8,7 +8,8 @@
 
 #include "tests/simulation/sim.h"
 
-/* ---- runs ------------------------------------------------------------------------------------------ */
+/* ---- runs
+ * ------------------------------------------------------------------------------------------ */
 
 struct sim_run *sim_truth_find(struct sim *sim, const uint8_t *id)
 {
@@ -55,8 +56,7 @@ static struct mr__plan *plan_of_version(const uint8_t *version)
 {
     static struct mr__plan *plans[64];
     for (size_t i = 0; i < sim_dag_count; i++) {
-        if (plans[i] == NULL &&
-            mr__plan_create(sim_dag_parse(i), bind, NULL, &plans[i]) != MR_OK) {
+        if (plans[i] == NULL && mr__plan_create(sim_dag_parse(i), bind, NULL, &plans[i]) != MR_OK) {
             abort();
         }
         if (memcmp(plans[i]->dag->version, version, MR__VERSION_BYTES) == 0) {
@@ -66,7 +66,8 @@ static struct mr__plan *plan_of_version(const uint8_t *version)
     return NULL;
 }
 
-/* ---- events ---------------------------------------------------------------------------------------- */
+/* ---- events
+ * ---------------------------------------------------------------------------------------- */
 
 static bool is_good(uint8_t status)
 {
@@ -237,7 +238,8 @@ static void remember(struct sim *sim, struct sim_run *run, const struct mr__even
     run->last_ms = event->time_ms;
 }
 
-/* ---- batches --------------------------------------------------------------------------------------- */
+/* ---- batches
+ * --------------------------------------------------------------------------------------- */
 
 static void read_entry(struct sim *sim, uint32_t event_count)
 {
@@ -359,7 +361,8 @@ void sim_truth_finish(struct sim *sim)
     mr__buf_finish(&sim->truth.entry);
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------- */
+/* ---- memory
+ * ---------------------------------------------------------------------------------------- */
 
 static void check_digest(struct sim *sim, const struct mr__run *run, const struct sim_run *truth)
 {
@@ -441,12 +444,13 @@ void sim_truth_check_memory(struct sim *sim, bool quiet)
     }
 }
 
-/* ---- index and history ----------------------------------------------------------------------------- */
+/* ---- index and history
+ * ----------------------------------------------------------------------------- */
 
 struct archive {
     struct sim *sim;
     struct mr__snapshot *snapshot;
-    size_t finished;             /* records in the history */
+    size_t finished; /* records in the history */
     uint8_t by_id[1024][MR__RUN_ID_BYTES];
     struct mr__place places[1024];
     size_t by_id_count;
@@ -586,10 +590,11 @@ static void check_by_status(const struct archive *archive)
     }
     for (size_t i = 0; i < archive->by_status_count; i++) {
         const struct sim_run *run = sim_truth_find(sim, archive->by_status[i]);
-        const struct mr__pending *pending = mr__shard_pending_find(sim->shard, archive->by_status[i]);
+        const struct mr__pending *pending =
+            mr__shard_pending_find(sim->shard, archive->by_status[i]);
         const struct mr__place *place = place_by_id(archive, archive->by_status[i]);
-        if (run == NULL || !run->archived || run->status != archive->statuses[i] ||
-            place == NULL || !same_place(place, &archive->status_places[i]) ||
+        if (run == NULL || !run->archived || run->status != archive->statuses[i] || place == NULL ||
+            !same_place(place, &archive->status_places[i]) ||
             (pending != NULL && !same_place(place, &pending->place))) {
             sim_broken(sim, "the index finds a run by a status (%s) that it has no more",
                        mr__run_status_name(archive->statuses[i]));
@@ -636,7 +641,8 @@ void sim_truth_check_archive(struct sim *sim)
     free(archive);
 }
 
-/* ---- back from the history -------------------------------------------------------------------------- */
+/* ---- back from the history
+ * -------------------------------------------------------------------------- */
 
 struct lookup {
     struct sim *sim;

@@ -6,7 +6,8 @@
  * the world (sim.h) holds what the shard does against what is durable.
  *
  * MILLRACE_SEEDS=N (or MILLRACE_TEST_SEEDS) runs N seeds, MILLRACE_SEED=S that one alone, with `-v`
- * every step of it; `-c` says how often each thing came up. mutants.sh plants bugs and shows that this test finds each.
+ * every step of it; `-c` says how often each thing came up. mutants.sh plants bugs and shows that
+ * this test finds each.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -28,7 +29,8 @@ static uint32_t counters[SIM_COUNTER_COUNT];
 static bool verbose, show_counters;
 static volatile uint64_t seed_now;
 
-/* ---- what a history is made of ---------------------------------------------------------------------- */
+/* ---- what a history is made of
+ * ---------------------------------------------------------------------- */
 
 static void choose_knobs(struct sim *sim)
 {
@@ -68,8 +70,8 @@ static bool key_is_taken(const struct sim *sim, struct mr__blob key)
             continue;
         }
         mr__reader_init(&r, run->log.data, run->log.len);
-        if (mr__event_decode(&r, 0, &created) &&
-            created.key.len == key.len && memcmp(created.key.data, key.data, key.len) == 0) {
+        if (mr__event_decode(&r, 0, &created) && created.key.len == key.len &&
+            memcmp(created.key.data, key.data, key.len) == 0) {
             return true;
         }
     }
@@ -87,10 +89,8 @@ static void submit(struct sim *sim)
     if (mr__shard_plan_add(sim->shard, sim_dag_parse(dag), &plan) != MR_OK) {
         sim_broken(sim, "a plan cannot be added");
     }
-    struct mr__submit how = {.plan = plan,
-                             .folder = {"/", 1},
-                             .vars = {"{\"x\":\"1\"}", 9},
-                             .tags = {"{}", 2}};
+    struct mr__submit how = {
+        .plan = plan, .folder = {"/", 1}, .vars = {"{\"x\":\"1\"}", 9}, .tags = {"{}", 2}};
     if (plan->dag->tags.len > 0) {
         how.tags = (struct mr__blob){"{\"team\":\"a\"}", 12};
     }
@@ -116,7 +116,8 @@ static void revive(struct sim *sim, struct sim_run *run)
         return;
     }
     plan = mr__shard_plan(sim->shard, run->plan->dag->version);
-    if (plan == NULL && mr__shard_plan_add(sim->shard, mr__dag_ref(run->plan->dag), &plan) != MR_OK) {
+    if (plan == NULL &&
+        mr__shard_plan_add(sim->shard, mr__dag_ref(run->plan->dag), &plan) != MR_OK) {
         sim_broken(sim, "a plan cannot be added");
     }
     mr_status status = mr__shard_revive(sim->shard, run->id, plan,
@@ -200,7 +201,8 @@ static void after(struct sim *sim)
     }
 }
 
-/* ---- checks between steps ----------------------------------------------------------------------------- */
+/* ---- checks between steps
+ * ----------------------------------------------------------------------------- */
 
 static void check_journal(struct sim *sim)
 {
@@ -228,7 +230,8 @@ static void check(struct sim *sim, bool all)
     }
 }
 
-/* ---- histories ------------------------------------------------------------------------------------------ */
+/* ---- histories
+ * ------------------------------------------------------------------------------------------ */
 
 static void step(struct sim *sim)
 {
@@ -351,7 +354,9 @@ static uint64_t play(uint64_t seed, uint32_t *count)
     return trace;
 }
 
-/* ---- cases ----------------------------------------------------------------------------------------------- */
+/* ---- cases
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static uint64_t number_of(const char *name, uint64_t otherwise)
 {
