@@ -75,7 +75,7 @@ void mr__event_encode(struct mr__buf *buf, const struct mr__event *event, int64_
     }
     uint8_t *at = buf->data + buf->len;
     *at++ = head;
-    at = mr__varint_put(at, mr__zigzag(event->time_ms - last_ms));
+    at = mr__varint_put(at, mr__zigzag((int64_t)((uint64_t)event->time_ms - (uint64_t)last_ms)));
     switch (event->type) {
     case MR__EVENT_ATTEMPT_STARTED:
     case MR__EVENT_TASK_RETRIED:
