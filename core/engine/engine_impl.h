@@ -88,6 +88,8 @@ struct mr__request {
 /* One answer line: what `out` holds. Nothing is sent once the request ended or was closed. */
 void mr__answer(struct mr__request *request, bool last);
 void mr__answer_text(struct mr__request *request, const char *json, size_t len, bool last);
+/* One answer for each line, none of them the last; stops when the request ends on the way. */
+void mr__answer_lines(struct mr__request *request, const struct mr__buf *lines);
 void mr__answer_failed(struct mr__request *request, const mr_error *error);
 MR__PRINTF(3, 4)
 void mr__answer_fail(struct mr__request *request, mr_status status, const char *fmt, ...);
@@ -168,7 +170,8 @@ void mr__bench_settled(struct mr__bench *bench, struct mr__run *run);
 void mr__bench_poll(struct mr__bench *bench);
 
 /* ---- engine.c ---- */
-/* The store's read, whose callback the engine waits for before it ends. MR_ECLOSED, MR_ELIMIT, ... */
+/* The store's read, whose callback the engine waits for before it ends. MR_ECLOSED, MR_ELIMIT, ...
+ */
 mr_status mr__engine_read(struct mr__engine *engine, mr__read_fn fn, mr__read_cb cb, void *user);
 void mr__engine_wake(struct mr__engine *engine); /* any thread */
 void mr__engine_log(struct mr__engine *engine, int32_t level, const char *fmt, ...)

@@ -141,16 +141,6 @@ static void then_doc(struct mr__run_job *job)
     next_phase(request);
 }
 
-static void send_lines(struct mr__request *request, const struct mr__buf *lines)
-{
-    const char *at = (const char *)lines->data, *end = at + lines->len;
-    while (at < end && !request->ended) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        mr__answer_text(request, at, (size_t)(newline - at), false);
-        at = newline + 1;
-    }
-}
-
 static mr_status use_log_page(struct mr__snapshot *snapshot, struct mr__run_job *job)
 {
     job->page.dag = job->dag;
@@ -188,7 +178,7 @@ static void then_log_page(struct mr__run_job *job)
 {
     struct mr__request *request = job->request;
     struct mr__follow *follow = request->follow;
-    send_lines(request, &job->page.lines);
+    mr__answer_lines(request, &job->page.lines);
     if (request->ended || request->closed) {
         return;
     }
@@ -211,7 +201,7 @@ static void next_phase(struct mr__request *request)
         return;
     }
     follow->phase = PHASE_LIVE;
-    send_lines(request, &follow->held);
+    mr__answer_lines(request, &follow->held);
     if (request->ended || request->closed) {
         return;
     }

@@ -286,16 +286,11 @@ static void list_done(void *user, mr_status status)
 {
     struct list *list = user;
     struct mr__request *request = list->request;
-    const char *at = (const char *)list->lines.data, *end = at + list->lines.len;
     if (status != MR_OK) {
         mr__answer_fail(request, status, "%s",
                         list->error.status == MR_OK ? mr_status_text(status) : list->error.message);
     }
-    while (at < end && !request->ended && !request->closed) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        mr__answer_text(request, at, (size_t)(newline - at), false);
-        at = newline + 1;
-    }
+    mr__answer_lines(request, &list->lines);
     list->sent += list->line_count;
     if (request->ended || request->closed) {
         list_free(list);

@@ -270,6 +270,9 @@ static mr_status replay_event(struct recovery *rec, struct mr__reader *r, uint32
         status = mr__replay(s, run, begin, len);
     }
     if (status == MR_OK) {
+        if (event.type == MR__EVENT_ATTEMPT_STARTED && rec->entry_lsn >= rec->sh->lsn_opened) {
+            run->tasks[event.task].flags |= MR__TASKFLAG_OWN;
+        }
         mr__run_touched(s, run, rec->entry_lsn);
         if (run->flags & MR__RUNFLAG_SETTLED) {
             drop_finished(rec, run);

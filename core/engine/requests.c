@@ -53,6 +53,18 @@ void mr__answer(struct mr__request *request, bool last)
     mr__answer_text(request, (const char *)request->out.data, request->out.len, last);
 }
 
+void mr__answer_lines(struct mr__request *request, const struct mr__buf *lines)
+{
+    size_t at = 0;
+    while (at < lines->len && !request->ended && !request->closed) {
+        const char *line = (const char *)lines->data + at;
+        const char *newline = memchr(line, '\n', lines->len - at);
+        MR_ASSERT(newline != NULL);
+        mr__answer_text(request, line, (size_t)(newline - line), false);
+        at += (size_t)(newline - line) + 1;
+    }
+}
+
 static void error_json(struct mr__buf *out, const mr_error *error)
 {
     const char *name = mr_status_text(error->status);
@@ -504,12 +516,7 @@ static mr_status use_events(struct mr__snapshot *snapshot, struct mr__run_job *j
 
 static void then_events(struct mr__run_job *job)
 {
-    const char *at = (const char *)job->out.data, *end = at + job->out.len;
-    while (at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        mr__answer_text(job->request, at, (size_t)(newline - at), false);
-        at = newline + 1;
-    }
+    mr__answer_lines(job->request, &job->out);
     mr__answer_text(job->request, "{\"end\":true}", 12, true);
 }
 

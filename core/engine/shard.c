@@ -44,8 +44,10 @@ mr_status mr__shard_open(struct mr__shard *sh, const struct mr__shard_options *o
     mr__batch_init(&sh->after);
     sh->inherited = true;
     sh->seq_filling = 1; /* 0 is what is durable */
+    sh->lsn_opened = UINT64_MAX;
     mr_status status = mr__recover(sh, reterr);
     if (status == MR_OK) {
+        sh->lsn_opened = sh->s.lsn;
         mr__shard_count_inherited(sh);
     }
     return status;

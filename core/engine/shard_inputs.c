@@ -109,7 +109,11 @@ enum mr__resume_fate mr__shard_fate(void *user, const struct mr__run *run, uint3
     switch (sh->opt.executor->ops->fate(sh->opt.executor, &ref, &run->plan->bindings[task])) {
     case MR__FATE_RUNNING: return MR__RESUME_RUNNING;
     case MR__FATE_NOT_BEGUN: return MR__RESUME_NOT_BEGUN;
-    default: return MR__RESUME_GONE;
+    default:
+        /* The executor knows of all that this engine has begun: the commit that started it became
+         * durable, and nobody said so before memory was read anew. */
+        return (run->tasks[task].flags & MR__TASKFLAG_OWN) != 0 ? MR__RESUME_NOT_BEGUN
+                                                                : MR__RESUME_GONE;
     }
 }
 

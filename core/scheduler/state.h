@@ -44,7 +44,8 @@ enum {                               /* mr__task.flags */
        MR__TASKFLAG_CANCELING = 8u,  /* running, and the executor was told to end it */
        MR__TASKFLAG_TIMED_OUT = 16u, /* volatile: ... because its time was over */
        MR__TASKFLAG_BEGUN = 32u,     /* had an attempt since it was last reset to init */
-       MR__TASKFLAG_RESUMING = 64u   /* volatile: ran before, and resume.c has yet to look at it */
+       MR__TASKFLAG_RESUMING = 64u,  /* volatile: ran before, and resume.c has yet to look at it */
+    MR__TASKFLAG_OWN = 128u /* volatile: read back, but its attempt was started by this engine */
 };
 
 struct mr__task {

@@ -91,6 +91,7 @@ extern const char *const sim_counter_names[SIM_COUNTER_COUNT];
 struct sim_task {
     uint8_t status;
     uint32_t attempt, lost;
+    uint32_t life; /* in which its attempt was started */
 };
 
 struct sim_run {
