@@ -5,6 +5,7 @@
  * as large. Then one run at a time, each followed by a bare commit: what a run costs when nothing
  * else happens. Loop thread, but mr__bench, which is called from outside.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -325,8 +326,8 @@ void mr__op_bench(struct mr__request *request)
  * -------------------------------------------------------------------------------- */
 
 struct waiting {
-    uv_mutex_t lock;
-    uv_cond_t done;
+    pthread_mutex_t lock;
+    pthread_cond_t done;
     struct mr__buf *out;
     bool ended;
 };
@@ -334,11 +335,11 @@ struct waiting {
 static void on_answer(void *user, const char *json, size_t len, bool last)
 {
     struct waiting *waiting = user;
-    uv_mutex_lock(&waiting->lock);
+    (void)pthread_mutex_lock(&waiting->lock);
     mr__buf_bytes(waiting->out, json, len);
     waiting->ended = last;
-    uv_cond_signal(&waiting->done);
-    uv_mutex_unlock(&waiting->lock);
+    (void)pthread_cond_signal(&waiting->done);
+    (void)pthread_mutex_unlock(&waiting->lock);
 }
 
 static mr_status wait_for_answer(struct mr__engine *engine, const char *json,
@@ -349,11 +350,11 @@ static mr_status wait_for_answer(struct mr__engine *engine, const char *json,
     if (status != MR_OK) {
         return status;
     }
-    uv_mutex_lock(&waiting->lock);
+    (void)pthread_mutex_lock(&waiting->lock);
     while (!waiting->ended) {
-        uv_cond_wait(&waiting->done, &waiting->lock);
+        (void)pthread_cond_wait(&waiting->done, &waiting->lock);
     }
-    uv_mutex_unlock(&waiting->lock);
+    (void)pthread_mutex_unlock(&waiting->lock);
     mr__engine_close_request(engine, request);
     return MR_OK;
 }
@@ -378,14 +379,14 @@ mr_status mr__bench(const char *path, struct mr__registry *registry, const char 
     } else {
         mr__buf_text(&json, "}");
     }
-    (void)uv_mutex_init(&waiting.lock);
-    (void)uv_cond_init(&waiting.done);
+    (void)pthread_mutex_init(&waiting.lock, NULL);
+    (void)pthread_cond_init(&waiting.done, NULL);
     status = mr__buf_cstr(&json) == NULL
                  ? MR_ENOMEM
                  : wait_for_answer(engine, (const char *)json.data, &waiting);
     mr__engine_destroy(engine, false);
-    uv_mutex_destroy(&waiting.lock);
-    uv_cond_destroy(&waiting.done);
+    (void)pthread_mutex_destroy(&waiting.lock);
+    (void)pthread_cond_destroy(&waiting.done);
     mr__buf_finish(&json);
     return status;
 }

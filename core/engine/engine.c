@@ -28,7 +28,7 @@ struct mr__mail {
     bool done; /* under the lock: the sender waits for it */
 };
 
-static void loop_main(void *user);
+static void *loop_main(void *user);
 static void shut_begin(struct mr__engine *engine);
 static void shut_end(struct mr__engine *engine);
 
@@ -167,11 +167,11 @@ static void on_say(void *user, int32_t level, const char *line)
 
 static void mail_take(struct mr__engine *engine)
 {
-    uv_mutex_lock(&engine->lock);
+    (void)pthread_mutex_lock(&engine->lock);
     struct mr__mail *mail = engine->mail;
     engine->mail = NULL;
     engine->mail_tail = &engine->mail;
-    uv_mutex_unlock(&engine->lock);
+    (void)pthread_mutex_unlock(&engine->lock);
     while (mail != NULL) {
         struct mr__mail *next = mail->next;
         if (mail->kind == MAIL_REQUEST) {
@@ -184,10 +184,10 @@ static void mail_take(struct mr__engine *engine)
         } else {
             mr__engine_close_request_on_loop(engine, mail->request);
         }
-        uv_mutex_lock(&engine->lock);
+        (void)pthread_mutex_lock(&engine->lock);
         mail->done = true;
-        uv_cond_broadcast(&engine->done);
-        uv_mutex_unlock(&engine->lock);
+        (void)pthread_cond_broadcast(&engine->done);
+        (void)pthread_mutex_unlock(&engine->lock);
         mail = next;
     }
 }
@@ -195,18 +195,18 @@ static void mail_take(struct mr__engine *engine)
 /* Sends a letter and waits until the loop has read it. */
 static mr_status mail_send(struct mr__engine *engine, struct mr__mail *mail)
 {
-    uv_mutex_lock(&engine->lock);
+    (void)pthread_mutex_lock(&engine->lock);
     if (engine->stopped || (engine->closed_for_requests && mail->kind == MAIL_REQUEST)) {
-        uv_mutex_unlock(&engine->lock);
+        (void)pthread_mutex_unlock(&engine->lock);
         return MR_ECLOSED;
     }
     *engine->mail_tail = mail;
     engine->mail_tail = &mail->next;
     mr__engine_wake(engine);
     while (!mail->done) {
-        uv_cond_wait(&engine->done, &engine->lock);
+        (void)pthread_cond_wait(&engine->done, &engine->lock);
     }
-    uv_mutex_unlock(&engine->lock);
+    (void)pthread_mutex_unlock(&engine->lock);
     return mail->status;
 }
 
@@ -239,11 +239,11 @@ static void on_async(uv_async_t *async)
         mr__bench_poll(engine->bench);
     }
     mail_take(engine);
-    uv_mutex_lock(&engine->lock);
+    (void)pthread_mutex_lock(&engine->lock);
     bool end = engine->stopping || (engine->draining && engine->holding == 0);
     end |= engine->draining && engine->broken.status != MR_OK;
     engine->closed_for_requests |= end;
-    uv_mutex_unlock(&engine->lock);
+    (void)pthread_mutex_unlock(&engine->lock);
     if (end && !engine->shutting) {
         shut_begin(engine);
     } else if (engine->shutting && engine->handles > 0 &&
@@ -320,17 +320,18 @@ static void shut_begin(struct mr__engine *engine)
     }
 }
 
-static void loop_main(void *user)
+static void *loop_main(void *user)
 {
     struct mr__engine *engine = user;
     sigset_t all;
     sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are the host program's */
     (void)uv_run(&engine->loop, UV_RUN_DEFAULT);
-    uv_mutex_lock(&engine->lock);
+    (void)pthread_mutex_lock(&engine->lock);
     engine->stopped = true; /* no letter comes any more; those that came are read */
-    uv_mutex_unlock(&engine->lock);
+    (void)pthread_mutex_unlock(&engine->lock);
     mail_take(engine);
+    return NULL;
 }
 
 /* ---- life
@@ -453,8 +454,8 @@ static void free_engine(struct mr__engine *engine)
         }
     }
     mr__hash_finish(&engine->watches);
-    uv_mutex_destroy(&engine->lock);
-    uv_cond_destroy(&engine->done);
+    (void)pthread_mutex_destroy(&engine->lock);
+    (void)pthread_cond_destroy(&engine->done);
     free(engine->path);
     free(engine);
 }
@@ -476,12 +477,12 @@ mr_status mr__engine_create(const struct mr__engine_options *options,
     engine->mail_tail = &engine->mail;
     mr__id_source_init(&engine->ids, 0);
     engine->ids.random = random_bytes;
-    if (engine->path == NULL || uv_mutex_init(&engine->lock) != 0) {
+    if (engine->path == NULL || pthread_mutex_init(&engine->lock, NULL) != 0) {
         free(engine->path);
         free(engine);
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
-    (void)uv_cond_init(&engine->done);
+    (void)pthread_cond_init(&engine->done, NULL);
     mr_status status = open_loop(engine, reterr);
     if (status != MR_OK) {
         free(engine->path);
@@ -489,7 +490,7 @@ mr_status mr__engine_create(const struct mr__engine_options *options,
         return status;
     }
     status = open_parts(engine, reterr);
-    if (status == MR_OK && uv_thread_create(&engine->thread, loop_main, engine) != 0) {
+    if (status == MR_OK && pthread_create(&engine->thread, NULL, loop_main, engine) != 0) {
         status = mr__error_set(reterr, MR_ENOMEM, "the engine's thread cannot be made");
     }
     if (status != MR_OK) {
@@ -502,21 +503,21 @@ mr_status mr__engine_create(const struct mr__engine_options *options,
 
 void mr__engine_stop(struct mr__engine *engine)
 {
-    uv_mutex_lock(&engine->lock);
+    (void)pthread_mutex_lock(&engine->lock);
     if (!engine->stopped) {
         engine->stopping = true;
         mr__engine_wake(engine);
     }
-    uv_mutex_unlock(&engine->lock);
+    (void)pthread_mutex_unlock(&engine->lock);
 }
 
 void mr__engine_destroy(struct mr__engine *engine, bool drain)
 {
-    uv_mutex_lock(&engine->lock);
+    (void)pthread_mutex_lock(&engine->lock);
     engine->draining = true;
     engine->stopping |= !drain;
     mr__engine_wake(engine);
-    uv_mutex_unlock(&engine->lock);
-    (void)uv_thread_join(&engine->thread);
+    (void)pthread_mutex_unlock(&engine->lock);
+    (void)pthread_join(engine->thread, NULL);
     free_engine(engine);
 }

@@ -6,6 +6,7 @@
 #ifndef MR__ENGINE_IMPL_H
 #define MR__ENGINE_IMPL_H
 
+#include <pthread.h>
 #include <uv.h>
 
 #include "core/base/clock.h"
@@ -25,15 +26,15 @@ struct mr__engine {
     struct mr__server *server;
 
     uv_loop_t loop;
-    uv_thread_t thread;
+    pthread_t thread;
     uv_async_t async;
     uv_prepare_t prepare;
     uv_timer_t timer;
     int64_t armed_ms;
     int handles; /* open ones of ours */
 
-    uv_mutex_t lock; /* guards mail and stop flags */
-    uv_cond_t done;
+    pthread_mutex_t lock; /* guards mail and stop flags */
+    pthread_cond_t done;
     struct mr__mail *mail, **mail_tail;
     bool draining, stopping, stopped, closed_for_requests;
     bool shutting; /* the loop is ending things */

@@ -81,7 +81,7 @@ struct mr__shard {
     uint64_t seq_filling, seq_durable; /* hand-overs */
     uint64_t lsn_flying;               /* 0: the batch has no events */
     uint64_t lsn_durable;
-    uint64_t lsn_opened; /* the first one of this engine */
+    uint64_t lsn_opened;                      /* the first one of this engine */
     uint64_t effects_flying, effects_durable; /* positions in s.durable */
     uint64_t epoch;
     struct mr__buf owner_now, owner_next; /* the value that guards (empty: none), and the new one */

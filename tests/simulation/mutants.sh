@@ -105,6 +105,7 @@ mutant index-of-what-is-not-durable $archive 's/place.lsn > sh->lsn_durable ||/p
 mutant finished-run-not-pending $archive 's/sh->s.failed |= mr__archive_add_pending(.*;/(void)place;/'
 mutant wait-not-armed-again core/scheduler/resume.c 's/mr__effect_push(s, &s->now, MR__EFFECT_WAIT.*//'
 mutant lost-attempt-taken-for-running core/scheduler/resume.c 's/^    switch (fate(user, run, t)) {/switch (fate(user, run, t) == MR__RESUME_GONE ? MR__RESUME_RUNNING : MR__RESUME_NOT_BEGUN) {/'
+mutant own-attempt-lost "$shard" 's/(run->tasks\[task\].flags \& MR__TASKFLAG_OWN) != 0 ?/false ?/'
 mutant unknown-commit-taken-for-written $commit 's/^    if (status != MR_OK) {/if (status != MR_OK \&\& status != MR_EUNKNOWN) {/'
 mutant journal-before-the-rest $commit 's/mr__batch_put(&sh->filling, key.bytes, key.len, value.data, value.len);/mr__batch_put(\&sh->after, key.bytes, key.len, value.data, value.len);/'
 
