@@ -41,18 +41,19 @@
 #define MR__PROCESS_ARGS_MAX      4096u
 
 /* store */
-#define MR__COMMIT_BYTES_MAX       (4u << 20) /* events of one commit before the next one begins */
+#define MR__STEP_BYTES (4u << 20) /* read from the store at once, at recovery */
+/* Of events: an idle store gets them although more effects are due, so that it writes one half
+ * while the loop works on the other. */
+#define MR__HAND_OVER_BYTES        (48u << 10)
 #define MR__JOURNAL_PART_BYTES_MAX (1u << 20)
 #define MR__HISTORY_PART_BYTES     (64u << 10) /* finished runs are packed up to this */
 #define MR__JOURNAL_BYTES_KEEP     (64u << 20) /* more than this begins checkpoints and trimming */
-#define MR__CHECKPOINT_BYTES_STEP \
-    (1u << 20) /* written to live/ in one commit at most, or one run */
-#define MR__TRIM_ENTRIES_STEP  64u
-#define MR__INDEX_RUNS_PENDING 16384u     /* finished runs whose index entries wait in memory */
-#define MR__STORE_ROOM_BYTES   (8u << 20) /* kept free for completions: new runs are refused before \
-                                           */
-#define MR__STORE_RETRY_MS     500        /* after a failed commit */
-#define MR__STORE_RETRY_MAX_MS 10000      /* after this long without a commit the owner gives up */
+#define MR__CHECKPOINT_BYTES_STEP  (1u << 20)  /* put into live/ in one commit, or one run */
+#define MR__TRIM_ENTRIES_STEP      64u
+#define MR__INDEX_RUNS_PENDING     16384u     /* finished runs whose index entries wait in memory */
+#define MR__STORE_ROOM_BYTES       (8u << 20) /* kept free for completions: runs are refused before */
+#define MR__STORE_RETRY_MS         500        /* after a failed commit */
+#define MR__STORE_RETRY_MAX_MS     10000 /* after this long without a commit the owner gives up */
 
 /* requests */
 #define MR__REQUEST_BYTES_MAX   (80u << 20) /* a dag file as JSON text and what belongs to it */

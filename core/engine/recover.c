@@ -42,7 +42,7 @@ static bool step_add(void *user, struct mr__bytes key, struct mr__bytes value)
     at[2] = step->bytes.len;
     at[3] = value.len;
     mr__buf_bytes(&step->bytes, value.data, value.len);
-    return !step->bytes.failed && step->bytes.len < MR__COMMIT_BYTES_MAX;
+    return !step->bytes.failed && step->bytes.len < MR__STEP_BYTES;
 }
 
 typedef mr_status (*item_fn)(struct recovery *rec, struct mr__bytes key, struct mr__bytes value);

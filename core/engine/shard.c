@@ -265,7 +265,7 @@ void mr__shard_pump(struct mr__shard *sh)
             worked = true;
         }
         while (sh->s.durable.head < sh->effects_durable && !sh->s.failed &&
-               (sh->committing || sh->s.events.len < MR__COMMIT_BYTES_MAX) &&
+               (sh->committing || sh->s.events.len < MR__HAND_OVER_BYTES) &&
                mr__effect_pop(&sh->s.durable, &effect)) {
             mr__effects_durable(sh, &effect);
             worked = true;

@@ -6,11 +6,8 @@
 
 #include "core/model/action.h"
 
-enum { /* the three bits beside the type: which optional fields follow */
-       HAS_REASON = 1u << 5,
-       HAS_PAYLOAD = 1u << 6,
-       TYPE_MASK = 0x1f
-};
+/* the three bits beside the type: which optional fields follow */
+enum { HAS_REASON = 1u << 5, HAS_PAYLOAD = 1u << 6, TYPE_MASK = 0x1f };
 
 static const char *const task_names[MR__TASK_STATUSES] = {
     "init",    "running", "ending",   "retrying", "continue",

@@ -37,14 +37,15 @@ mr_status mr__plan_create(struct mr__dag *dag, mr__bind_fn bind, void *user,
 struct mr__plan *mr__plan_ref(struct mr__plan *plan);
 void mr__plan_unref(struct mr__plan *plan);
 
-enum {                               /* mr__task.flags */
-       MR__TASKFLAG_READY = 1u,      /* in one of the run's two ready lists */
-       MR__TASKFLAG_PREPARING = 2u,  /* volatile: its params are being rendered */
-       MR__TASKFLAG_WAITING = 4u,    /* running, and ended by the engine's own timer */
-       MR__TASKFLAG_CANCELING = 8u,  /* running, and the executor was told to end it */
-       MR__TASKFLAG_TIMED_OUT = 16u, /* volatile: ... because its time was over */
-       MR__TASKFLAG_BEGUN = 32u,     /* had an attempt since it was last reset to init */
-       MR__TASKFLAG_RESUMING = 64u,  /* volatile: ran before, and resume.c has yet to look at it */
+/* mr__task.flags */
+enum {
+    MR__TASKFLAG_READY = 1u,      /* in one of the run's two ready lists */
+    MR__TASKFLAG_PREPARING = 2u,  /* volatile: its params are being rendered */
+    MR__TASKFLAG_WAITING = 4u,    /* running, and ended by the engine's own timer */
+    MR__TASKFLAG_CANCELING = 8u,  /* running, and the executor was told to end it */
+    MR__TASKFLAG_TIMED_OUT = 16u, /* volatile: ... because its time was over */
+    MR__TASKFLAG_BEGUN = 32u,     /* had an attempt since it was last reset to init */
+    MR__TASKFLAG_RESUMING = 64u,  /* volatile: ran before, and resume.c has yet to look at it */
     MR__TASKFLAG_OWN = 128u /* volatile: read back, but its attempt was started by this engine */
 };
 
@@ -58,17 +59,16 @@ struct mr__task {
     uint32_t next, prev; /* in a ready list, MR__NONE at its ends */
 };
 
-enum { /* mr__run.flags */
-       MR__RUNFLAG_CANCELING = 1u,
-       MR__RUNFLAG_TIMED_OUT = 2u, /* canceling because the run's time was over */
-       MR__RUNFLAG_DORMANT = 4u,   /* volatile: unfinished, and nobody goes on with it */
-       MR__RUNFLAG_WATCHED = 8u,   /* volatile: each event gives a NOTIFY effect */
-       MR__RUNFLAG_JOB_QUEUED =
-           16u, /* volatile: in the queue of runs that wait for a --jobs slot */
-       MR__RUNFLAG_SETTLED =
-           32u, /* over: only the effects that wait for durability still know it */
-       MR__RUNFLAG_ARCHIVED = 64u, /* volatile: the history has it, from the same commit on */
-       MR__RUNFLAG_RESUMING = 128u /* volatile: dormant, and about to be gone on with */
+/* mr__run.flags */
+enum {
+    MR__RUNFLAG_CANCELING = 1u,
+    MR__RUNFLAG_TIMED_OUT = 2u,   /* canceling because the run's time was over */
+    MR__RUNFLAG_DORMANT = 4u,     /* volatile: unfinished, and nobody goes on with it */
+    MR__RUNFLAG_WATCHED = 8u,     /* volatile: each event gives a NOTIFY effect */
+    MR__RUNFLAG_JOB_QUEUED = 16u, /* volatile: in the queue of runs that wait for a --jobs slot */
+    MR__RUNFLAG_SETTLED = 32u,  /* over: only the effects that wait for durability still know it */
+    MR__RUNFLAG_ARCHIVED = 64u, /* volatile: the history has it, from the same commit on */
+    MR__RUNFLAG_RESUMING = 128u /* volatile: dormant, and about to be gone on with */
 };
 
 struct mr__ready {

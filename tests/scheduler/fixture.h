@@ -101,8 +101,7 @@ static inline void hand_destroy(struct hand *h)
     free(h);
 }
 
-/* ---- invariants
- * ---------------------------------------------------------------------------------- */
+/* ---- invariants ----------------------------------------------------------------------------- */
 
 static inline bool may_start(uint8_t status)
 {
@@ -240,8 +239,7 @@ static inline void check_all(struct hand *h)
     }
 }
 
-/* ---- doing effects
- * ------------------------------------------------------------------------------- */
+/* ---- doing effects -------------------------------------------------------------------------- */
 
 static inline void hand_now(struct hand *h, const struct mr__effect *effect)
 {
@@ -358,6 +356,32 @@ static inline void hand_fail(struct hand *h, struct mr__run *run, const char *id
                              const char *reason)
 {
     hand_end(h, run, id, MR__OUTCOME_FAILED, reason);
+}
+
+/* A timer fires, of the current attempt; of the run if `id` is NULL. */
+static inline void hand_fire(struct hand *h, struct mr__run *run, enum mr__timer_kind kind,
+                             const char *id)
+{
+    uint32_t t = id == NULL ? 0 : task_of(run, id);
+    mr__decide_timer(&h->s, run, kind, t, id == NULL ? 0 : run->tasks[t].attempt);
+    hand_do(h);
+}
+
+static inline bool has_timer(const struct hand *h, uint32_t kind, uint32_t task, uint32_t attempt)
+{
+    for (size_t i = 0; i < h->timer_count; i++) {
+        const struct hand_timer *timer = &h->timers[i];
+        if (timer->kind == kind && timer->task == task && timer->attempt == attempt) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static inline void expect_ok(struct hand *h, mr_status status)
+{
+    assert_int_equal(status, MR_OK);
+    hand_do(h);
 }
 
 /* The last event of a type in the run's log, of a task if it is not MR__NONE. */

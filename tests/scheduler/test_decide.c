@@ -19,32 +19,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static void fire(struct hand *h, struct mr__run *run, enum mr__timer_kind kind, const char *id)
-{
-    uint32_t t = id == NULL ? 0 : task_of(run, id);
-    mr__decide_timer(&h->s, run, kind, t, id == NULL ? 0 : run->tasks[t].attempt);
-    hand_do(h);
-}
-
-static bool has_timer(const struct hand *h, uint32_t kind, uint32_t task, uint32_t attempt)
-{
-    for (size_t i = 0; i < h->timer_count; i++) {
-        const struct hand_timer *timer = &h->timers[i];
-        if (timer->kind == kind && timer->task == task && timer->attempt == attempt) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void expect_ok(struct hand *h, mr_status status)
-{
-    assert_int_equal(status, MR_OK);
-    hand_do(h);
-}
-
-/* ---- order
- * ---------------------------------------------------------------------------------------- */
+/* ---- order ---------------------------------------------------------------------------------- */
 
 static void decide__chain(void **state)
 {
@@ -132,8 +107,7 @@ static void decide__gates_succeed_at_once(void **state)
     assert_int_equal(h->settled_count, 2);
 }
 
-/* ---- failures
- * ------------------------------------------------------------------------------------- */
+/* ---- failures ------------------------------------------------------------------------------- */
 
 static void decide__a_failure_leaves_other_branches_going(void **state)
 {
@@ -226,8 +200,7 @@ static void decide__a_long_reason_is_cut(void **state)
     assert_int_equal(event.reason.len, MR__REASON_BYTES_MAX);
 }
 
-/* ---- how much at once
- * ----------------------------------------------------------------------------- */
+/* ---- how much at once ----------------------------------------------------------------------- */
 
 static void decide__max_parallel(void **state)
 {
@@ -260,7 +233,7 @@ static void decide__waits_count_for_max_parallel_and_not_for_jobs(void **state)
     hand_do(h);
     assert_int_equal(h->started_count, 1);
     assert_int_equal(h->s.jobs_used, 0);
-    fire(h, run, MR__TIMER_WAIT, "a");
+    hand_fire(h, run, MR__TIMER_WAIT, "a");
     assert_task(run, "a", "success");
     assert_task(run, "b", "running");
 }
@@ -332,8 +305,7 @@ static void decide__a_canceled_run_gives_its_slots_to_others(void **state)
     mr__plan_unref(plan);
 }
 
-/* ---- lost attempts
- * -------------------------------------------------------------------------------- */
+/* ---- lost attempts -------------------------------------------------------------------------- */
 
 static void decide__lost_by_on_lost_and_by_idempotence(void **state)
 {
@@ -403,8 +375,7 @@ static void decide__an_attempt_that_never_began_is_started_not_lost(void **state
     assert_int_equal(h->s.jobs_used, 1);
 }
 
-/* ---- blocked and continue
- * ------------------------------------------------------------------------- */
+/* ---- blocked and continue ------------------------------------------------------------------- */
 
 static void decide__ask_blocks_until_continue(void **state)
 {
@@ -458,8 +429,7 @@ static void decide__a_blocked_run_is_canceled(void **state)
     assert_status(run, "canceled");
 }
 
-/* ---- retry
- * ---------------------------------------------------------------------------------------- */
+/* ---- retry ---------------------------------------------------------------------------------- */
 
 static void decide__retry_of_a_failed_run(void **state)
 {
@@ -520,8 +490,7 @@ static void decide__retry_while_the_run_goes_on(void **state)
     assert_status(run, "success");
 }
 
-/* ---- cancel
- * --------------------------------------------------------------------------------------- */
+/* ---- cancel --------------------------------------------------------------------------------- */
 
 static void decide__cancel_before_anything_began(void **state)
 {
@@ -569,7 +538,7 @@ static void decide__cancel_of_what_runs_waits_and_is_to_come(void **state)
     assert_task(run, "done", "success");
     assert_task(run, "bad", "failed");
     assert_task_reason(run, "runs", "canceled");
-    fire(h, run, MR__TIMER_WAIT, "waits");
+    hand_fire(h, run, MR__TIMER_WAIT, "waits");
     assert_task(run, "waits", "canceled");
 }
 
@@ -628,19 +597,18 @@ static void decide__a_canceled_run_goes_on_with_its_cancel_after_a_crash(void **
     assert_int_equal(h->started_count, 0);
 }
 
-/* ---- time
- * ----------------------------------------------------------------------------------------- */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 static void decide__the_timeout_of_an_attempt(void **state)
 {
     struct hand *h = *state;
     struct mr__run *run = hand_run(h, "tasks:\n  - {id: a, action: loop, timeout: 90s}\n");
     assert_true(has_timer(h, MR__TIMER_DEADLINE, 0, 1));
-    fire(h, run, MR__TIMER_DEADLINE, "a");
+    hand_fire(h, run, MR__TIMER_DEADLINE, "a");
     assert_int_equal(h->canceled_count, 1);
     assert_int_equal(h->canceled[0].arg, MR_BY_TIMEOUT);
     assert_task(run, "a", "running");
-    fire(h, run, MR__TIMER_DEADLINE, "a");
+    hand_fire(h, run, MR__TIMER_DEADLINE, "a");
     assert_int_equal(h->canceled_count, 1);
     hand_end(h, run, "a", MR__OUTCOME_TIMED_OUT, "");
     assert_status(run, "failed");
@@ -659,7 +627,7 @@ static void decide__a_timeout_ends_a_wait_at_once(void **state)
     assert_true(mr__decide_waiting(&h->s, run, 0, 1, 60000));
     hand_do(h);
     assert_false(mr__decide_waiting(&h->s, run, 0, 1, 60000));
-    fire(h, run, MR__TIMER_DEADLINE, "a");
+    hand_fire(h, run, MR__TIMER_DEADLINE, "a");
     assert_status(run, "failed");
     assert_run_reason(run, "a: timed out after 1s");
     assert_int_equal(h->canceled_count, 0);
@@ -685,9 +653,9 @@ static void decide__the_timeout_of_the_run(void **state)
                                       "  - {id: a, action: loop}\n"
                                       "  - {id: b, action: loop, dependOn: [a]}\n");
     assert_true(has_timer(h, MR__TIMER_RUN, 0, 0));
-    fire(h, run, MR__TIMER_RUN, NULL);
+    hand_fire(h, run, MR__TIMER_RUN, NULL);
     assert_int_equal(h->canceled_count, 1);
-    fire(h, run, MR__TIMER_RUN, NULL);
+    hand_fire(h, run, MR__TIMER_RUN, NULL);
     hand_end(h, run, "a", MR__OUTCOME_CANCELED, "");
     assert_status(run, "failed");
     assert_run_reason(run, "timed out after 2m");
@@ -700,7 +668,7 @@ static void decide__the_timeout_of_the_run(void **state)
     hand_ok(h, run, "a");
     hand_ok(h, run, "b");
     assert_status(run, "success");
-    fire(h, run, MR__TIMER_RUN, NULL);
+    hand_fire(h, run, MR__TIMER_RUN, NULL);
     assert_status(run, "success");
 }
 
@@ -710,7 +678,7 @@ static void decide__continue_begins_the_time_of_the_run_anew(void **state)
     struct mr__run *run = hand_run(h, "timeout: 2m\n"
                                       "tasks:\n  - {id: a, action: loop, onLost: ask}\n");
     hand_end(h, run, "a", MR__OUTCOME_LOST, "");
-    fire(h, run, MR__TIMER_RUN, NULL);
+    hand_fire(h, run, MR__TIMER_RUN, NULL);
     assert_status(run, "blocked"); /* it waits for somebody: no time passes */
     h->timer_count = 0;
     expect_ok(h, mr__decide_continue(&h->s, run, NULL));
@@ -733,7 +701,7 @@ static void decide__timers_are_armed_again_after_a_crash(void **state)
     assert_true(has_timer(h, MR__TIMER_WAIT, 0, 1));
     assert_int_equal(run->wait_ms[0], NOW + 5000);
     assert_int_equal(run->wait_ms[1], 5000);
-    fire(h, run, MR__TIMER_WAIT, "a"); /* a wait is not lost with the engine */
+    hand_fire(h, run, MR__TIMER_WAIT, "a"); /* a wait is not lost with the engine */
     assert_task(run, "a", "success");
     assert_int_equal(run->tasks[0].attempt, 1);
 }
@@ -758,8 +726,7 @@ static void decide__an_endless_wait_does_not_overflow(void **state)
     assert_true(run->wait_ms[0] == INT64_MAX);
 }
 
-/* ---- what comes too late or in the wrong state
- * ----------------------------------------------------- */
+/* ---- what comes too late or in the wrong state ---------------------------------------------- */
 
 static void decide__stale_attempts_are_refused(void **state)
 {

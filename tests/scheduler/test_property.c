@@ -29,8 +29,7 @@ static bool chance(uint32_t percent)
     return below(100) < percent;
 }
 
-/* ---- random dags
- * --------------------------------------------------------------------------------- */
+/* ---- random dags ---------------------------------------------------------------------------- */
 
 static struct mr__plan *random_plan(void)
 {
@@ -75,8 +74,7 @@ static struct mr__plan *random_plan(void)
     return plan;
 }
 
-/* ---- random inputs
- * -------------------------------------------------------------------------------- */
+/* ---- random inputs -------------------------------------------------------------------------- */
 
 struct point { /* a moment at which a run's state was known */
     uint32_t run;
@@ -231,8 +229,7 @@ static void note_points(struct game *game)
     }
 }
 
-/* ---- the end
- * --------------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 /* Nothing more comes from outside but the ends of attempts: every run must come to stand. */
 static void finish(struct game *game)

@@ -198,8 +198,7 @@ static void state__a_run_that_waits_for_jobs_can_be_released(void **state)
     mr__plan_unref(plan);
 }
 
-/* ---- replay -------------------------------------------------------------------------------------
- */
+/* ---- replay --------------------------------------------------------------------------------- */
 
 static struct mr__run *fresh(struct mr__scheduler *s, struct mr__plan *plan)
 {

@@ -18,8 +18,7 @@ const char *const sim_counter_names[SIM_COUNTER_COUNT] = {
 #undef SIM_COUNTER_NAME
 };
 
-/* ---- reports
- * ---------------------------------------------------------------------------------------- */
+/* ---- reports -------------------------------------------------------------------------------- */
 
 void sim_broken(struct sim *sim, const char *fmt, ...)
 {
@@ -55,8 +54,7 @@ void sim_count(struct sim *sim, enum sim_counter counter)
     sim->counters[counter]++;
 }
 
-/* ---- randomness
- * -------------------------------------------------------------------------------------- */
+/* ---- randomness ----------------------------------------------------------------------------- */
 
 uint64_t sim_random(struct sim *sim)
 {
@@ -94,8 +92,7 @@ bool sim_maybe_dies(struct sim *sim)
     return sim->dead;
 }
 
-/* ---- time
- * -------------------------------------------------------------------------------------------- */
+/* ---- time ----------------------------------------------------------------------------------- */
 
 static int64_t clock_wall(struct mr__clock *clock)
 {
@@ -135,8 +132,7 @@ bool sim_untidy(const struct sim *sim)
     return stats.commits <= sim->commits_rebuilt;
 }
 
-/* ---- the store
- * ---------------------------------------------------------------------------------------- */
+/* ---- the store ------------------------------------------------------------------------------ */
 
 static void late_drop(struct sim *sim)
 {
@@ -293,8 +289,7 @@ void sim_poll(struct sim *sim)
     }
 }
 
-/* ---- what the shard says
- * -------------------------------------------------------------------------------- */
+/* ---- what the shard says -------------------------------------------------------------------- */
 
 static void on_notify(void *user, struct mr__run *run, const struct mr__event *event,
                       uint32_t attempt)
@@ -395,8 +390,7 @@ static void on_say(void *user, int32_t level, const char *line)
     sim_note(user, "says: %s", line);
 }
 
-/* ---- requests
- * -------------------------------------------------------------------------------------------- */
+/* ---- requests ------------------------------------------------------------------------------- */
 
 struct sim_request *sim_request(struct sim *sim, enum sim_request_kind kind, struct sim_run *run)
 {
@@ -486,9 +480,7 @@ void sim_done(void *user, mr_status status, const mr_error *error, const uint8_t
     }
 }
 
-/* ---- lives
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- lives ----------------------------------------------------------------------------------- */
 
 void sim_init(struct sim *sim, uint64_t seed, uint32_t *counters)
 {

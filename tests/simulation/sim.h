@@ -85,8 +85,7 @@ enum sim_counter {
 };
 extern const char *const sim_counter_names[SIM_COUNTER_COUNT];
 
-/* ---- what is durable (sim_truth.c)
- * ----------------------------------------------------------------- */
+/* ---- what is durable (sim_truth.c) ---------------------------------------------------------- */
 
 struct sim_task {
     uint8_t status;
@@ -119,8 +118,7 @@ struct sim_truth {
     uint64_t entry_lsn, last_lsn;
 };
 
-/* ---- the executor (sim_exec.c)
- * ------------------------------------------------------------------- */
+/* ---- the executor (sim_exec.c) -------------------------------------------------------------- */
 
 struct sim_action;
 
@@ -155,8 +153,7 @@ struct sim_exec {
     bool table_settled; /* an attempt without a row never began */
 };
 
-/* ---- the world (sim.c)
- * ----------------------------------------------------------------------------- */
+/* ---- the world (sim.c) ---------------------------------------------------------------------- */
 
 enum sim_request_kind { SIM_SUBMIT, SIM_CANCEL, SIM_RETRY, SIM_CONTINUE, SIM_AFTER };
 
@@ -264,8 +261,7 @@ void sim_truth_check_outcome(struct sim *sim, const struct sim_run *run);
 /* The events of a finished run, from the history: **owned**, mr__buf_finish. */
 bool sim_truth_history(struct sim *sim, const uint8_t *id, struct mr__buf *ret_log);
 
-/* ---- dags (sim_dags.c)
- * ---------------------------------------------------------------------------- */
+/* ---- dags (sim_dags.c) ---------------------------------------------------------------------- */
 
 extern const char *const sim_dags[];
 extern const size_t sim_dag_count;

@@ -67,8 +67,7 @@ struct mr__action_binding sim_exec_bind(struct mr__executor *x, const char *name
     return (struct mr__action_binding){0};
 }
 
-/* ---- ends
- * ----------------------------------------------------------------------------------------- */
+/* ---- ends ----------------------------------------------------------------------------------- */
 
 static void end(struct sim *sim, struct sim_attempt *a, enum mr__outcome outcome)
 {
@@ -119,8 +118,7 @@ static void starts_to_wait(struct sim *sim, struct sim_attempt *a)
     sim->exec.events.waiting(sim->exec.events.user, &a->ref, ms);
 }
 
-/* ---- the port
- * ------------------------------------------------------------------------------------- */
+/* ---- the port ------------------------------------------------------------------------------- */
 
 static void check_start(struct sim *sim, const struct mr__attempt *attempt)
 {
@@ -264,8 +262,7 @@ static void exec_settled(struct mr__executor *x)
     sim->exec.table_settled = true;
 }
 
-/* ---- children that were left behind
- * ----------------------------------------------------------------- */
+/* ---- children that were left behind --------------------------------------------------------- */
 
 static void sweep_now(struct sim *sim, const uint8_t (*ids)[MR__RUN_ID_BYTES], size_t count)
 {
@@ -310,8 +307,7 @@ static void sweep_done(struct sim *sim, size_t i)
     free(sweep.ids);
 }
 
-/* ---- the world's side
- * ------------------------------------------------------------------------------ */
+/* ---- the world's side ----------------------------------------------------------------------- */
 
 void sim_exec_init(struct sim *sim)
 {

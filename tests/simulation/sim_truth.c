@@ -8,8 +8,7 @@
 
 #include "tests/simulation/sim.h"
 
-/* ---- runs
- * ------------------------------------------------------------------------------------------ */
+/* ---- runs ----------------------------------------------------------------------------------- */
 
 struct sim_run *sim_truth_find(struct sim *sim, const uint8_t *id)
 {
@@ -66,8 +65,7 @@ static struct mr__plan *plan_of_version(const uint8_t *version)
     return NULL;
 }
 
-/* ---- events
- * ---------------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 static bool is_good(uint8_t status)
 {
@@ -242,8 +240,7 @@ static void remember(struct sim *sim, struct sim_run *run, const struct mr__even
     run->last_ms = event->time_ms;
 }
 
-/* ---- batches
- * --------------------------------------------------------------------------------------- */
+/* ---- batches -------------------------------------------------------------------------------- */
 
 static void read_entry(struct sim *sim, uint32_t event_count)
 {
@@ -365,8 +362,7 @@ void sim_truth_finish(struct sim *sim)
     mr__buf_finish(&sim->truth.entry);
 }
 
-/* ---- memory
- * ---------------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 static void check_digest(struct sim *sim, const struct mr__run *run, const struct sim_run *truth)
 {
@@ -450,8 +446,7 @@ void sim_truth_check_memory(struct sim *sim, bool quiet)
     }
 }
 
-/* ---- index and history
- * ----------------------------------------------------------------------------- */
+/* ---- index and history ---------------------------------------------------------------------- */
 
 struct archive {
     struct sim *sim;
@@ -647,8 +642,7 @@ void sim_truth_check_archive(struct sim *sim)
     free(archive);
 }
 
-/* ---- back from the history
- * -------------------------------------------------------------------------- */
+/* ---- back from the history ------------------------------------------------------------------ */
 
 struct lookup {
     struct sim *sim;

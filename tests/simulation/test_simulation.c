@@ -40,8 +40,7 @@ static uint32_t counters[SIM_COUNTER_COUNT];
 static bool verbose, show_counters;
 static volatile uint64_t seed_now;
 
-/* ---- what a history is made of
- * ---------------------------------------------------------------------- */
+/* ---- what a history is made of -------------------------------------------------------------- */
 
 static void choose_knobs(struct sim *sim)
 {
@@ -212,8 +211,7 @@ static void after(struct sim *sim)
     }
 }
 
-/* ---- checks between steps
- * ----------------------------------------------------------------------------- */
+/* ---- checks between steps ------------------------------------------------------------------- */
 
 static void check_journal(struct sim *sim)
 {
@@ -241,8 +239,7 @@ static void check(struct sim *sim, bool all)
     }
 }
 
-/* ---- histories
- * ------------------------------------------------------------------------------------------ */
+/* ---- histories ------------------------------------------------------------------------------ */
 
 static void step(struct sim *sim)
 {
@@ -365,9 +362,7 @@ static uint64_t play(uint64_t seed, uint32_t *count)
     return trace;
 }
 
-/* ---- cases
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- cases ----------------------------------------------------------------------------------- */
 
 static uint64_t number_of(const char *name, uint64_t otherwise)
 {

@@ -47,18 +47,21 @@ typedef struct mr_task mr_task;
 
 /* ---- what an action is -------------------------------------------------------------------- */
 
-enum {                   /* mr_action.where */
-       MR_ON_WORKER = 0, /* `run` may block; it holds one of --jobs slots while it runs */
-       MR_ON_LOOP = 1    /* `run` returns at once, with a result or MR_PENDING */
+/* mr_action.where */
+enum {
+    MR_ON_WORKER = 0, /* `run` may block; it holds one of --jobs slots while it runs */
+    MR_ON_LOOP = 1    /* `run` returns at once, with a result or MR_PENDING */
 };
 
-enum {                     /* mr_action.flags */
-       MR_IDEMPOTENT = 1u, /* doing it twice does no harm: a lost attempt is tried again */
-       MR_SPAWNS = 2u      /* a loop action that starts processes: it holds one of --jobs slots */
+/* mr_action.flags */
+enum {
+    MR_IDEMPOTENT = 1u, /* doing it twice does no harm: a lost attempt is tried again */
+    MR_SPAWNS = 2u      /* a loop action that starts processes: it holds one of --jobs slots */
 };
 
-enum {                  /* mr_param.flags */
-       MR_REQUIRED = 1u /* the task must give it; default_json is not looked at */
+/* mr_param.flags */
+enum {
+    MR_REQUIRED = 1u /* the task must give it; default_json is not looked at */
 };
 
 /* One param: a row of mr_action.params. The host checks and completes params before `run`. */
@@ -170,17 +173,11 @@ typedef struct mr_task_info {
     int64_t deadline_ms;         /* Unix time at which the attempt times out; 0: never */
 } mr_task_info;
 
-enum { /* mr_cancel_reason */
-       MR_NOT_CANCELED = 0,
-       MR_BY_USER = 1,
-       MR_BY_TIMEOUT = 2,
-       MR_BY_SHUTDOWN = 3
-};
+/* mr_cancel_reason */
+enum { MR_NOT_CANCELED = 0, MR_BY_USER = 1, MR_BY_TIMEOUT = 2, MR_BY_SHUTDOWN = 3 };
 
-enum { /* mr_log's stream */
-       MR_STDOUT = 1,
-       MR_STDERR = 2
-};
+/* mr_log's stream */
+enum { MR_STDOUT = 1, MR_STDERR = 2 };
 
 /* A child process to start, in a process group of its own. Everything is copied. */
 typedef struct mr_process {
