@@ -82,7 +82,8 @@ FAULTS_EXPORT ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
     return syscall(SYS_pwrite64, fd, bytes, len, at);
 }
 
-/* What pwrite is called where large-file macros are on: our own driver, but not Debian's liblmdb. */
+/* What pwrite is called where large-file macros are on: our own driver, but not Debian's liblmdb.
+ */
 FAULTS_EXPORT ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
 {
     return pwrite(fd, bytes, len, (off_t)at);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Goal: our JSON is everybody's JSON. Method: random values are written by mr__value_print, read and
- * written again by cJSON, and read by mr__value_parse: they must come back equal. Integers stay below
- * 2^53, since cJSON holds doubles; test_value.c has the larger ones. The seed is printed.
+ * Goal: our JSON is everybody's JSON. Method: random values are written by mr__value_print, read
+ * and written again by cJSON, and read by mr__value_parse: they must come back equal. Integers stay
+ * below 2^53, since cJSON holds doubles; test_value.c has the larger ones. The seed is printed.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,9 +37,9 @@ static uint32_t below(uint32_t n)
 
 static mr_value random_text(struct mr__arena *arena)
 {
-    static const char *const pieces[] = {"a",  "Z",      "\"",     "\\",           "/",
-                                         "\n", "\x01",   "\x7f",   "\xc3\xa9",     "\xe4\xb8\xad",
-                                         " ",  "\t\r\b", "{\"a\"", "\xf0\x9f\x98\x80"};
+    static const char *const pieces[] = {
+        "a",    "Z",        "\"",           "\\", "/",      "\n",     "\x01",
+        "\x7f", "\xc3\xa9", "\xe4\xb8\xad", " ",  "\t\r\b", "{\"a\"", "\xf0\x9f\x98\x80"};
     char text[256] = "";
     for (uint32_t i = below(12); i > 0; i--) {
         (void)strcat(text, pieces[below((uint32_t)MR__COUNT(pieces))]);
