@@ -210,39 +210,48 @@ static void print_tasks(struct mr__cli *cli, struct mr__pick tasks)
     mr__table_finish(&table);
 }
 
-int mr__cmd_show(struct mr__cli *cli)
+/* Asks `op` about the run that the command line names. `ret_run` points into `answer`. */
+static int ask_for_run(struct mr__cli *cli, const char *op, struct mr__text *answer,
+                       struct mr__pick *ret_run)
 {
     struct mr__text id = {0};
     struct mr__text request = {0};
-    struct mr__text answer = {0};
     int code = mr__session_open(cli, 0);
     if (code == MR__EXIT_OK) {
         code = mr__session_resolve(cli, &id, NULL);
     }
     if (code == MR__EXIT_OK) {
-        mr__request_begin(&request, "show");
+        mr__request_begin(&request, op);
         mr__request_string(&request, "run", id.at);
         mr__text_puts(&request, "}");
-        code = mr__session_call(cli, &request, &answer);
+        code = mr__session_call(cli, &request, answer);
     }
     if (code == MR__EXIT_OK) {
-        struct mr__pick run =
-            mr__pick_member(mr__pick_value(mr__text_str(&answer), answer.len), "run");
-        struct mr__text text = {0};
-        if (run.at == NULL) {
+        *ret_run = mr__pick_member(mr__pick_value(mr__text_str(answer), answer->len), "run");
+        if (ret_run->at == NULL) {
             code = mr__print_error(cli, MR_EFORMAT, NULL, "the store's owner showed no run");
-        } else if (mr__print_is_json(cli)) {
-            mr__print_document(cli, run);
-        } else {
-            add_head(cli, &text, run);
-            mr__text_puts(&text, "\n");
-            mr__print_out(cli, text.at, text.len);
-            print_tasks(cli, mr__pick_member(run, "tasks"));
         }
-        mr__text_finish(&text);
     }
     mr__text_finish(&id);
     mr__text_finish(&request);
+    return code;
+}
+
+int mr__cmd_show(struct mr__cli *cli)
+{
+    struct mr__text answer = {0};
+    struct mr__text text = {0};
+    struct mr__pick run = {0};
+    int code = ask_for_run(cli, "show", &answer, &run);
+    if (code == MR__EXIT_OK && mr__print_is_json(cli)) {
+        mr__print_document(cli, run);
+    } else if (code == MR__EXIT_OK) {
+        add_head(cli, &text, run);
+        mr__text_puts(&text, "\n");
+        mr__print_out(cli, text.at, text.len);
+        print_tasks(cli, mr__pick_member(run, "tasks"));
+    }
+    mr__text_finish(&text);
     mr__text_finish(&answer);
     return code;
 }
@@ -265,33 +274,17 @@ int mr__cmd_watch(struct mr__cli *cli)
 
 int mr__cmd_wait(struct mr__cli *cli)
 {
-    struct mr__text id = {0};
-    struct mr__text request = {0};
     struct mr__text answer = {0};
-    int code = mr__session_open(cli, 0);
+    struct mr__pick run = {0};
+    int code = ask_for_run(cli, "wait", &answer, &run);
     if (code == MR__EXIT_OK) {
-        code = mr__session_resolve(cli, &id, NULL);
-    }
-    if (code == MR__EXIT_OK) {
-        mr__request_begin(&request, "wait");
-        mr__request_string(&request, "run", id.at);
-        mr__text_puts(&request, "}");
-        code = mr__session_call(cli, &request, &answer);
-    }
-    if (code == MR__EXIT_OK) {
-        struct mr__pick run =
-            mr__pick_member(mr__pick_value(mr__text_str(&answer), answer.len), "run");
         code = mr__session_exit_of_run(run);
-        if (run.at == NULL) {
-            code = mr__print_error(cli, MR_EFORMAT, NULL, "the store's owner showed no run");
-        } else if (mr__print_is_json(cli)) {
+        if (mr__print_is_json(cli)) {
             mr__print_document(cli, run);
         } else {
             mr__follow_tell(cli, run);
         }
     }
-    mr__text_finish(&id);
-    mr__text_finish(&request);
     mr__text_finish(&answer);
     return code;
 }
