@@ -56,7 +56,7 @@ struct mr__shard_options {
 };
 
 /* The outcome of something that had to become durable. `run_id` is of the run that it was about, or
- * NULL. Called exactly once, from pump or destroy. */
+ * NULL. Called exactly once: from pump or destroy, or where it is refused from within the call. */
 typedef void (*mr__done_fn)(void *user, mr_status status, const mr_error *error,
                             const uint8_t *run_id);
 

@@ -72,6 +72,21 @@ static void do_prepare(struct mr__shard *sh, struct mr__run *run, uint32_t task)
     mr__buf_finish(&json);
 }
 
+/* Whether anybody still waits for a timer. */
+static bool timer_counts(void *user, const struct mr__timer *timer)
+{
+    struct mr__shard *sh = user;
+    const struct mr__run *run = mr__run_at(&sh->s, timer->slot);
+    if (timer->kind > MR__TIMER_RUN) {
+        return true; /* the shard's own */
+    }
+    if (run == NULL || run->gen != timer->gen || (run->flags & MR__RUNFLAG_SETTLED) != 0) {
+        return false;
+    }
+    return timer->kind == MR__TIMER_RUN || (run->tasks[timer->task].attempt == timer->attempt &&
+                                            run->tasks[timer->task].status == MR__TASK_RUNNING);
+}
+
 static void push_timer(struct mr__shard *sh, const struct mr__run *run, uint32_t kind,
                        const struct mr__effect *effect, int64_t due_wall_ms, int64_t duration_ms)
 {
@@ -85,6 +100,9 @@ static void push_timer(struct mr__shard *sh, const struct mr__run *run, uint32_t
         .attempt = kind == MR__TIMER_RUN ? (uint32_t)run->timed_from_ms : effect->arg,
         .kind = kind,
     };
+    if (mr__timers_full(&sh->timers)) {
+        mr__timers_purge(&sh->timers, timer_counts, sh);
+    }
     sh->s.failed |= mr__timers_push(&sh->timers, &timer) != MR_OK;
     mr__shard_arm(sh);
 }
