@@ -199,6 +199,16 @@ static void submit_repeated(void *user, mr_status status, const mr_error *error,
     submit_done(submit, status, error, submit->found_id);
 }
 
+/* A submit that its owner accepted but did not live to answer is repeated to the next one: its run
+ * is there, and whoever asks for it wants it to go on. */
+static void submit_go_on(struct mr__engine *engine, const uint8_t *run_id)
+{
+    const struct mr__run *run = mr__shard_find(engine->shard, run_id);
+    if (run != NULL && (run->flags & MR__RUNFLAG_DORMANT) != 0) {
+        mr__shard_resume(engine->shard, (const uint8_t(*)[MR__RUN_ID_BYTES])run_id, 1);
+    }
+}
+
 static void submit_go(struct submit *submit)
 {
     mr_error error;
@@ -212,6 +222,7 @@ static void submit_go(struct submit *submit)
     if (first != NULL) {
         /* The same submit again: its answer waits until the first one is durable. */
         memcpy(submit->found_id, first, MR__RUN_ID_BYTES);
+        submit_go_on(engine, submit->found_id);
         mr__shard_after(engine->shard, submit_repeated, submit);
     } else if (submit_fill(submit, &fill, &vars, &tags, &error) != MR_OK) {
         mr__answer_failed(submit->request, &error);
@@ -382,6 +393,9 @@ void mr__op_submit(struct mr__request *request)
     mr__hash128(submit->file, strlen(submit->file), digests + 16);
     mr__hash128(digests, sizeof digests, submit->digest);
     mr__request_ref(request);
+    if (mr_value_int(mr_value_get(&request->json, "attach"), 0) != 0) {
+        mr__request_hold(request); /* from now on, not only once there is a run to stay for */
+    }
     find_parsed(submit);
     if (submit->plan != NULL && submit->key.len == 0) {
         submit_go(submit);
@@ -570,6 +584,9 @@ static void command(struct mr__request *request, enum mr__command command,
     struct mr__shard *shard = request->engine->shard;
     const mr_value *tasks = mr_value_get(&request->json, "tasks");
     const struct mr__run *run = mr__shard_find(shard, request->run_id);
+    if (mr_value_int(mr_value_get(&request->json, "attach"), 0) != 0) {
+        mr__request_hold(request);
+    }
     if (tasks != NULL && tasks->len > 0) {
         mr__answer_fail(request, MR_ENOSYS, "single tasks are not yet supported");
     } else if (run == NULL || (run->flags & MR__RUNFLAG_SETTLED) != 0) {
