@@ -169,6 +169,7 @@ static void read_page(struct mr__request *request, bool first)
     if (job != NULL) {
         job->page = follow->page;
         job->page.upto = follow->mark;
+        job->page.since_ms = mr_value_int(mr_value_get(&request->json, "since"), 0);
         job->page.only = follow->task; /* in the request's arena, which outlives the job */
         mr__run_job_start(job);
     }

@@ -173,6 +173,7 @@ struct page_read {
     struct mr__buf lines;
     struct page_item items[2 * PAGE_CHUNKS + 2];
     size_t count;
+    size_t seen;   /* chunks, also those that were passed over */
     uint64_t last; /* the highest number seen */
 };
 
@@ -185,7 +186,8 @@ static bool page_add(void *user, struct mr__bytes key, struct mr__bytes value)
         return false;
     }
     read->last = n;
-    if (mr__log_chunk_read(value, &chunk)) {
+    read->seen++;
+    if (mr__log_chunk_read(value, &chunk) && chunk.time_ms >= read->page->since_ms) {
         struct page_item *item = &read->items[read->count++];
         *item = (struct page_item){.n = n, .at = read->lines.len};
         mr__log_json(&read->lines, read->page->dag, read->page->task, &chunk);
@@ -222,12 +224,12 @@ static mr_status read_task_page(struct mr__snapshot *snapshot, struct mr__log_pa
     read->page = page;
     mr__buf_init(&read->lines);
     mr_status status = page_range(snapshot, read, MR__LOG_OUTPUT, page->next, UINT64_MAX);
-    bool full = read->count >= PAGE_CHUNKS || read->lines.len >= PAGE_BYTES;
+    bool full = read->seen >= PAGE_CHUNKS || read->lines.len >= PAGE_BYTES;
     uint64_t upto = full ? read->last : UINT64_MAX - 1;
     if (status == MR_OK) {
-        size_t before = read->count;
+        size_t before = read->seen;
         status = page_range(snapshot, read, MR__LOG_TRACE, page->next, upto + 1);
-        if (read->count - before >= PAGE_CHUNKS) {
+        if (read->seen - before >= PAGE_CHUNKS) {
             /* Traces are bounded by less than two pages: let the outputs behind them wait. */
             full = true;
             upto = read->last;

@@ -37,6 +37,7 @@ struct mr__log_page {
     const char *only;  /* the id of the only task wanted, or NULL: all */
     int64_t only_task; /* its number, -1: all; found with the first page */
     uint64_t upto;     /* no chunk numbered above this */
+    int64_t since_ms;  /* nor one that is older: Unix time */
     uint32_t task;     /* the cursor: begin with zeros */
     uint64_t next;
     bool done;

@@ -55,6 +55,7 @@ static int change_and_follow(struct mr__cli *cli, const char *op)
     if (code == MR__EXIT_OK) {
         code = find_run(cli, &id);
     }
+    cli->logs_since_ms = mr__session_unix_ms(); /* what ran before was seen before */
     if (code == MR__EXIT_OK) {
         code = change(cli, op, id.at, true, &answer);
     }

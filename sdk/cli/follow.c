@@ -73,7 +73,10 @@ static int follow(struct follower *f, const char *id)
     int code = MR__EXIT_STORE;
     mr__request_begin(&request, "watch");
     mr__request_string(&request, "run", id);
-    mr__text_puts(&request, screen->mode == MR__PROGRESS_PLAIN ? ",\"logs\":true}" : "}");
+    if (screen->mode == MR__PROGRESS_PLAIN) {
+        mr__text_printf(&request, ",\"logs\":true,\"since\":%lld", (long long)cli->logs_since_ms);
+    }
+    mr__text_puts(&request, "}");
     bool sent = mr__session_request(cli, &request, &stream, &failure);
     mr__text_finish(&request);
     if (!sent) {

@@ -52,6 +52,7 @@ struct mr__cli {
     bool color_out, color_err;
     int stdout_error; /* errno of the first write that failed; EPIPE: nobody reads any more */
     int64_t started_ms;
+    int64_t logs_since_ms; /* Unix time: earlier output of a run that is followed is not shown */
 
     mr_engine *engine;
     pthread_t signal_thread;
