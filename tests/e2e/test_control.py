@@ -203,6 +203,21 @@ def test_cancel_lets_clean_up(case):
     equal(case.read("mark"), "cleaned\n")
 
 
+def test_retry_shows_what_is_new(case):
+    """What earlier attempts printed was seen before: a retry shows the output of its own alone."""
+    file = case.file("dag.yaml", """
+tasks:
+  - {id: first, run: echo from-first}
+  - {id: second, dependOn: [first], run: 'echo "attempt-$MILLRACE_ATTEMPT"; sleep 0.3; test -e repaired'}
+""")
+    has(case.m("run", file).exits(1).err, "first| from-first", "second| attempt-1")
+    case.file("repaired", "")
+    err = case.m("retry").exits(0).err
+    has(err, "second| attempt-2")
+    assert "from-first" not in err and "attempt-1" not in err, err
+    has(case.m("logs").exits(0).out, "from-first", "attempt-1", "attempt-2")
+
+
 def test_key(case):
     """A second run with the same key is a conflict that names the first, also when that has ended."""
     file = case.file("dag.yaml", "tasks: [{id: a, run: 'echo x >>count'}]\n")
