@@ -12,6 +12,12 @@
 
 #include "core/base/base.h"
 
+/* A stretch of bytes, borrowed. */
+struct mr__blob {
+    const char *data; /* NULL: absent */
+    size_t len;
+};
+
 struct mr__buf {
     uint8_t *data;
     size_t len, cap;

@@ -15,6 +15,7 @@
 #include "core/base/id.h"
 #include "core/base/value.h"
 #include "core/model/action.h"
+#include "core/model/scope.h"
 
 struct mr__attempt_ref {
     uint8_t run_id[MR__RUN_ID_BYTES];
@@ -23,8 +24,10 @@ struct mr__attempt_ref {
     uint64_t hint;    /* the engine's own (its slot): given back as it came, never trusted */
 };
 
-/* An attempt to start. Everything is borrowed until start() returns; what is needed longer is
- * copied. */
+struct mr__share; /* core/exec/share.h */
+
+/* An attempt to start. Everything is borrowed until start() returns, but what is said to be taken;
+ * what is needed longer is copied. */
 struct mr__attempt {
     struct mr__attempt_ref ref;
     const struct mr__action *action;
@@ -32,20 +35,68 @@ struct mr__attempt {
     const mr_value *vars;   /* a map */
     const char *dag_id, *task_id, *folder;
     int64_t started_at_ms, deadline_ms; /* Unix time; deadline 0: none */
+    struct mr__share *share;      /* of the run, as it is durable: a reference is made of it */
+    struct mr__scope_copy *scope; /* **taken**: for an action with MR__ACTION_SCOPE; else NULL */
+    uint32_t script;              /* of such an action: its Lua */
+    bool retry;                   /* before(): it was `retrying`: retry_before comes first */
 };
 
-/* How an attempt ended. Borrowed until ended() returns. */
+/* One set of the share data. Borrowed. */
+struct mr__share_set {
+    struct mr__blob key;
+    struct mr__blob json; /* absent: the key is removed */
+};
+
+/* How an attempt, or one phase of it, ended. Borrowed until the call returns. */
 struct mr__attempt_end {
     struct mr__attempt_ref ref;
     enum mr__outcome outcome;
     const char *reason; /* "exit 7", ...; "" for none */
-    const char *output; /* JSON text, or NULL: none */
+    const char *output; /* JSON text, or NULL: none. Of a failure: a JSON map of details or NULL */
     size_t output_len;
+    const struct mr__share_set *sets; /* what it set and did not flush, in order */
+    size_t set_count;
+};
+
+/* Something to be evaluated on a worker, with the full budget: what took too long on the loop. */
+struct mr__evaluation {
+    uint8_t run_id[MR__RUN_ID_BYTES];
+    uint32_t task, attempt;
+    bool judge;                   /* retry.if; else prepare */
+    unsigned flags;               /* of mr__prepare */
+    struct mr__scope_copy *scope; /* owned by it */
+    struct mr__arena arena;       /* holds the result */
+    struct mr__prepared prepared; /* the answer to a prepare */
+    bool retry;                   /* the answer to a judge ... */
+    mr_status status;             /* ... if this is MR_OK */
+    mr_error error;
+};
+
+/* Hooks to be called one after the other, on a worker, with the acting tier of Lua. */
+struct mr__hook_call {
+    uint8_t run_id[MR__RUN_ID_BYTES];
+    uint32_t mask;                /* 1u << enum mr__hook, called in this order */
+    struct mr__scope_copy *scope; /* **taken** */
+    struct mr__share *share;      /* a reference is made of it */
 };
 
 /* Called on the loop thread; ended() may come from within start() or cancel(). */
 struct mr__exec_events {
     void *user;
+    /* before(): run_before is through, and start() is waited for. Else ended() comes. */
+    void (*began)(void *user, const struct mr__attempt_ref *ref);
+    /* `run` has ended well (outcome SUCCESS, output, sets), and run_after is to come: after() is
+     * waited for. */
+    void (*ending)(void *user, const struct mr__attempt_end *end);
+    /* A flush: these sets are to be made durable now; `done` is called when they are, or with what
+     * went wrong. */
+    void (*share)(void *user, const struct mr__attempt_ref *ref, const struct mr__share_set *sets,
+                  size_t count, void (*done)(void *arg, mr_status status), void *arg);
+    /* evaluate()'s answer: what it was given. Is freed by whoever takes it:
+     * mr__evaluation_destroy. */
+    void (*evaluated)(void *user, struct mr__evaluation *evaluation);
+    /* hook()'s end. A hook that failed has said so in a trace. */
+    void (*hooked)(void *user, const uint8_t *run_id, uint32_t mask);
     void (*ended)(void *user, const struct mr__attempt_end *end);
     /* The attempt asked to be finished with success in `ms` (mr_finish_after): from now on it is
      * the engine's timer alone; the executor has forgotten it. */
@@ -67,10 +118,27 @@ struct mr__executor {
     const struct mr__executor_ops *ops;
 };
 
+void mr__evaluation_destroy(struct mr__evaluation *evaluation); /* core/exec/evaluation.c */
+
+/* The task number under which traces and logs of a run's hooks are reported. */
+#define MR__HOOK_TASK (UINT32_MAX - 1)
+
 struct mr__executor_ops {
     struct mr__action_binding (*bind)(struct mr__executor *x, const char *action_name);
-    /* Starts an attempt, for the first time. */
+    /* Calls retry_before (attempt->retry) and run_before, for an action with MR__ACTION_BEFORE:
+     * answered by began() or ended(). Said again of an attempt that is there, it is answered
+     * (again) when that is so far, and nothing is called twice by this engine. */
+    void (*before)(struct mr__executor *x, const struct mr__attempt *attempt);
+    /* Starts an attempt's `run`, for the first time: of one that before() has made ready, or of a
+     * new one. */
     void (*start)(struct mr__executor *x, const struct mr__attempt *attempt);
+    /* Calls run_after: of the attempt that said ending(), in its own memory, or after a restart of
+     * a new one. Said again of one that is there, nothing is called twice. */
+    void (*after)(struct mr__executor *x, const struct mr__attempt *attempt);
+    /* Takes `evaluation`. MR_ELIMIT, MR_ENOMEM: not taken. */
+    mr_status (*evaluate)(struct mr__executor *x, struct mr__evaluation *evaluation);
+    /* Calls hooks; hooked() follows, perhaps from within. */
+    void (*hook)(struct mr__executor *x, const struct mr__hook_call *call);
     /* Makes it end soon (reason: MR_BY_USER, ...); ended() follows unless it is unknown. */
     void (*cancel)(struct mr__executor *x, const struct mr__attempt_ref *ref, uint32_t reason);
     /* The end of this attempt is durable: what is known of it, and its row in the child table, may

@@ -35,9 +35,114 @@ struct mr__var {
     struct mr__pos pos;
 };
 
-/* Bits of mr__dag_task.flags. */
+/* Bits of mr__dag_task.flags. What a task asks for in its prepare effect, before it begins. */
 enum {
-    MR__TASK_TEMPLATES = 1u /* its params hold {{...}}: they are rendered when an attempt starts */
+    MR__TASK_TEMPLATES = 1u, /* its params hold {{...}}: they are rendered when an attempt starts */
+    MR__TASK_CONDITIONS = 2u, /* preCheck, runIf, skipIf or blockIf */
+    MR__TASK_FOR_EACH = 4u    /* one task run for each item of a list */
+};
+
+enum mr__when { MR__WHEN_SUCCESS = 0, MR__WHEN_ALWAYS, MR__WHEN_FAILED };
+
+enum mr__script_kind {
+    MR__SCRIPT_EXPRESSION =
+        0,           /* gives one value; pure: conditions, templates, forEach, key, retry.if */
+    MR__SCRIPT_CHUNK /* statements; may act: `lua:` tasks and hooks */
+};
+
+/* A piece of Lua as it stands in the file. Compiled once per version and thread (lua/lua_host.h).
+ */
+struct mr__script {
+    const char *text; /* without {{ }}; NUL-terminated */
+    size_t len;
+    struct mr__pos pos;   /* of its first character: errors name FILE:LINE */
+    uint8_t kind;         /* enum mr__script_kind */
+    bool uses_all_tasks;  /* it reads `tasks` in a way that does not name one */
+    const uint32_t *uses; /* numbers of the tasks that it names (tasks.ID, tasks["ID"]) */
+    uint32_t use_count;
+};
+#define MR__NO_SCRIPT UINT32_MAX
+
+/* One {{...}} of a task's params. A task's templates stand in the order in which a walk of its
+ * params (maps and lists in their order, each text from left to right) meets them. */
+enum mr__template_kind {
+    MR__TEMPLATE_VAR = 0, /* {{name}}, {{.vars.name.Value}}: number is the variable's */
+    MR__TEMPLATE_ITEM,    /* the fan-out's item */
+    MR__TEMPLATE_SHARE,   /* {{.shareData.key}}: text is the key; a missing one is an error */
+    MR__TEMPLATE_TEXT,    /* {{'{{'}}: text is what it stands for */
+    MR__TEMPLATE_AS_IS,   /* --compat fastflow: an unknown {{name}} stays as it is written */
+    MR__TEMPLATE_SCRIPT   /* any Lua expression: number is the script's */
+};
+struct mr__dag_template {
+    uint8_t kind;
+    uint32_t number;
+    const char *text;
+    size_t len;
+};
+
+enum mr__check_source { MR__SOURCE_VARS = 0, MR__SOURCE_SHARE };
+enum mr__check_op {
+    MR__OP_IN = 0,
+    MR__OP_NOT_IN,
+    MR__OP_EQ,
+    MR__OP_NE,
+    MR__OP_LT,
+    MR__OP_GT,
+    MR__OP_MATCHES, /* a Lua pattern */
+    MR__OP_EXISTS   /* values [true] (default) or [false] */
+};
+/* A condition of a preCheck: false where its key is missing, whatever the operator (but exists). */
+struct mr__condition {
+    uint8_t source, op;
+    const char *key;
+    mr_value values; /* a list */
+    struct mr__pos pos;
+};
+struct mr__check {
+    const char *name;
+    bool block;                             /* act: block; else skip */
+    const struct mr__condition *conditions; /* all must hold */
+    uint32_t count;
+    struct mr__pos pos;
+};
+
+enum mr__backoff { MR__BACKOFF_FIXED = 0, MR__BACKOFF_EXPONENTIAL };
+struct mr__retry {
+    uint32_t max; /* further attempts after the first; 0: no policy */
+    uint8_t backoff;
+    int64_t delay_ms, max_delay_ms; /* max 0: none */
+    double jitter;   /* 0 to 1: each delay is taken from [delay * (1 - jitter), delay] */
+    uint32_t filter; /* `if`: a script, or MR__NO_SCRIPT */
+};
+
+/* hooks: by what they are called for. */
+enum mr__hook {
+    MR__HOOK_BEFORE_RUN = 0,
+    MR__HOOK_BEFORE_SUCCESS,
+    MR__HOOK_BEFORE_FAIL,
+    MR__HOOK_BEFORE_BLOCK,
+    MR__HOOK_BEFORE_RETRY,
+    MR__HOOK_BEFORE_CONTINUE,
+    MR__HOOK_ON_SUCCESS,
+    MR__HOOK_ON_FAILURE,
+    MR__HOOK_ON_CANCEL,
+    MR__HOOK_ON_EXIT,
+    MR__HOOKS
+};
+extern const char *const mr__hook_names[MR__HOOKS]; /* "beforeRun", ... */
+
+enum mr__overlap {
+    MR__OVERLAP_SKIP = 0,
+    MR__OVERLAP_QUEUE,
+    MR__OVERLAP_REPLACE,
+    MR__OVERLAP_ALLOW
+};
+enum mr__catchup { MR__CATCHUP_SKIP = 0, MR__CATCHUP_LATEST, MR__CATCHUP_ALL };
+struct mr__schedule {
+    const char *cron;     /* NULL: none. Checked by the parser (core/model/cron.h) */
+    const char *timezone; /* an IANA name; NULL: UTC. Whether it exists, the engine checks */
+    uint8_t overlap, catchup;
+    struct mr__pos pos, timezone_pos;
 };
 
 struct mr__dag_task {
@@ -53,6 +158,16 @@ struct mr__dag_task {
     uint32_t first_child, child_count;   /* in mr__dag.children */
     uint8_t on_lost;                     /* enum mr__on_lost; the dag's default is already in it */
     uint8_t flags;
+    uint8_t when; /* enum mr__when */
+    struct mr__retry retry;
+    const struct mr__check *checks; /* preCheck, file order */
+    uint32_t check_count;
+    uint32_t run_if, skip_if, block_if;      /* scripts, or MR__NO_SCRIPT */
+    uint32_t for_each, key;                  /* scripts, or MR__NO_SCRIPT */
+    const char *as;                          /* what an item is called: "item" */
+    uint32_t max_parallel;                   /* of a fan-out's children; 0: no limit */
+    uint32_t first_template, template_count; /* in mr__dag.templates */
+    uint32_t lua; /* a `lua:` task's script (its param "lua"), or MR__NO_SCRIPT */
 };
 
 struct mr__dag {
@@ -73,12 +188,23 @@ struct mr__dag {
     mr_value tags;                    /* a map of text */
     const struct mr__dag_task *tasks; /* file order: the index is the task's number everywhere */
     const uint32_t *parents, *children;
+    const struct mr__script *scripts; /* every piece of Lua, in the order in which it was met */
+    uint32_t script_count;
+    const struct mr__dag_template *templates;
+    uint32_t template_count;
+    uint32_t hooks[MR__HOOKS]; /* scripts, or MR__NO_SCRIPT */
+    uint32_t hook_mask;        /* of those that are there: 1u << enum mr__hook */
+    struct mr__schedule schedule;
+    bool has_when; /* some task has a `when` other than success */
+    bool compat;   /* parsed with --compat fastflow */
     struct mr__hash task_by_id;
 };
 
 struct mr__parse_options {
     const char *file;       /* for positions, and for the default id; "-" or NULL: stdin */
     const char *default_id; /* or NULL: the file's name without its ending */
+    bool compat; /* --compat fastflow: unknown keys are warnings, unknown {{name}} stay, and every
+                  * task but waits has a timeout of 30 s where it says none. Part of the version */
 };
 
 /* Parses and checks a whole dag file: all its problems are added to `problems` (its limit

@@ -29,7 +29,18 @@
     X(TASK_RETRIED, 7, "taskRetried")         /* task: failed or canceled -> retrying or init */   \
     X(TASK_CONTINUED, 8, "taskContinued")     /* task: blocked -> continue */                      \
     X(RUN_REOPENED, 9, "runReopened")         /* the run stood still and goes on */                \
-    X(RUN_SETTLED, 10, "runEnded")            /* status, reason: the run stands still */
+    X(RUN_SETTLED, 10, "runEnded")            /* status, reason: the run stands still */           \
+    X(TASK_PREPARED, 11, "taskPrepared")      /* task, params: run_before is to be called */       \
+    X(ATTEMPT_ENDING, 12, "attemptEnding")    /* task, output: run is through, run_after is not */ \
+    X(TASK_DELAYED, 13, "taskDelayed")        /* task, ms: until its next attempt may begin */     \
+    X(TASK_DUE, 14, "taskDue")                /* task: that time is over */                        \
+    X(TASK_CANCELING, 15, "taskCanceling")    /* task: its attempt is to end, by a user's wish */  \
+    X(TASK_FANNED, 16, "taskFanned")          /* task, count, items: for each its key and JSON */  \
+    X(SHARE_SET, 17, "shareSet")              /* task, key; payload: JSON, absent: removed */      \
+    X(RUN_PAUSED, 18, "runPaused")            /* nothing begins from now on */                     \
+    X(RUN_UNPAUSED, 19, "runUnpaused")        /* it does again */                                  \
+    X(HOOKS_DUE, 20, "hooksDue")              /* mask; to end: status, reason that it will have */ \
+    X(HOOKS_DONE, 21, "hooksDone")            /* those have been called */
 
 enum mr__event_type {
 #define MR__EVENT_ENUM(name, number, shown) MR__EVENT_##name = number,
@@ -70,24 +81,24 @@ int mr__run_status_find(const char *name); /* -1: none */
 
 enum mr__cancel_why { MR__CANCEL_BY_USER = 0, MR__CANCEL_BY_RUN_TIMEOUT };
 
-struct mr__blob {
-    const char *data; /* NULL: absent */
-    size_t len;
-};
-
 /* One event. Blobs are borrowed: when decoded, from the bytes it was decoded from. */
 struct mr__event {
     uint8_t type;
-    uint8_t status;  /* ATTEMPT_ENDED, TASK_SET: of the task; RUN_SETTLED: of the run */
+    uint8_t status;  /* ATTEMPT_ENDED, TASK_SET: of the task; RUN_SETTLED, HOOKS_DUE: of the run */
     uint8_t outcome; /* ATTEMPT_ENDED: enum mr__outcome; CANCEL_REQUESTED: enum mr__cancel_why */
     uint32_t task;
-    int64_t time_ms;         /* Unix time */
-    int64_t ms;              /* ATTEMPT_WAITING */
-    struct mr__blob reason;  /* absent: "" */
-    struct mr__blob payload; /* ATTEMPT_STARTED: params; ATTEMPT_ENDED: output; JSON text */
-    const uint8_t *id;       /* RUN_CREATED: 16 bytes each */
+    uint32_t count;         /* TASK_FANNED: items; HOOKS_DUE: 1u << enum mr__hook of each */
+    int64_t time_ms;        /* Unix time */
+    int64_t ms;             /* ATTEMPT_WAITING, TASK_DELAYED */
+    struct mr__blob reason; /* absent: "" */
+    /* JSON text: RUN_CREATED: where it came from (absent: by hand); ATTEMPT_STARTED, TASK_PREPARED:
+     * params; ATTEMPT_ENDING, ATTEMPT_ENDED, TASK_SET: output, of a failed attempt details;
+     * SHARE_SET: the value. TASK_FANNED: blobs, a key and JSON for each item */
+    struct mr__blob payload;
+    const uint8_t *id; /* RUN_CREATED: 16 bytes each */
     const uint8_t *version;
-    struct mr__blob dag, folder, vars, tags, key, token; /* RUN_CREATED; vars, tags: JSON */
+    /* RUN_CREATED; vars, tags: JSON. SHARE_SET: key */
+    struct mr__blob dag, folder, vars, tags, key, token;
 };
 
 /* Appends the event. `last_ms` is the time of the run's event before it (0 for the first). */

@@ -27,7 +27,7 @@ LAYERS = [
     # What stands in the store is the events' own codec; the drivers know nothing of it.
     ("core/store/records", ["core/store/", "core/scheduler/event.h", "core/base/"] + VALUES),
     ("lua/", ["lua/", "core/model/", "core/base/"] + VALUES),
-    ("core/exec/", ["core/exec/", "core/model/", "core/base/", PUBLIC]),
+    ("core/exec/", ["core/exec/", "lua/", "core/model/", "core/base/", PUBLIC]),
     ("core/cluster/", ["core/cluster/", "core/store/", "core/base/"] + VALUES),
     ("core/engine/", ["core/", "lua/"] + VALUES + [PUBLIC + "plugin.h"]),
     ("sdk/", ["sdk/", "core/engine/", "core/exec/registry.h", "core/model/", "core/base/", PUBLIC]),
