@@ -23,7 +23,11 @@
 #define MR__KEY_BYTES_MAX    256u
 #define MR__VARS_BYTES_MAX   (1u << 20)
 #define MR__TAGS_BYTES_MAX   (16u << 10)
+#define MR__RETRY_DELAY_MS_MAX (INT64_C(366) * 86400 * 1000)
 #define MR__LOST_MAX         3u /* lost attempts of a task run before it fails in any case */
+#define MR__FAN_ITEMS_MAX    1000000u /* of one fan-out; its task and they: MR__RUN_TASKS_MAX a run */
+#define MR__RUN_TASKS_MAX    2000000u /* task runs of one run, with the children of fan-outs */
+#define MR__SHARE_KEY_BYTES_MAX 256u
 #define MR__RUNS_LIVE_MAX    4000000u
 #define MR__REF_RUNS         10000u /* finished runs among which a short id is looked up */
 #define MR__REF_CHARS_MIN    4u
