@@ -575,7 +575,8 @@ static void then_retry(struct mr__run_job *job)
         }
     }
     mr__request_ref(request);
-    mr__shard_command(shard, request->run_id, MR__COMMAND_RETRY, command_done, request);
+    struct mr__command_of what = {.command = MR__COMMAND_RETRY};
+    mr__shard_command(shard, request->run_id, &what, command_done, request);
 }
 
 static void command(struct mr__request *request, enum mr__command command,
@@ -593,7 +594,8 @@ static void command(struct mr__request *request, enum mr__command command,
         mr__run_job(request, use_nothing, finished);
     } else {
         mr__request_ref(request);
-        mr__shard_command(shard, request->run_id, command, command_done, request);
+        struct mr__command_of what = {.command = command};
+        mr__shard_command(shard, request->run_id, &what, command_done, request);
     }
 }
 

@@ -30,6 +30,8 @@ struct mr__shard_events {
     /* The run stands still, durably. It is gone from memory after this call unless it is blocked.
      */
     void (*settled)(void *user, struct mr__run *run);
+    /* Hooks are due, before the dag's own are called. Only if shard_options.hooks has one. */
+    void (*hooked)(void *user, struct mr__run *run, uint32_t mask);
     /* Output or a trace line of a watched run, as it comes. */
     void (*log)(void *user, struct mr__run *run, uint32_t task, const struct mr__log_chunk *chunk);
     /* Call mr__shard_timer at this monotonic time; INT64_MAX: not at all. Replaces the last one. */
@@ -42,11 +44,13 @@ struct mr__shard_events {
 };
 
 struct mr__shard_options {
-    struct mr__store *store;       /* borrowed until destroy */
-    struct mr__executor *executor; /* borrowed until destroy */
-    struct mr__clock *clock;       /* borrowed until destroy */
-    struct mr__id_source *ids;     /* borrowed until destroy */
+    struct mr__store *store;               /* borrowed until destroy */
+    struct mr__executor *executor;         /* borrowed until destroy */
+    struct mr__clock *clock;               /* borrowed until destroy */
+    struct mr__id_source *ids;             /* borrowed until destroy */
+    const struct mr__evaluator *evaluator; /* of scripts, on the loop: borrowed until destroy */
     uint32_t jobs;
+    uint32_t hooks; /* the library's own, beside the dags': 1u << enum mr__hook */
     struct mr__shard_events events;
     /* Checks a parsed dag against the actions that exist; may be NULL. */
     void (*check)(void *user, const struct mr__dag *dag, struct mr__problems *problems);
@@ -66,6 +70,8 @@ struct mr__exec_events mr__shard_exec_events(struct mr__shard *sh);
 /* Reads the store, blocking. All runs are dormant. MR_EFORMAT, MR_ESTORE, MR_ENOMEM. */
 mr_status mr__shard_open(struct mr__shard *sh, const struct mr__shard_options *options,
                          mr_error *reterr);
+/* Before the executor is shut down: whoever waits in it for the store is told MR_ECLOSED. */
+void mr__shard_close(struct mr__shard *sh);
 /* Calls what still waits for a commit with MR_ECLOSED. The store must not be in a commit's
  * callback. */
 void mr__shard_destroy(struct mr__shard *sh);
@@ -94,10 +100,22 @@ mr_status mr__definition_parse(const struct mr__definition *definition, struct m
 void mr__shard_submit(struct mr__shard *sh, const struct mr__submit *submit, mr__done_fn done,
                       void *user);
 
-enum mr__command { MR__COMMAND_CANCEL, MR__COMMAND_RETRY, MR__COMMAND_CONTINUE };
-/* A command for a run in memory; a dormant one is resumed first. */
-void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id, enum mr__command command,
-                       mr__done_fn done, void *user);
+enum mr__command {
+    MR__COMMAND_CANCEL,
+    MR__COMMAND_RETRY,
+    MR__COMMAND_CONTINUE,
+    MR__COMMAND_PAUSE,
+    MR__COMMAND_UNPAUSE
+};
+struct mr__command_of {
+    enum mr__command command;
+    const char *const *tasks; /* ids, a fan-out's child as "id[key]"; copied */
+    size_t task_count;        /* 0: the whole run */
+};
+/* A command for a run in memory; a dormant one is resumed first. `done` may get MR_ENOTFOUND (every
+ * unknown task is named), MR_ECONFLICT (the state is named). */
+void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id,
+                       const struct mr__command_of *what, mr__done_fn done, void *user);
 
 /* Brings a finished run back from history into memory, so that it can be retried: `log` is its
  * events, `plan` is of its version. mr__shard_command must follow at once: if that is refused, the

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * The life of a parsed dag, and finding its tasks by id. References are counted by one thread.
+ * The life of a parsed dag, and finding its tasks by id. Any thread.
  */
 #include "core/model/dag.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct mr__dag *mr__dag_ref(struct mr__dag *dag)
 {
-    MR_ASSERT(dag->refs > 0 && dag->refs < UINT32_MAX);
-    dag->refs++;
+    uint32_t before = atomic_fetch_add_explicit(&dag->refs, 1, memory_order_relaxed);
+    MR_ASSERT(before > 0 && before < UINT32_MAX);
     return dag;
 }
 
@@ -18,8 +19,9 @@ void mr__dag_unref(struct mr__dag *dag)
     if (dag == NULL) {
         return;
     }
-    MR_ASSERT(dag->refs > 0);
-    if (--dag->refs == 0) {
+    uint32_t before = atomic_fetch_sub_explicit(&dag->refs, 1, memory_order_acq_rel);
+    MR_ASSERT(before > 0);
+    if (before == 1) {
         mr__hash_finish(&dag->task_by_id);
         mr__arena_finish(&dag->arena);
         free(dag);

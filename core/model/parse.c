@@ -8,6 +8,7 @@
  */
 #include "core/model/parse.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define PARSE_FORMAT \
@@ -66,7 +67,7 @@ mr_status mr__dag_parse(const char *text, size_t len, const struct mr__parse_opt
     if (dag == NULL) {
         return MR_ENOMEM;
     }
-    dag->refs = 1;
+    atomic_init(&dag->refs, 1);
     mr__arena_init(&dag->arena);
     mr__hash_init(&dag->task_by_id);
     struct mr__parse p = {.dag = dag,

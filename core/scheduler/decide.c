@@ -520,7 +520,7 @@ void mr__decide_prepared(struct mr__scheduler *s, struct mr__run *run, uint32_t 
 
 bool mr__decide_began(struct mr__scheduler *s, struct mr__run *run, uint32_t task, uint32_t attempt)
 {
-    if (!mr__decide_is_current(run, task, attempt) ||
+    if (!mr__attempt_is_current(run, task, attempt) ||
         (run->tasks[task].flags & MR__TASKFLAG_PREPARED) == 0) {
         return false;
     }

@@ -27,6 +27,14 @@ void mr__decide_start_jobs(struct mr__scheduler *s);
 void mr__decide_close_fans(struct mr__scheduler *s, struct mr__run *run);
 void mr__decide_close_fan_of(struct mr__scheduler *s, struct mr__run *run, uint32_t t);
 
+/* commands.c: lets a run that stands still go on, and asks for hooks before that. */
+void mr__decide_reopen(struct mr__scheduler *s, struct mr__run *run, uint32_t hooks);
+/* Gives free --jobs slots out. */
+void mr__decide_start_jobs(struct mr__scheduler *s);
+/* Ends every fan-out whose children have ended; or the one whose last child `t` was. */
+void mr__decide_close_fans(struct mr__scheduler *s, struct mr__run *run);
+void mr__decide_close_fan_of(struct mr__scheduler *s, struct mr__run *run, uint32_t t);
+
 /* Whether this attempt is under way, in whatever phase. */
 static inline bool mr__decide_is_current(const struct mr__run *run, uint32_t task, uint32_t attempt)
 {

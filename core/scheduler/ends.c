@@ -170,7 +170,7 @@ bool mr__decide_ended(struct mr__scheduler *s, struct mr__run *run, const struct
 {
     char text[128];
     uint32_t t = ended->task;
-    if (!mr__decide_is_current(run, t, ended->attempt)) {
+    if (!mr__attempt_is_current(run, t, ended->attempt)) {
         return false;
     }
     if ((run->tasks[t].flags & MR__TASKFLAG_PREPARED) != 0) {
@@ -207,7 +207,8 @@ bool mr__decide_ended(struct mr__scheduler *s, struct mr__run *run, const struct
 bool mr__decide_ending(struct mr__scheduler *s, struct mr__run *run, uint32_t task,
                        uint32_t attempt, struct mr__blob output)
 {
-    if (!mr__decide_is_current(run, task, attempt) || run->tasks[task].status != MR__TASK_RUNNING) {
+    if (!mr__attempt_is_current(run, task, attempt) ||
+        run->tasks[task].status != MR__TASK_RUNNING) {
         return false;
     }
     struct mr__event event = {.type = MR__EVENT_ATTEMPT_ENDING, .task = task, .payload = output};
@@ -222,7 +223,8 @@ bool mr__decide_ending(struct mr__scheduler *s, struct mr__run *run, uint32_t ta
 bool mr__decide_waiting(struct mr__scheduler *s, struct mr__run *run, uint32_t task,
                         uint32_t attempt, int64_t ms)
 {
-    if (!mr__decide_is_current(run, task, attempt) || run->tasks[task].status != MR__TASK_RUNNING ||
+    if (!mr__attempt_is_current(run, task, attempt) ||
+        run->tasks[task].status != MR__TASK_RUNNING ||
         (run->tasks[task].flags & MR__TASKFLAG_WAITING) != 0) {
         return false;
     }
@@ -266,7 +268,7 @@ void mr__decide_timer(struct mr__scheduler *s, struct mr__run *run, enum mr__tim
         }
         return;
     }
-    if (!mr__decide_is_current(run, task, attempt)) {
+    if (!mr__attempt_is_current(run, task, attempt)) {
         return;
     }
     struct mr__task *it = &run->tasks[task];

@@ -35,6 +35,13 @@ void mr__ready_room(struct mr__run *run, struct mr__fan *fan);
 bool mr__task_begun(const struct mr__task *task);
 bool mr__task_is_job(const struct mr__run *run, uint32_t t);
 
+/* Whether this attempt of a task is under way, in whatever phase. */
+static inline bool mr__attempt_is_current(const struct mr__run *run, uint32_t t, uint32_t attempt)
+{
+    return t < run->task_count && mr__run_attempt(run, t) == attempt &&
+           (run->tasks[t].flags & MR__TASKFLAG_PREPARING) == 0 && mr__task_begun(&run->tasks[t]);
+}
+
 /* Its preparation, if one is under way, counts no more. */
 void mr__preparing_stop(struct mr__scheduler *s, struct mr__run *run, uint32_t t);
 
