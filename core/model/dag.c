@@ -7,6 +7,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+const char *const mr__hook_names[MR__HOOKS] = {
+    [MR__HOOK_BEFORE_RUN] = "beforeRun",     [MR__HOOK_BEFORE_SUCCESS] = "beforeSuccess",
+    [MR__HOOK_BEFORE_FAIL] = "beforeFail",   [MR__HOOK_BEFORE_BLOCK] = "beforeBlock",
+    [MR__HOOK_BEFORE_RETRY] = "beforeRetry", [MR__HOOK_BEFORE_CONTINUE] = "beforeContinue",
+    [MR__HOOK_ON_SUCCESS] = "onSuccess",     [MR__HOOK_ON_FAILURE] = "onFailure",
+    [MR__HOOK_ON_CANCEL] = "onCancel",       [MR__HOOK_ON_EXIT] = "onExit",
+};
+
 struct mr__dag *mr__dag_ref(struct mr__dag *dag)
 {
     uint32_t before = atomic_fetch_add_explicit(&dag->refs, 1, memory_order_relaxed);
