@@ -14,7 +14,7 @@ static const uint16_t task_transitions[MR__TASK_STATUSES] = {
                       TO(BLOCKED), /* success: a gate */
     [MR__TASK_RUNNING] = TO(ENDING) | TO(SUCCESS) | TO(FAILED) | TO(CANCELED) | TO(BLOCKED) |
                          TO(RETRYING), /* blocked: lost, and onLost asks */
-    [MR__TASK_ENDING] = TO(SUCCESS) | TO(FAILED) | TO(CANCELED) | TO(RETRYING),
+    [MR__TASK_ENDING] = TO(SUCCESS) | TO(FAILED) | TO(CANCELED) | TO(RETRYING) | TO(BLOCKED),
     [MR__TASK_RETRYING] =
         TO(RUNNING) | TO(SUCCESS) | TO(FAILED) | TO(CANCELED) | TO(SKIPPED) | TO(BLOCKED),
     [MR__TASK_CONTINUE] =
@@ -269,7 +269,7 @@ static mr_status apply_ended(struct mr__scheduler *s, struct mr__run *run,
     if (event->status == MR__TASK_SUCCESS) {
         run->output_bytes += event->payload.len;
     }
-    if (event->status == MR__TASK_RETRYING && lost) {
+    if (event->status == MR__TASK_RETRYING && lost && task->open == 0) {
         mr__ready_add(run, t);
     }
     return MR_OK;
@@ -405,7 +405,9 @@ static mr_status apply_continued(struct mr__scheduler *s, struct mr__run *run,
         return MR_EFORMAT;
     }
     task_become(s, run, event->task, MR__TASK_CONTINUE, 0);
-    mr__ready_add(run, event->task);
+    if (run->tasks[event->task].open == 0) { /* a parent may be going on again */
+        mr__ready_add(run, event->task);
+    }
     return MR_OK;
 }
 

@@ -130,9 +130,6 @@ mr_status mr__decide_cancel_tasks(struct mr__scheduler *s, struct mr__run *run,
     for (size_t i = 0; i < count && !(run->flags & MR__RUNFLAG_SETTLED); i++) {
         cancel_task(s, run, tasks[i]);
     }
-    if (!s->failed) {
-        mr__decide_close_fans(s, run);
-    }
     mr__decide_advance(s, run);
     mr__decide_start_jobs(s);
     return MR_OK;

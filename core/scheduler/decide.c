@@ -53,6 +53,7 @@ void mr__decide_set(struct mr__scheduler *s, struct mr__run *run, uint32_t task,
                               .status = status,
                               .reason = {reason.data, MR__MIN(reason.len, MR__REASON_BYTES_MAX)}};
     mr__decide_emit(s, run, &event);
+    mr__decide_close_fan_of(s, run, task);
 }
 
 bool mr__decide_hooks(struct mr__scheduler *s, struct mr__run *run, uint32_t mask, uint8_t status,
@@ -178,24 +179,6 @@ static struct mr__run *job_queue_pop(struct mr__scheduler *s)
         run->flags &= (uint8_t)~MR__RUNFLAG_JOB_QUEUED;
     }
     return run;
-}
-
-/* One task a run in turn. */
-void mr__decide_start_jobs(struct mr__scheduler *s)
-{
-    while (s->jobs_used < s->jobs_max && !s->failed) {
-        struct mr__run *run = job_queue_pop(s);
-        if (run == NULL) {
-            return;
-        }
-        if (run->ready_job.head == MR__NONE || !has_room(run) || !goes_on(run)) {
-            continue; /* comes back with mr__decide_advance when a task of it ends */
-        }
-        begin(s, run, run->ready_job.head);
-        if (run->ready_job.head != MR__NONE) {
-            job_queue_push(s, run);
-        }
-    }
 }
 
 /* Of the first failure in the log that still stands, or where there is none of the first task that
@@ -368,7 +351,9 @@ void mr__decide_close_fan_of(struct mr__scheduler *s, struct mr__run *run, uint3
     }
 }
 
-void mr__decide_advance(struct mr__scheduler *s, struct mr__run *run)
+/* Begins what needs no --jobs slot, asks for slots for the rest, and ends the run when nothing is
+ * left. */
+static void step(struct mr__scheduler *s, struct mr__run *run)
 {
     bool again = true;
     while (again && goes_on(run) && !s->failed) {
@@ -379,10 +364,8 @@ void mr__decide_advance(struct mr__scheduler *s, struct mr__run *run)
         if (run->ready_job.head != MR__NONE && has_room(run)) {
             job_queue_push(s, run);
         }
-        mr__decide_start_jobs(s);
         bool open = run->status == MR__RUN_INIT || run->status == MR__RUN_RUNNING;
-        if (!goes_on(run) || !open || s->failed ||
-            mr__run_begun(run) + run->ready_count + run->delayed_count > 0) {
+        if (!open || s->failed || mr__run_begun(run) + run->ready_count + run->delayed_count > 0) {
             return;
         }
         /* Children that are blocked beside a failure will not be continued any more. */
@@ -392,6 +375,34 @@ void mr__decide_advance(struct mr__scheduler *s, struct mr__run *run)
             settle(s, run);
         }
     }
+}
+
+/* One task a run in turn. */
+void mr__decide_start_jobs(struct mr__scheduler *s)
+{
+    while (s->jobs_used < s->jobs_max && !s->failed) {
+        struct mr__run *run = job_queue_pop(s);
+        if (run == NULL) {
+            return;
+        }
+        if (run->ready_job.head == MR__NONE || !has_room(run) || !goes_on(run)) {
+            continue; /* comes back with mr__decide_advance when a task of it ends */
+        }
+        uint32_t t = run->ready_job.head;
+        begin(s, run, t);
+        if (run->ready_job.head != MR__NONE) {
+            job_queue_push(s, run);
+        }
+        if (!mr__task_begun(&run->tasks[t])) {
+            step(s, run); /* it was skipped: what is below it may begin, or nothing is left */
+        }
+    }
+}
+
+void mr__decide_advance(struct mr__scheduler *s, struct mr__run *run)
+{
+    step(s, run);
+    mr__decide_start_jobs(s);
 }
 
 /* ---- submit and prepare -----------------------------------------------------------------------
@@ -461,17 +472,6 @@ mr_status mr__decide_submit(struct mr__scheduler *s, const struct mr__submit *su
     return MR_OK;
 }
 
-/* The answer came while nothing may begin: it is asked for again when it may. */
-static void put_back(struct mr__scheduler *s, struct mr__run *run, uint32_t t)
-{
-    struct mr__fan *fan = mr__run_fan(run, t);
-    mr__preparing_stop(s, run, t);
-    if (fan != NULL) {
-        fan->active--; /* as ready it counts again */
-    }
-    mr__ready_add(run, t);
-}
-
 static void fan_out(struct mr__scheduler *s, struct mr__run *run, uint32_t t,
                     const struct mr__ready_to_go *answer)
 {
@@ -498,7 +498,8 @@ void mr__decide_prepared(struct mr__scheduler *s, struct mr__run *run, uint32_t 
         return; /* canceled meanwhile */
     }
     if (!goes_on(run)) {
-        put_back(s, run, task);
+        mr__ready_back(s, run, task); /* it is asked for again when it may begin */
+        mr__decide_start_jobs(s);     /* its slot is another run's now */
         return;
     }
     switch (answer->verdict) {
@@ -514,7 +515,6 @@ void mr__decide_prepared(struct mr__scheduler *s, struct mr__run *run, uint32_t 
         break;
     default: mr__decide_set(s, run, task, MR__TASK_FAILED, answer->reason); break;
     }
-    mr__decide_close_fan_of(s, run, task);
     mr__decide_advance(s, run);
 }
 

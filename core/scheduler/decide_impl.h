@@ -12,7 +12,7 @@
 void mr__decide_emit(struct mr__scheduler *s, struct mr__run *run, struct mr__event *event);
 void mr__decide_emit_task(struct mr__scheduler *s, struct mr__run *run, uint8_t type,
                           uint32_t task);
-/* A TASK_SET. */
+/* A TASK_SET. A fan-out whose last child it is ends with it. */
 void mr__decide_set(struct mr__scheduler *s, struct mr__run *run, uint32_t task, uint8_t status,
                     struct mr__blob reason);
 /* Asks for hooks, if there are any among `mask`. `status` is what the run is to become afterwards:

@@ -147,7 +147,6 @@ void mr__decide_judged(struct mr__scheduler *s, struct mr__run *run, uint32_t ta
             reason.data = text;
         }
         mr__decide_set(s, run, task, MR__TASK_FAILED, reason);
-        mr__decide_close_fan_of(s, run, task);
     }
     mr__decide_advance(s, run);
 }

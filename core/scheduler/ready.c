@@ -100,6 +100,12 @@ void mr__preparing_stop(struct mr__scheduler *s, struct mr__run *run, uint32_t t
     }
 }
 
+void mr__ready_back(struct mr__scheduler *s, struct mr__run *run, uint32_t t)
+{
+    mr__preparing_stop(s, run, t);
+    ready_put(run, t);
+}
+
 /* ---- the graph --------------------------------------------------------------------------------
  */
 

@@ -26,6 +26,8 @@ bool mr__graph_tainted(const struct mr__run *run, uint32_t t, bool *ret_ok);
 
 /* Its turn has come: into a ready list, or for a fan-out's child without room into its list. */
 void mr__ready_add(struct mr__run *run, uint32_t t);
+/* Its preparation came to nothing: back into the ready list, with the room that it had. */
+void mr__ready_back(struct mr__scheduler *s, struct mr__run *run, uint32_t t);
 /* Out of the list that it is in, if it is in one. */
 void mr__ready_remove(struct mr__run *run, uint32_t t);
 /* Moves children that were held into a ready list while their fan-out has room. */
