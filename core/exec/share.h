@@ -18,6 +18,8 @@ void mr__share_unref(struct mr__share *share); /* NULL is allowed */
 mr_status mr__share_put(struct mr__share *share, struct mr__blob key, struct mr__blob json);
 /* Adds the value's JSON to `ret_json`; false: there is none (or ret_json->failed). */
 bool mr__share_get(struct mr__share *share, const char *key, size_t len, struct mr__buf *ret_json);
+/* Bytes of the key and its value; 0: there is none. */
+size_t mr__share_size(struct mr__share *share, const char *key, size_t len);
 /* The first key greater than `after` (absent: of all), in byte order, added to `ret_key`. */
 bool mr__share_next(struct mr__share *share, struct mr__blob after, struct mr__buf *ret_key);
 /* Bytes of all keys and values. */
