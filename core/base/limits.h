@@ -37,7 +37,8 @@
 #define MR__LOG_CHUNK_BYTES_MAX   (32u << 10)
 #define MR__TRACE_LINES_MAX       1000u /* of one task run */
 #define MR__TRACE_LINE_BYTES_MAX  1024u
-#define MR__OUTPUT_TEXT_BYTES     4096u /* sh's output: text keeps this much from the end */
+#define MR__DETAIL_BYTES_MAX      (16u << 10) /* of a failure: error.exit, ... */
+#define MR__OUTPUT_TEXT_BYTES     4096u       /* sh's output: text keeps this much from the end */
 #define MR__PROCESS_ARGS_MAX      4096u
 
 /* store */

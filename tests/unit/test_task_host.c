@@ -10,11 +10,6 @@
 
 #include "exec_fixture.h"
 
-#define ACTION(variable, ...)                                                            \
-    static const mr_action variable##_table = MR_ACTION(.name = #variable, __VA_ARGS__); \
-    static const struct mr__action variable = {                                          \
-        .table = &variable##_table, .name = #variable, .plugin = "test"}
-
 static struct fixture *f;
 static uint32_t calls[8];
 
@@ -563,55 +558,6 @@ static void cancel__without_a_callback_a_thread_may_finish_later(void **state)
     assert_int_equal(f->trace_count, 0);
 }
 
-/* ---- phases -----------------------------------------------------------------------------------
- */
-
-static char order[64];
-
-static mr_status phase_before(mr_task *t)
-{
-    (void)strcat(order, "b");
-    mr_set_data(t, order);
-    return MR_OK;
-}
-static mr_status phase_after(mr_task *t)
-{
-    (void)strcat(order, "a");
-    assert_ptr_equal(mr_data(t), order);
-    return mr_fail(t, MR_EFAILED, "after");
-}
-static mr_status phase_retry(mr_task *t)
-{
-    (void)strcat(order, "r");
-    return MR_OK;
-}
-static mr_status phase_run(mr_task *t)
-{
-    (void)strcat(order, "R");
-    return mr_timer(t, 1, keep_many, NULL) == MR_OK ? MR_PENDING : MR_ENOMEM;
-}
-ACTION(phases, .where = MR_ON_LOOP, .run = phase_run, .run_before = phase_before,
-       .run_after = phase_after, .retry_before = phase_retry);
-
-static void phases__come_in_order_and_may_fail_it(void **state)
-{
-    order[0] = '\0';
-    fixture_start(f, &phases, 1, NULL);
-    assert_true(fixture_run(f, 1, 5000));
-    assert_string_equal(order, "bRa");
-    assert_int_equal(f->ends[0].outcome, MR__OUTCOME_FAILED);
-    assert_string_equal(f->ends[0].reason, "after");
-    struct mr__attempt second = {.ref = fixture_ref(1, 1, 2),
-                                 .action = &phases,
-                                 .dag_id = "d",
-                                 .task_id = "t",
-                                 .folder = "/"};
-    order[0] = '\0';
-    f->x->ops->start(f->x, &second);
-    assert_true(fixture_run(f, 2, 5000));
-    assert_string_equal(order, "rbRa");
-}
-
 /* ---- fate, shutdown ---------------------------------------------------------------------------
  */
 
@@ -722,7 +668,6 @@ int main(void)
         TEST(cancel__asks_the_action_once),
         TEST(cancel__without_a_callback_the_host_ends_it_and_later_calls_do_no_harm),
         TEST(cancel__without_a_callback_a_thread_may_finish_later),
-        TEST(phases__come_in_order_and_may_fail_it),
         TEST(fate__of_an_ended_job_is_running_until_it_is_forgotten),
         TEST(shutdown__ends_all_without_events),
         TEST(shutdown__does_not_wait_for_a_stuck_worker),

@@ -94,7 +94,12 @@ typedef struct mr_action {
      * canceled by itself and ignores what comes later; its memory stays until its mr_finish. */
     void (*cancel)(mr_task *t);
 
-    /* Optional phases, NULL where there is none. They may be called more than once per attempt. */
+    /* Optional phases, NULL where there is none. They run where `run` does and answer MR_OK or an
+     * error, never MR_PENDING; timers, children and mr_finish are for `run` alone. retry_before
+     * comes first, in an attempt that follows one that failed or was canceled; then run_before,
+     * then `run`, and if that ended well run_after. mr_data, mr_alloc's memory and mr_info are one
+     * and the same in all of them, unless the engine was restarted in between: then a phase may be
+     * called again, in a new memory. */
     mr_status (*run_before)(mr_task *t);
     mr_status (*run_after)(mr_task *t);
     mr_status (*retry_before)(mr_task *t);
@@ -278,8 +283,9 @@ static inline const mr_value *mr_var(mr_task *t, const char *name)
     return t->host->var(t, name);
 }
 
-/* Sets one member of the output, a map, or with key NULL the whole output. Copied. Saved with the
- * attempt's end, if it succeeds. MR_ELIMIT over 16 MiB, MR_EINVAL for a value that is no JSON. */
+/* Sets one member of the output, a map, or with key NULL the whole output. Copied. Saved when `run`
+ * has ended well; MR_EINVAL in run_after. MR_ELIMIT over 16 MiB, MR_EINVAL for a value that is no
+ * JSON. */
 static inline mr_status mr_output(mr_task *t, const char *key, const mr_value *value)
 {
     return t->host->output(t, key, value);
