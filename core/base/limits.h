@@ -18,15 +18,17 @@
 #define MR__JSON_DEPTH_MAX       64u
 
 /* runs */
-#define MR__OUTPUT_BYTES_MAX (16u << 20) /* outputs and share of one run, together */
-#define MR__REASON_BYTES_MAX 1024u
-#define MR__KEY_BYTES_MAX    256u
-#define MR__VARS_BYTES_MAX   (1u << 20)
-#define MR__TAGS_BYTES_MAX   (16u << 10)
-#define MR__LOST_MAX         3u /* lost attempts of a task run before it fails in any case */
-#define MR__RUNS_LIVE_MAX    4000000u
-#define MR__REF_RUNS         10000u /* finished runs among which a short id is looked up */
-#define MR__REF_CHARS_MIN    4u
+#define MR__OUTPUT_BYTES_MAX    (16u << 20) /* outputs and share of one run, together */
+#define MR__SHARE_KEY_BYTES_MAX 256u
+#define MR__SHARE_KEYS_MAX      65536u
+#define MR__REASON_BYTES_MAX    1024u
+#define MR__KEY_BYTES_MAX       256u
+#define MR__VARS_BYTES_MAX      (1u << 20)
+#define MR__TAGS_BYTES_MAX      (16u << 10)
+#define MR__LOST_MAX            3u /* lost attempts of a task run before it fails in any case */
+#define MR__RUNS_LIVE_MAX       4000000u
+#define MR__REF_RUNS            10000u /* finished runs among which a short id is looked up */
+#define MR__REF_CHARS_MIN       4u
 
 /* executor */
 #define MR__JOBS_MAX              4096u

@@ -415,6 +415,8 @@ static enum mr__outcome outcome_of(uint32_t cancel_reason, mr_status status)
 struct telling {
     struct mr__attempt_end end;
     struct mr__buf json;
+    struct mr__share *table; /* whose texts `sets` names */
+    struct mr__share_set *sets;
 };
 
 /* Success whose output or sets cannot be told is none. */
@@ -424,6 +426,14 @@ static mr_status telling_init(struct telling *telling, struct mr__task *t, mr_st
     *telling = (struct telling){.end = {.ref = t->ref, .reason = ""}};
     uint32_t reason = atomic_load_explicit(&t->cancel_reason, memory_order_relaxed);
     told->outcome = outcome_of(reason, status);
+    if (t->sets != NULL) {
+        mr_status taken = mr__task_share_take(t, &telling->table, &telling->sets, &told->set_count);
+        told->sets = telling->sets;
+        if (taken != MR_OK && told->outcome == MR__OUTCOME_SUCCESS) {
+            status = taken;
+            told->outcome = MR__OUTCOME_FAILED;
+        }
+    }
     if (told->outcome == MR__OUTCOME_SUCCESS && t->output.count > 0 &&
         !mr__members_json(&t->output, &telling->json)) {
         status = MR_ENOMEM;
@@ -445,6 +455,8 @@ static mr_status telling_init(struct telling *telling, struct mr__task *t, mr_st
 static void telling_finish(struct telling *telling)
 {
     mr__buf_finish(&telling->json);
+    free(telling->sets);
+    mr__share_unref(telling->table);
 }
 
 /* Tells the engine, unless it has been told. A kept entry stays until forget(). */
@@ -490,7 +502,7 @@ static void end(struct mr__task *t, mr_status status)
 static void rest(struct mr__task *t)
 {
     struct mr__exec *x = t->exec;
-    struct telling telling = {.json = {0}};
+    struct telling telling = {.table = NULL};
     bool before = t->phase == MR__PHASE_BEFORE;
     mr_status status = mr__task_snapshot(t);
     t->attempt = NULL;
@@ -570,6 +582,9 @@ static void finish_parts(struct mr__task *t)
     }
     mr__members_finish(&t->output);
     mr__members_finish(&t->details);
+    if (t->share != NULL || t->sets != NULL) {
+        mr__task_share_finish(t);
+    }
     if (t->has_wake) {
         (void)pthread_cond_destroy(&t->wake);
         t->has_wake = false;

@@ -421,6 +421,8 @@ static void exec_destroy(struct mr__executor *port)
     struct mr__exec *x = exec_of(port);
     MR_ASSERT(x->finishing && x->handles == 0);
     mr__pool_destroy(x->pool);
+    mr__exec_drain_letters(x); /* of workers that were left behind */
+    mr__exec_drop_flushes(x);
     mr__child_table_close(&x->table);
     mr__process_stack_finish(&x->stack);
     mr__hash_finish(&x->attempts);

@@ -2,7 +2,8 @@
  *
  * The mailbox: how other threads reach the loop. Each attempt has a queue of what it logged, traced
  * and posted, bounded in bytes and messages; the executor has a queue of the attempts that have
- * something. Everything under the executor's mutex; delivered on the loop.
+ * something, and one of letters, each of which knows what is to be done. Everything under the
+ * executor's mutex; delivered on the loop.
  */
 #include <stdlib.h>
 
@@ -146,10 +147,40 @@ static void drain_notes(struct mr__exec *x)
     } while (note != NULL);
 }
 
+bool mr__exec_post(struct mr__exec *x, struct mr__letter *letter)
+{
+    (void)pthread_mutex_lock(&x->mutex);
+    bool open = !x->closed;
+    if (open) {
+        letter->next = NULL;
+        *(x->letter_last == NULL ? &x->letter_first : &x->letter_last->next) = letter;
+        x->letter_last = letter;
+        (void)uv_async_send(&x->async);
+    }
+    (void)pthread_mutex_unlock(&x->mutex);
+    return open;
+}
+
+void mr__exec_drain_letters(struct mr__exec *x)
+{
+    (void)pthread_mutex_lock(&x->mutex);
+    struct mr__letter *letter = x->letter_first;
+    x->letter_first = x->letter_last = NULL;
+    (void)pthread_mutex_unlock(&x->mutex);
+    while (letter != NULL) {
+        struct mr__letter *next = letter->next;
+        letter->deliver(x, letter);
+        letter = next;
+    }
+}
+
+/* Letters come before the ends of attempts: a flush that a worker asked for is told before the end
+ * that follows it. */
 void mr__attempt_drain(struct mr__exec *x)
 {
     unsigned left = MESSAGES_PER_TURN;
     drain_notes(x);
+    mr__exec_drain_letters(x);
     for (struct mr__task *t; (t = pop_task(x)) != NULL;) {
         mr__attempt_call_begin(t);
         for (struct mr__message *message; !t->released && (message = pop_message(t)) != NULL;) {

@@ -163,6 +163,9 @@ mr_status mr__task_snapshot(struct mr__task *t)
     if (atomic_load(&t->info) == NULL) {
         return MR_ENOMEM;
     }
+    if (t->share == NULL && t->attempt != NULL && t->attempt->share != NULL) {
+        t->share = mr__share_ref(t->attempt->share);
+    }
     return t->vars_copied ? MR_OK : copy_vars(t);
 }
 
@@ -178,13 +181,16 @@ static const mr_value *host_param(mr_task *task, const char *name)
     return mr_value_get(&mr__task_of(task)->params, name);
 }
 
-static const mr_value *host_var(mr_task *task, const char *name)
+static const mr_value *host_vars(mr_task *task)
 {
     struct mr__task *t = mr__task_of(task);
-    if (!t->vars_copied && t->attempt != NULL && copy_vars(t) != MR_OK) {
-        return NULL;
-    }
-    return mr_value_get(&t->vars, name);
+    bool there = t->vars_copied || t->attempt == NULL || copy_vars(t) == MR_OK;
+    return there ? &t->vars : NULL;
+}
+
+static const mr_value *host_var(mr_task *task, const char *name)
+{
+    return mr_value_get(host_vars(task), name);
 }
 
 /* ---- trace, log, failure ----------------------------------------------------------------------
@@ -369,9 +375,12 @@ static mr_status host_finish_after(mr_task *task, int64_t ms)
         t->phase != MR__PHASE_RUN) {
         return mr__task_misused(t, "mr_finish_after");
     }
-    if (ms < 0 || t->wait_ms >= 0 || t->output.count > 0 || t->process != NULL) {
-        return mr__task_fail(t, MR_EINVAL,
-                             "mr_finish_after twice, with a child or an output, or below zero");
+    if (ms < 0 || t->wait_ms >= 0 || t->output.count > 0 || t->process != NULL ||
+        mr__task_share_unsaved(t)) {
+        return mr__task_fail(
+            t, MR_EINVAL,
+            "mr_finish_after twice, with a child, an output or unsaved share data, or "
+            "below zero");
     }
     t->wait_ms = ms;
     return MR_OK;
@@ -572,4 +581,11 @@ const mr_host mr__task_host = {.size = sizeof(mr_host),
                                .post = host_post,
                                .spawn = host_spawn,
                                .set_data = host_set_data,
-                               .data = host_data};
+                               .data = host_data,
+                               .vars = host_vars,
+                               .detail = mr__task_detail,
+                               .share_get = mr__task_share_get,
+                               .share_next = mr__task_share_key,
+                               .share_set = mr__task_share_set,
+                               .share_set_json = mr__task_share_set_json,
+                               .share_flush = mr__task_share_flush};

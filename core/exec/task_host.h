@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The executor from inside: its own struct and that of an attempt, shared by executor.c (the port),
- * attempt.c (an attempt's life), mailbox.c (what other threads leave), task_host.c, task_output.c
- * (what an action can call) and survivors.c (children of an earlier engine).
+ * attempt.c (an attempt's life), mailbox.c (what other threads leave), task_host.c, task_output.c,
+ * task_share.c (what an action can call) and survivors.c (children of an earlier engine).
  *
  * The loop thread owns everything here but what is marked otherwise. Other threads reach an attempt
  * only through its host calls, and leave messages with it under the executor's one mutex.
@@ -18,6 +18,7 @@
 #include "core/exec/exec.h"
 #include "core/exec/pool.h"
 #include "core/exec/process.h"
+#include "core/exec/share.h"
 
 struct mr__exec;
 struct mr__sweep;
@@ -46,7 +47,14 @@ enum mr__phase { MR__PHASE_BEFORE = 0, MR__PHASE_RUN, MR__PHASE_AFTER };
 
 enum mr__message_kind { MR__MESSAGE_LOG, MR__MESSAGE_TRACE, MR__MESSAGE_POST };
 
-/* From another thread to the loop. */
+/* From another thread to the loop, about no attempt's log: mailbox.c. Whoever delivers it owns it.
+ */
+struct mr__letter {
+    struct mr__letter *next;
+    void (*deliver)(struct mr__exec *x, struct mr__letter *letter);
+};
+
+/* From another thread to the loop, in the name of one attempt. */
 struct mr__message {
     struct mr__message *next;
     enum mr__message_kind kind;
@@ -92,8 +100,10 @@ struct mr__task {
     const char *reason; /* of a failure, in the arena; or NULL */
     void *data;         /* the plugin's own */
     struct mr__members output, details;
-    _Atomic(const mr_task_info *) info;         /* made when first asked for; **owned** */
-    int64_t wait_ms;                            /* of mr_finish_after, or -1 */
+    struct mr__share *share;            /* a reference, made when first asked for; or NULL */
+    struct mr__task_share *sets;        /* likewise: task_share.c */
+    _Atomic(const mr_task_info *) info; /* made when first asked for; **owned** */
+    int64_t wait_ms;                    /* of mr_finish_after, or -1 */
     struct mr__task *live_next, *live_previous; /* of those that began and have not ended */
 
     /* children and timers */
@@ -163,6 +173,8 @@ struct mr__exec {
     uint32_t quarantine_at;
     struct mr__task *abandoned; /* a list through live_next */
 
+    struct mr__flush *flushes; /* that the engine has not answered yet */
+
     uv_async_t async;
     uv_timer_t shutdown_timer;
     uint32_t handles;  /* that the loop still knows: these two, timers of attempts, sweeps */
@@ -180,6 +192,7 @@ struct mr__exec {
     pthread_mutex_t mutex;
     pthread_cond_t room; /* in the mailbox, for workers */
     struct mr__task *queue_first, *queue_last;
+    struct mr__letter *letter_first, *letter_last;
     char *notes[MR__EXEC_NOTES_MAX]; /* for the log, from other threads */
     uint32_t note_count;
     uint32_t foreign; /* attempts that outlive the shutdown, in somebody's hands */
@@ -222,6 +235,9 @@ void mr__attempt_drain(struct mr__exec *x);
 mr_status mr__attempt_push(struct mr__task *t, struct mr__message *message);
 /* Under the mutex: puts the attempt into the mailbox and wakes the loop. */
 void mr__attempt_wake_loop(struct mr__task *t);
+/* Any thread: the loop will deliver it. False, and it is still the caller's: it is too late. */
+bool mr__exec_post(struct mr__exec *x, struct mr__letter *letter);
+void mr__exec_drain_letters(struct mr__exec *x); /* loop */
 /* Before an attempt's end is told: what was logged comes first, posts come no more; out of the
  * mailbox. */
 void mr__attempt_flush(struct mr__task *t);
@@ -269,6 +285,33 @@ mr_status mr__members_set(struct mr__members *members, const char *key, const vo
 /* Of one that is not empty. A whole is moved to `buf`. False: out of memory. */
 bool mr__members_json(struct mr__members *members, struct mr__buf *buf);
 void mr__members_finish(struct mr__members *members);
+
+/* ---- task_share.c -----------------------------------------------------------------------------
+ */
+
+const mr_value *mr__task_share_get(mr_task *task, const char *key);
+const char *mr__task_share_key(mr_task *task, const char *after);
+mr_status mr__task_share_set(mr_task *task, const char *key, const mr_value *value);
+mr_status mr__task_share_set_json(mr_task *task, const char *key, const char *json, size_t len);
+mr_status mr__task_share_flush(mr_task *task);
+
+/* The same for the host itself. JSON or key go into the buffer, which is empty; false: there is
+ * none. */
+bool mr__task_share_json(struct mr__task *t, const char *key, size_t len, struct mr__buf *ret_json);
+bool mr__task_share_next(struct mr__task *t, struct mr__blob after, struct mr__buf *ret_key);
+/* `json` is compact; NULL removes the key. MR_EINVAL, MR_ELIMIT, MR_ENOMEM. */
+mr_status mr__task_share_put(struct mr__task *t, const char *key, const char *json, size_t len,
+                             mr_error *reterr);
+mr_status mr__task_share_save(struct mr__task *t, mr_error *reterr); /* the flush */
+
+/* Loop. Whether something is set and not flushed. */
+bool mr__task_share_unsaved(const struct mr__task *t);
+/* Takes what is: **owned** are a list, which names texts in the table, and a reference to it. Both
+ * are left as they are if there is nothing. MR_ENOMEM. */
+mr_status mr__task_share_take(struct mr__task *t, struct mr__share **ret_table,
+                              struct mr__share_set **ret_sets, size_t *ret_count);
+void mr__task_share_finish(struct mr__task *t);
+void mr__exec_drop_flushes(struct mr__exec *x);
 
 /* ---- executor.c -------------------------------------------------------------------------------
  */
