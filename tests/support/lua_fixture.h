@@ -6,8 +6,10 @@
 #ifndef MR__LUA_FIXTURE_H
 #define MR__LUA_FIXTURE_H
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/hash.h"
 #include "core/base/value.h"
 #include "core/model/scope.h"
 #include "lua/lua_host.h"
