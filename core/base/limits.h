@@ -43,6 +43,16 @@
 #define MR__OUTPUT_TEXT_BYTES     4096u       /* sh's output: text keeps this much from the end */
 #define MR__PROCESS_ARGS_MAX      4096u
 
+/* Lua (lua/lua_host.h) */
+#define MR__LUA_SOURCE_BYTES_MAX (64u << 10) /* of one script, of one action file */
+#define MR__LUA_CHUNKS_MAX       1024u       /* compiled ones that a state keeps */
+#define MR__LUA_PATH_KEYS_BYTES  256u        /* of the path in "result.a[3] is a function" */
+#define MR__LUA_HOOK_STEP        100         /* instructions between two looks at the budget */
+#define MR__LUA_MATCH_DEPTH_MAX  200u        /* nested parts of a pattern, as in Lua itself */
+#define MR__LUA_MATCH_STEPS_MAX  100000u     /* of a preCheck's `matches`: about 1 ms */
+#define MR__LUA_STRING_PART      8u          /* one text may have this part of a budget's memory */
+#define MR__LUA_PARAMS_MAX       256u        /* of an action file */
+
 /* store */
 #define MR__STEP_BYTES (4u << 20) /* read from the store at once, at recovery */
 /* Of events: an idle store gets them although more effects are due, so that it writes one half
