@@ -16,6 +16,10 @@
 #define MR__DAG_ERRORS_MAX       100u
 #define MR__ID_BYTES_MAX         128u
 #define MR__JSON_DEPTH_MAX       64u
+#define MR__SCRIPT_BYTES_MAX     (1u << 20)  /* of one piece of Lua in a dag file */
+#define MR__RETRIES_MAX          1000000u    /* retry.max */
+#define MR__FAN_ITEMS_MAX        1000000u    /* of a forEach's list */
+#define MR__FAN_BYTES_MAX        (16u << 20) /* its items as JSON, with their keys */
 
 /* runs */
 #define MR__OUTPUT_BYTES_MAX    (16u << 20) /* outputs and share of one run, together */

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "core/model/scope.h"
+
 void mr__context_free(void *context)
 {
     mr__arena_finish(&((struct mr__context *)context)->arena);
@@ -43,6 +45,16 @@ struct mr__context *mr__shard_context(struct mr__shard *sh, struct mr__run *run)
     return context;
 }
 
+static bool no_share(const struct mr__scope *scope, const char *key, size_t len,
+                     struct mr__blob *ret_json)
+{
+    (void)scope;
+    (void)key;
+    (void)len;
+    (void)ret_json;
+    return false;
+}
+
 static void do_prepare(struct mr__shard *sh, struct mr__run *run, uint32_t task)
 {
     mr_error error = {0};
@@ -55,8 +67,9 @@ static void do_prepare(struct mr__shard *sh, struct mr__run *run, uint32_t task)
         sh->s.failed = true;
         return;
     }
-    mr_status status = mr__dag_render(dag, &dag->tasks[task].params, &context->vars, &sh->scratch,
-                                      &params, &error);
+    const struct mr__scope scope = {.dag = dag, .vars = &context->vars, .share = no_share};
+    bool again;
+    mr_status status = mr__render(&scope, task, NULL, &sh->scratch, &params, &again, &error);
     mr__buf_init(&json);
     struct mr__blob reason = {error.message, 0};
     if (status == MR_OK) {

@@ -6,6 +6,14 @@
 
 #include <stdlib.h>
 
+const char *const mr__hook_names[MR__HOOKS] = {
+    [MR__HOOK_BEFORE_RUN] = "beforeRun",     [MR__HOOK_BEFORE_SUCCESS] = "beforeSuccess",
+    [MR__HOOK_BEFORE_FAIL] = "beforeFail",   [MR__HOOK_BEFORE_BLOCK] = "beforeBlock",
+    [MR__HOOK_BEFORE_RETRY] = "beforeRetry", [MR__HOOK_BEFORE_CONTINUE] = "beforeContinue",
+    [MR__HOOK_ON_SUCCESS] = "onSuccess",     [MR__HOOK_ON_FAILURE] = "onFailure",
+    [MR__HOOK_ON_CANCEL] = "onCancel",       [MR__HOOK_ON_EXIT] = "onExit",
+};
+
 struct mr__dag *mr__dag_ref(struct mr__dag *dag)
 {
     MR_ASSERT(dag->refs > 0 && dag->refs < UINT32_MAX);

@@ -55,9 +55,10 @@ enum mr__script_kind {
 struct mr__script {
     const char *text; /* without {{ }}; NUL-terminated */
     size_t len;
-    struct mr__pos pos;   /* of its first character: errors name FILE:LINE */
-    uint8_t kind;         /* enum mr__script_kind */
-    bool uses_all_tasks;  /* it reads `tasks` in a way that does not name one */
+    struct mr__pos pos;  /* of its first character: errors name FILE:LINE */
+    uint8_t kind;        /* enum mr__script_kind */
+    bool uses_all_tasks; /* it reads `tasks` in a way that does not name one */
+    bool folded; /* its lines are not the file's ("a\nb"): errors name the line of `pos` alone */
     const uint32_t *uses; /* numbers of the tasks that it names (tasks.ID, tasks["ID"]) */
     uint32_t use_count;
 };
@@ -225,13 +226,5 @@ int64_t mr__dag_find(const struct mr__dag *dag, const char *id, size_t len);
  * MR_ELIMIT: more than MR__VARS_BYTES_MAX. Names and defaults are borrowed from the dag. */
 mr_status mr__dag_vars(const struct mr__dag *dag, const mr_value *given, struct mr__arena *arena,
                        mr_value *ret_vars, mr_error *reterr);
-
-/* `params`, which are those of a task of the dag (&dag->tasks[i].params: sh's `run` is left as it
- * is), with every template replaced (contract.md: one that is the whole string keeps its type; a
- * value is never expanded twice). `vars` is what mr__dag_vars gave. MR_EINVAL for an unknown name,
- * MR_ELIMIT for a result that is too deep or too large. What has no template is borrowed from the
- * dag, what is put in whole from `vars`. */
-mr_status mr__dag_render(const struct mr__dag *dag, const mr_value *params, const mr_value *vars,
-                         struct mr__arena *arena, mr_value *ret_params, mr_error *reterr);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A dag file's own keys: id, vars, tags, and so on; the tasks are dag_tasks.c's. Pure: text in, a
+ * A dag file's own keys: id, vars, tags, and so on; the tasks are dag_tasks.c's, hooks and schedule
+ * dag_hooks.c's. Pure: text in, a
  * dag or a list of problems out.
  *
  * The node tree and all else that only the parse needs lies in a scratch arena and is gone when
@@ -12,6 +13,7 @@
 
 #define PARSE_FORMAT \
     1u /* a part of every version: raise it when a text comes to mean another dag */
+#define PARSE_COMPAT 0x80000000u /* the same text with --compat fastflow is another version */
 
 enum { /* of keys that are equally near to a wrong one the first is suggested */
        DAG_TASKS,
@@ -24,7 +26,9 @@ enum { /* of keys that are equally near to a wrong one the first is suggested */
        DAG_TIMEOUT,
        DAG_MAX_PARALLEL,
        DAG_ON_LOST,
-       DAG_LATER
+       DAG_SCHEDULE,
+       DAG_CRON,
+       DAG_HOOKS
 };
 static const struct mr__key dag_keys[] = {
     [DAG_TASKS] = {.name = "tasks"},
@@ -37,9 +41,9 @@ static const struct mr__key dag_keys[] = {
     [DAG_TIMEOUT] = {.name = "timeout"},
     [DAG_MAX_PARALLEL] = {.name = "maxParallel"},
     [DAG_ON_LOST] = {.name = "onLost"},
-    [DAG_LATER] = {.name = "schedule", .later = true},
-    {.name = "cron", .later = true},
-    {.name = "hooks", .later = true},
+    [DAG_SCHEDULE] = {.name = "schedule"},
+    [DAG_CRON] = {.name = "cron"},
+    [DAG_HOOKS] = {.name = "hooks"},
 };
 
 enum { VAR_DESC, VAR_DEFAULT, VAR_TYPE, VAR_REQUIRED, VAR_ENUM };
@@ -57,6 +61,7 @@ static void read_id(struct mr__parse *p, const struct mr__found *found,
                     const struct mr__parse_options *options);
 static void read_vars(struct mr__parse *p, const struct mr__found *found);
 static void read_tags(struct mr__parse *p, const struct mr__found *found);
+static void keep_templates(struct mr__parse *p);
 static mr_status finish_dag(struct mr__dag *dag, const char *text, size_t len);
 
 mr_status mr__dag_parse(const char *text, size_t len, const struct mr__parse_options *options,
@@ -67,6 +72,7 @@ mr_status mr__dag_parse(const char *text, size_t len, const struct mr__parse_opt
         return MR_ENOMEM;
     }
     dag->refs = 1;
+    dag->compat = options != NULL && options->compat;
     mr__arena_init(&dag->arena);
     mr__hash_init(&dag->task_by_id);
     struct mr__parse p = {.dag = dag,
@@ -89,6 +95,9 @@ mr_status mr__dag_parse(const char *text, size_t len, const struct mr__parse_opt
     if (problems->failed) {
         status = MR_ENOMEM;
     }
+    free(p.scripts);
+    free(p.places);
+    free(p.templates);
     mr__hash_finish(&p.var_by_name);
     mr__arena_finish(&p.scratch);
     mr__problems_sort(problems);
@@ -105,7 +114,7 @@ static mr_status finish_dag(struct mr__dag *dag, const char *text, size_t len)
 {
     struct mr__buf buf;
     mr__buf_init(&buf);
-    mr__buf_u32le(&buf, PARSE_FORMAT);
+    mr__buf_u32le(&buf, PARSE_FORMAT | (dag->compat ? PARSE_COMPAT : 0));
     mr__buf_blob(&buf, dag->id, strlen(dag->id));
     mr__buf_bytes(&buf, text, len);
     bool failed = buf.failed;
@@ -161,7 +170,24 @@ static void read_file(struct mr__parse *p, const struct mr__yaml_node *root,
                                          MR__COUNT(mr__parse_on_lost_words), MR__ON_LOST_DEFAULT);
     read_vars(p, &found[DAG_VARS]);
     read_tags(p, &found[DAG_TAGS]);
+    mr__parse_schedule(p, &found[DAG_CRON], &found[DAG_SCHEDULE]);
     mr__parse_tasks(p, &found[DAG_TASKS]);
+    mr__parse_hooks(p, &found[DAG_HOOKS]);
+    mr__parse_finish_scripts(p);
+    keep_templates(p);
+}
+
+static void keep_templates(struct mr__parse *p)
+{
+    if (p->template_count == 0) {
+        return;
+    }
+    struct mr__dag_template *list = mr__parse_alloc(p, p->template_count * sizeof *list);
+    if (list != NULL) {
+        memcpy(list, p->templates, p->template_count * sizeof *list);
+        p->dag->templates = list;
+        p->dag->template_count = p->template_count;
+    }
 }
 
 /* The file's name without folders and ending; standard input has a name of its own. */
@@ -240,7 +266,7 @@ static bool read_typed(struct mr__parse *p, const struct mr__yaml_node *node,
     if (node->kind == MR__YAML_SCALAR && var->type == MR_STRING) {
         value = mr__value_str(node->u.text, node->len); /* as it is written: 1.10 stays 1.10 */
     } else {
-        value = mr__parse_value(p, node, NULL);
+        value = mr__parse_value(p, node, false);
     }
     if (p->problems->error_count > errors_before || p->no_memory) {
         return false;

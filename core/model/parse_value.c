@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The dag parser's readers for keys and values: text, words, durations, numbers, templates. Pure;
- * problems go to the parse's list, what stays to the dag's arena.
+ * The dag parser's readers for keys and values: text, words, durations, numbers, whole values.
+ * Pure; problems go to the parse's list, what stays to the dag's arena.
  */
+#include <stdlib.h>
+
 #include "core/base/clock.h"
 #include "core/model/parse.h"
-#include "core/model/template.h"
 
 void *mr__parse_alloc(struct mr__parse *p, size_t bytes)
 {
@@ -19,6 +20,22 @@ void *mr__parse_alloc_scratch(struct mr__parse *p, size_t bytes)
     void *memory = mr__arena_alloc(&p->scratch, bytes);
     p->no_memory = p->no_memory || memory == NULL;
     return memory;
+}
+
+void *mr__parse_grow(struct mr__parse *p, void *list, uint32_t count, uint32_t *cap,
+                     size_t row_bytes)
+{
+    if (count < *cap) {
+        return list;
+    }
+    uint32_t more = *cap == 0 ? 16 : *cap * 2;
+    void *larger = more > *cap ? realloc(list, more * row_bytes) : NULL;
+    if (larger == NULL) {
+        p->no_memory = true;
+        return NULL;
+    }
+    *cap = more;
+    return larger;
 }
 
 void mr__parse_point_to(struct mr__parse *p, uint32_t count_before, uint32_t line)
@@ -40,11 +57,12 @@ static void add_unknown_key(struct mr__parse *p, const struct mr__yaml_node *key
             mr__nearest_try(&nearest, keys[i].name, i);
         }
     }
+    const char *code = p->dag->compat ? "W102" : "E102"; /* fastflow passes them by */
     if (place.id != NULL) {
-        mr__problem_add(p->problems, "E102", mr__yaml_pos(key), nearest.found,
+        mr__problem_add(p->problems, code, mr__yaml_pos(key), nearest.found,
                         "unknown key \"%.140s\" in %s \"%s\"", key->u.text, place.what, place.id);
     } else {
-        mr__problem_add(p->problems, "E102", mr__yaml_pos(key), nearest.found,
+        mr__problem_add(p->problems, code, mr__yaml_pos(key), nearest.found,
                         "unknown key \"%.140s\" in %s", key->u.text, place.what);
     }
 }
@@ -76,13 +94,13 @@ bool mr__parse_keys(struct mr__parse *p, const struct mr__yaml_node *map,
 
 /* ---- scalars ------------------------------------------------------------------------------- */
 
-/* True if there is a value to read. */
-static bool is_given(const struct mr__found *found)
+bool mr__parse_is_given(const struct mr__found *found)
 {
     return found->value != NULL && !mr__yaml_is_null(found->value);
 }
 
-static void add_type_problem(struct mr__parse *p, const struct mr__found *found, const char *type)
+void mr__parse_add_type_problem(struct mr__parse *p, const struct mr__found *found,
+                                const char *type)
 {
     mr__problem_add(p->problems, "E104", mr__yaml_pos(found->value), NULL, "\"%s\" must be %s",
                     found->key->u.text, type);
@@ -90,11 +108,11 @@ static void add_type_problem(struct mr__parse *p, const struct mr__found *found,
 
 const char *mr__parse_text(struct mr__parse *p, const struct mr__found *found)
 {
-    if (!is_given(found)) {
+    if (!mr__parse_is_given(found)) {
         return NULL;
     }
     if (found->value->kind != MR__YAML_SCALAR) {
-        add_type_problem(p, found, "text");
+        mr__parse_add_type_problem(p, found, "text");
         return NULL;
     }
     const char *text = mr__arena_dup(&p->dag->arena, found->value->u.text, found->value->len);
@@ -105,7 +123,7 @@ const char *mr__parse_text(struct mr__parse *p, const struct mr__found *found)
 unsigned mr__parse_word(struct mr__parse *p, const struct mr__found *found,
                         const char *const *words, unsigned count, unsigned otherwise)
 {
-    if (!is_given(found)) {
+    if (!mr__parse_is_given(found)) {
         return otherwise;
     }
     const char *text = found->value->kind == MR__YAML_SCALAR ? found->value->u.text : "";
@@ -150,7 +168,7 @@ void mr__parse_add_duration_problem(struct mr__parse *p, const struct mr__found 
 
 int64_t mr__parse_duration(struct mr__parse *p, const struct mr__found *found)
 {
-    if (!is_given(found)) {
+    if (!mr__parse_is_given(found)) {
         return 0;
     }
     int64_t ms = 0;
@@ -165,7 +183,7 @@ int64_t mr__parse_duration(struct mr__parse *p, const struct mr__found *found)
 int64_t mr__parse_integer(struct mr__parse *p, const struct mr__found *found, int64_t min,
                           int64_t max)
 {
-    if (!is_given(found)) {
+    if (!mr__parse_is_given(found)) {
         return 0;
     }
     mr_value value = {.type = MR_LIST};
@@ -173,7 +191,7 @@ int64_t mr__parse_integer(struct mr__parse *p, const struct mr__found *found, in
         value.type = MR_NUMBER;
     }
     if (value.type != MR_INT && value.type != MR_NUMBER) {
-        add_type_problem(p, found, "an integer");
+        mr__parse_add_type_problem(p, found, "an integer");
         return 0;
     }
     if (value.type == MR_NUMBER || value.u.i < min || value.u.i > max) {
@@ -183,6 +201,28 @@ int64_t mr__parse_integer(struct mr__parse *p, const struct mr__found *found, in
         return 0;
     }
     return value.u.i;
+}
+
+double mr__parse_number(struct mr__parse *p, const struct mr__found *found, double min, double max)
+{
+    mr_value value = mr__value_null();
+    if (!mr__parse_is_given(found)) {
+        return 0;
+    }
+    bool good = found->value->kind == MR__YAML_SCALAR &&
+                mr__yaml_scalar(found->value, &value) == NULL &&
+                (value.type == MR_INT || value.type == MR_NUMBER);
+    double number = value.type == MR_INT ? (double)value.u.i : value.u.d;
+    if (!good) {
+        mr__parse_add_type_problem(p, found, "a number");
+        return 0;
+    }
+    if (number < min || number > max) {
+        mr__problem_add(p->problems, "E107", mr__yaml_pos(found->value), NULL,
+                        "\"%s\" must be a number from %g to %g", found->key->u.text, min, max);
+        return 0;
+    }
+    return number;
 }
 
 bool mr__parse_check_id(struct mr__parse *p, const char *id, struct mr__pos pos, const char *what)
@@ -203,177 +243,9 @@ bool mr__parse_check_id(struct mr__parse *p, const char *id, struct mr__pos pos,
     return false;
 }
 
-/* ---- templates ----------------------------------------------------------------------------- */
-
-static size_t count_chars(const char *text, size_t len)
-{
-    size_t chars = 0;
-    for (size_t i = 0; i < len; i++) {
-        chars += ((unsigned char)text[i] & 0xc0) != 0x80;
-    }
-    return chars;
-}
-
-/* The beginning of a line of the file, and its length; NULL past the end. */
-static const char *find_line(const struct mr__parse *p, uint32_t line, size_t *ret_len)
-{
-    const char *at = p->text, *end = at + p->text_len, *newline = NULL;
-    for (; line > 1; line--) {
-        newline = memchr(at, '\n', (size_t)(end - at));
-        if (newline == NULL) {
-            return NULL;
-        }
-        at = newline + 1;
-    }
-    newline = memchr(at, '\n', (size_t)(end - at));
-    *ret_len = (size_t)((newline == NULL ? end : newline) - at);
-    return at;
-}
-
-/* The place of `at` in a block, if its line is found in the file behind its indentation. */
-static bool block_pos(const struct mr__parse *p, const struct mr__yaml_node *node, const char *at,
-                      struct mr__pos *pos)
-{
-    const char *begin = at, *text_end = node->u.text + node->len;
-    uint32_t line = node->line + 1;
-    for (const char *c = node->u.text; c < at; c++) {
-        line += *c == '\n';
-    }
-    while (begin > node->u.text && begin[-1] != '\n') {
-        begin--;
-    }
-    const char *newline = memchr(at, '\n', (size_t)(text_end - at));
-    size_t len = (size_t)((newline == NULL ? text_end : newline) - begin), source_len = 0;
-    const char *source = find_line(p, line, &source_len);
-    const char *found = source == NULL ? NULL : memmem(source, source_len, begin, len);
-    if (found == NULL) {
-        return false;
-    }
-    pos->line = line;
-    pos->column = (uint32_t)(count_chars(source, (size_t)(found - source)) +
-                             count_chars(begin, (size_t)(at - begin)) + 1);
-    return true;
-}
-
-/* The place of a template: exact where the text stands in the file as it is, else its scalar's. */
-static struct mr__pos template_pos(const struct mr__parse *p, const struct mr__yaml_node *node,
-                                   const struct mr__template *t, const char *end)
-{
-    struct mr__pos pos = mr__yaml_pos(node);
-    bool shown = p->problems->error_count < MR__DAG_ERRORS_MAX;
-    if (node->layout == MR__YAML_AS_IS) {
-        pos.column += node->plain ? 0 : 1;
-        pos.column += (uint32_t)count_chars(node->u.text, (size_t)(t->begin - node->u.text));
-    } else if (node->layout != MR__YAML_BLOCK || !shown || !block_pos(p, node, t->begin, &pos)) {
-        return pos;
-    }
-    const char *newline = memchr(t->begin, '\n', (size_t)(end - t->begin));
-    end = newline == NULL ? end : newline;
-    pos.width = (uint32_t)count_chars(t->begin, (size_t)(end - t->begin));
-    return pos;
-}
-
-static bool is_declared(const struct mr__parse *p, const struct mr__template *t)
-{
-    uint64_t at;
-    return mr__hash_get(&p->var_by_name, t->body, t->body_len, &at);
-}
-
-/* True for what can only be meant as a name: a word, perhaps with dashes. */
-static bool is_name(const char *text, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-                      (unsigned char)c >= 0x80;
-        if (!letter && !(i > 0 && ((c >= '0' && c <= '9') || c == '-'))) {
-            return false;
-        }
-    }
-    return len > 0;
-}
-
-static bool is_lua_root(const char *text)
-{
-    static const char *const words[] = {"vars", "share", "tasks", "run"};
-    for (size_t i = 0; i < MR__COUNT(words); i++) {
-        if (strcmp(text, words[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A template that is no declared variable: an unknown name, or one of the later spellings. */
-static void add_template_problem(struct mr__parse *p, const struct mr__yaml_node *node,
-                                 const struct mr__template *t)
-{
-    struct mr__pos pos = template_pos(p, node, t, t->end);
-    char name[MR__ID_BYTES_MAX + 1];
-    size_t len = MR__MIN(t->body_len, MR__ID_BYTES_MAX);
-    memcpy(name, t->body, len);
-    name[len] = '\0';
-    if (len == 0) {
-        mr__problem_add(p->problems, "E402", pos, NULL, "a template must name a variable");
-        return;
-    }
-    struct mr__nearest nearest;
-    mr__nearest_init(&nearest, name, &p->nearest_budget);
-    for (uint32_t i = 0; i < p->dag->var_count; i++) {
-        mr__nearest_try(&nearest, p->dag->vars[i].name, i);
-    }
-    if (is_name(name, len) && !is_lua_root(name)) {
-        uint32_t count = p->problems->count;
-        mr__problem_add(p->problems, "E402", pos, nearest.found, "no variable \"%s\" is declared",
-                        name);
-        if (nearest.found != NULL) {
-            mr__parse_point_to(p, count, p->dag->vars[nearest.number].pos.line);
-        }
-        return;
-    }
-    mr__problem_add(p->problems, "E403", pos, nearest.found,
-                    "\"{{%s}}\": templates other than {{name}} of a declared variable are not yet "
-                    "supported by this version",
-                    name);
-}
-
-static void check_templates(struct mr__parse *p, const struct mr__yaml_node *node,
-                            bool *ret_templates)
-{
-    const char *at = node->u.text, *end = at + node->len;
-    struct mr__template t;
-    const char *literal;
-    size_t literal_len;
-    enum mr__template_found found = mr__template_next(at, end, &t);
-    for (; found == MR__TEMPLATE_FOUND; found = mr__template_next(t.end, end, &t)) {
-        *ret_templates = true;
-        if (!is_declared(p, &t) && !mr__template_literal(&t, &literal, &literal_len)) {
-            add_template_problem(p, node, &t);
-        }
-    }
-    if (found == MR__TEMPLATE_OPEN) {
-        mr__problem_add(p->problems, "E401", template_pos(p, node, &t, t.begin + 2), NULL,
-                        "this {{ has no }} (write {{'{{'}} for the braces themselves)");
-    }
-}
-
-void mr__parse_check_shell(struct mr__parse *p, const struct mr__yaml_node *node)
-{
-    const char *at = node->u.text, *end = at + node->len;
-    struct mr__template t;
-    for (; mr__template_next_in_shell(at, end, &t); at = t.end) {
-        if (is_declared(p, &t) || mr__template_names_run(&t)) {
-            mr__problem_add(p->problems, "E404", template_pos(p, node, &t, t.end), NULL,
-                            "\"run\" has no templates: pass \"%.*s\" through \"env\"",
-                            (int)MR__MIN(t.end - t.begin, 100), t.begin);
-        }
-    }
-}
-
 /* ---- any value ----------------------------------------------------------------------------- */
 
-static mr_value scalar_value(struct mr__parse *p, const struct mr__yaml_node *node,
-                             bool *ret_templates)
+static mr_value scalar_value(struct mr__parse *p, const struct mr__yaml_node *node, bool templated)
 {
     mr_value value = mr__value_null();
     const char *wrong = mr__yaml_scalar(node, &value);
@@ -384,23 +256,23 @@ static mr_value scalar_value(struct mr__parse *p, const struct mr__yaml_node *no
     if (value.type != MR_STRING) {
         return value;
     }
-    if (ret_templates != NULL) {
-        check_templates(p, node, ret_templates);
+    if (templated) {
+        mr__parse_templates(p, node);
     }
     const char *text = mr__arena_dup(&p->dag->arena, value.u.s, value.len);
     p->no_memory = p->no_memory || text == NULL;
     return text == NULL ? mr__value_null() : mr__value_str(text, value.len);
 }
 
-mr_value mr__parse_value(struct mr__parse *p, const struct mr__yaml_node *node, bool *ret_templates)
+mr_value mr__parse_value(struct mr__parse *p, const struct mr__yaml_node *node, bool templated)
 {
     if (node->kind == MR__YAML_SCALAR) {
-        return scalar_value(p, node, ret_templates);
+        return scalar_value(p, node, templated);
     }
     if (node->kind == MR__YAML_LIST) {
         mr_value *list = mr__parse_alloc(p, node->len * sizeof *list);
         for (uint32_t i = 0; list != NULL && i < node->len; i++) {
-            list[i] = mr__parse_value(p, &node->u.items[i], ret_templates);
+            list[i] = mr__parse_value(p, &node->u.items[i], templated);
         }
         return list == NULL ? mr__value_null()
                             : (mr_value){.type = MR_LIST, .len = node->len, .u.list = list};
@@ -410,7 +282,7 @@ mr_value mr__parse_value(struct mr__parse *p, const struct mr__yaml_node *node, 
         const struct mr__yaml_node *key = &node->u.items[2 * i];
         map[i].key = mr__arena_dup(&p->dag->arena, key->u.text, key->len);
         p->no_memory = p->no_memory || map[i].key == NULL;
-        map[i].value = mr__parse_value(p, key + 1, ret_templates);
+        map[i].value = mr__parse_value(p, key + 1, templated);
     }
     return map == NULL ? mr__value_null()
                        : (mr_value){.type = MR_MAP, .len = node->len, .u.map = map};

@@ -1,54 +1,28 @@
 /* SPDX-License-Identifier: MIT
  *
- * Replacing the templates of one task's params by the variables of a run. Pure, any thread.
+ * Replacing the templates of one task's params by what they stand for. Pure, any thread.
  *
- * What was put in is never looked at again: text goes from the params and from the variables to the
- * result, each once. What has no template is shared with the dag, not copied.
+ * What each template is was found when the file was parsed: they are taken one after the other, in
+ * the order in which this walk meets them. What was put in is never looked at again: text goes from
+ * the params and from the values to the result, each once. What has no template is shared with the
+ * dag, not copied.
  */
-#include "core/model/dag.h"
+#include "core/model/scope.h"
 #include "core/model/template.h"
 
-#define LINEAR_VARS_MAX 32u /* up to here comparing all names is cheaper than a table */
-
 struct renderer {
-    const mr_value *vars;
-    struct mr__hash by_name; /* of many variables */
+    const struct mr__scope *scope;
+    const struct mr__evaluator *evaluator;
+    const struct mr__dag_template *next; /* template */
+    uint32_t left;                       /* templates, with it */
     struct mr__arena *arena;
     struct mr__buf buf;
+    bool *ret_again;
     mr_error *reterr;
 };
 
 static mr_status render(struct renderer *r, const mr_value *value, unsigned depth,
                         mr_value *ret_value);
-
-static mr_status init(struct renderer *r)
-{
-    mr__hash_init(&r->by_name);
-    mr__buf_init(&r->buf);
-    mr_status status = MR_OK;
-    uint32_t count = r->vars->type == MR_MAP ? r->vars->len : 0;
-    for (uint32_t i = 0; count > LINEAR_VARS_MAX && i < count && status == MR_OK; i++) {
-        const char *name = r->vars->u.map[i].key;
-        status = mr__hash_put(&r->by_name, name, strlen(name), i);
-    }
-    return status;
-}
-
-static const mr_value *find_var(const struct renderer *r, const char *name, size_t len)
-{
-    uint64_t at;
-    if (r->by_name.count > 0) {
-        bool found = mr__hash_get(&r->by_name, name, len, &at);
-        return found ? &r->vars->u.map[at].value : NULL;
-    }
-    for (uint32_t i = 0; r->vars->type == MR_MAP && i < r->vars->len; i++) {
-        const char *key = r->vars->u.map[i].key;
-        if (strncmp(key, name, len) == 0 && key[len] == '\0') {
-            return &r->vars->u.map[i].value;
-        }
-    }
-    return NULL;
-}
 
 static unsigned height(const mr_value *value)
 {
@@ -64,26 +38,54 @@ static unsigned height(const mr_value *value)
     return below + 1;
 }
 
-/* What a template stands for. */
-static mr_status evaluate(struct renderer *r, const struct mr__template *t, mr_value *ret_value)
+static mr_status read_var(const struct renderer *r, uint32_t number, mr_value *ret_value)
 {
-    const char *text;
-    size_t len;
-    const mr_value *var = find_var(r, t->body, t->body_len);
-    if (var != NULL) {
-        *ret_value = *var;
-        return MR_OK;
+    const mr_value *vars = r->scope->vars;
+    const char *name = r->scope->dag->vars[number].name;
+    if (vars->type != MR_MAP || number >= vars->len || strcmp(vars->u.map[number].key, name) != 0) {
+        return mr__error_set(r->reterr, MR_EINVAL, "no variable is called \"%s\"", name);
     }
-    if (mr__template_literal(t, &text, &len)) {
-        const char *copy = mr__arena_dup(r->arena, text, len);
-        if (copy == NULL) {
-            return mr__error_set(r->reterr, MR_ENOMEM, "out of memory");
-        }
-        *ret_value = mr__value_str(copy, len);
-        return MR_OK;
+    *ret_value = vars->u.map[number].value;
+    return MR_OK;
+}
+
+static mr_status read_share(const struct renderer *r, const struct mr__dag_template *row,
+                            mr_value *ret_value)
+{
+    struct mr__blob json;
+    if (!r->scope->share(r->scope, row->text, row->len, &json)) {
+        return mr__error_set(r->reterr, MR_EINVAL, "the share data has no key \"%.*s\"",
+                             (int)MR__MIN(row->len, MR__ID_BYTES_MAX), row->text);
     }
-    return mr__error_set(r->reterr, MR_EINVAL, "no variable is called \"%.*s\"",
-                         (int)MR__MIN(t->body_len, MR__ID_BYTES_MAX), t->body);
+    return mr__value_parse(r->arena, json.data, json.len, ret_value, r->reterr);
+}
+
+static mr_status read_item(const struct renderer *r, mr_value *ret_value)
+{
+    const struct mr__scope *scope = r->scope;
+    if (scope->item_name == NULL) {
+        return mr__error_set(r->reterr, MR_EINVAL, "there is no item here");
+    }
+    return mr__value_parse(r->arena, scope->item.data, scope->item.len, ret_value, r->reterr);
+}
+
+/* What the next template stands for. */
+static mr_status evaluate(struct renderer *r, mr_value *ret_value)
+{
+    if (r->left == 0) {
+        return mr__error_set(r->reterr, MR_EINVAL, "a template that the dag does not know");
+    }
+    const struct mr__dag_template *row = r->next++;
+    r->left--;
+    switch (row->kind) {
+    case MR__TEMPLATE_VAR: return read_var(r, row->number, ret_value);
+    case MR__TEMPLATE_ITEM: return read_item(r, ret_value);
+    case MR__TEMPLATE_SHARE: return read_share(r, row, ret_value);
+    case MR__TEMPLATE_SCRIPT:
+        return mr__evaluate(r->evaluator, r->scope, row->number, r->arena, ret_value, r->ret_again,
+                            r->reterr);
+    default: *ret_value = mr__value_str(row->text, row->len); return MR_OK;
+    }
 }
 
 static mr_status render_text(struct renderer *r, const mr_value *value, unsigned depth,
@@ -99,7 +101,7 @@ static mr_status render_text(struct renderer *r, const mr_value *value, unsigned
     mr_value part;
     mr_status status;
     if (found == MR__TEMPLATE_FOUND && t.begin == at && t.end == end) {
-        status = evaluate(r, &t, &part);
+        status = evaluate(r, &part);
         if (status == MR_OK && depth + height(&part) > MR__JSON_DEPTH_MAX) {
             status = mr__error_set(r->reterr, MR_ELIMIT, "params nested deeper than %u",
                                    MR__JSON_DEPTH_MAX);
@@ -112,7 +114,7 @@ static mr_status render_text(struct renderer *r, const mr_value *value, unsigned
     mr__buf_reset(&r->buf);
     for (; found == MR__TEMPLATE_FOUND; found = mr__template_next(at, end, &t)) {
         mr__buf_bytes(&r->buf, at, (size_t)(t.begin - at));
-        status = evaluate(r, &t, &part);
+        status = evaluate(r, &part);
         if (status != MR_OK) {
             return status;
         }
@@ -179,23 +181,33 @@ static mr_status render(struct renderer *r, const mr_value *value, unsigned dept
     return status;
 }
 
-mr_status mr__dag_render(const struct mr__dag *dag, const mr_value *params, const mr_value *vars,
-                         struct mr__arena *arena, mr_value *ret_params, mr_error *reterr)
+mr_status mr__render(const struct mr__scope *scope, uint32_t task,
+                     const struct mr__evaluator *evaluator, struct mr__arena *arena,
+                     mr_value *ret_params, bool *ret_again, mr_error *reterr)
 {
-    const struct mr__dag_task *task = MR__CONTAINER(params, const struct mr__dag_task, params);
-    MR_ASSERT(task >= dag->tasks && task < dag->tasks + dag->task_count);
-
-    struct renderer r = {.vars = vars, .arena = arena, .reterr = reterr};
-    mr_value rendered;
-    mr_status status = init(&r);
-    if (status != MR_OK) {
-        (void)mr__error_set(reterr, status, "out of memory");
-    } else {
-        /* sh's `run` is the shell's: what stands in it between braces is not ours. */
-        bool is_sh = task->action != NULL && strcmp(task->action, "sh") == 0;
-        status = render_members(&r, params, is_sh ? "run" : NULL, 0, &rendered);
+    const struct mr__dag *dag = scope->dag;
+    const struct mr__dag_task *row = &dag->tasks[task];
+    *ret_again = false;
+    if (row->template_count == 0) {
+        *ret_params = row->params;
+        return MR_OK;
     }
-    mr__hash_finish(&r.by_name);
+    struct renderer r = {.scope = scope,
+                         .evaluator = evaluator,
+                         .next = &dag->templates[row->first_template],
+                         .left = row->template_count,
+                         .arena = arena,
+                         .ret_again = ret_again,
+                         .reterr = reterr};
+    mr_value rendered;
+    mr__buf_init(&r.buf);
+    /* What stands between braces in a shell's text, or in Lua, is not ours. */
+    bool is_sh = strcmp(row->action, "sh") == 0, is_lua = strcmp(row->action, "lua") == 0;
+    mr_status status = render_members(&r, &row->params,
+                                      is_sh    ? "run"
+                                      : is_lua ? "lua"
+                                               : NULL,
+                                      0, &rendered);
     mr__buf_finish(&r.buf);
     if (status == MR_OK) {
         *ret_params = rendered;

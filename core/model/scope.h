@@ -59,6 +59,11 @@ struct mr__evaluator {
                          size_t pattern_len, bool *ret_matches, mr_error *reterr);
 };
 
+/* As `evaluator->eval`; without an evaluator it fails. `*ret_again` is set in any case. */
+mr_status mr__evaluate(const struct mr__evaluator *evaluator, const struct mr__scope *scope,
+                       uint32_t script, struct mr__arena *arena, mr_value *ret_value,
+                       bool *ret_again, mr_error *reterr);
+
 enum mr__verdict {
     MR__VERDICT_GO = 0,
     MR__VERDICT_SKIP,
@@ -110,10 +115,12 @@ mr_status mr__judge(const struct mr__scope *scope, uint32_t task,
  * that were asked for, and the share data unless that is looked up elsewhere. It holds the dag's
  * memory by `dag`, which must outlive it (its reference is counted on the loop alone). */
 struct mr__scope_copy {
-    struct mr__scope scope; /* stays first */
+    struct mr__scope scope; /* stays first; its `user` is the copy itself */
     struct mr__arena arena;
-    struct mr__scope_task *tasks; /* by number; status NULL: not copied */
-    struct mr__blob *share;       /* pairs {key, JSON}, sorted by key */
+    uint32_t *numbers; /* of the tasks that are in it, ascending; NULL: all, by number */
+    struct mr__scope_task *tasks;
+    size_t task_count;
+    struct mr__blob *share; /* pairs {key, JSON}, sorted by key */
     size_t share_count;
 };
 enum { MR__COPY_SHARE = 1u, MR__COPY_ALL_TASKS = 2u };

@@ -125,9 +125,9 @@ static bool is_word_char(char c)
 
 /* Whether the word at `p`, which begins one, names something of the run. A dot before it makes it a
  * field, of a Go template mostly, but for fastflow's two. */
-static bool is_run_word(const struct mr__template *t, const char *p, size_t len)
+static bool is_run_word(const struct mr__template *t, const char *p, size_t len, const char *item)
 {
-    static const char *const words[] = {"vars", "share", "tasks", "run"};
+    const char *const words[] = {"vars", "share", "tasks", "run", item == NULL ? "" : item};
     static const char *const fields[] = {"vars", "shareData"};
     const char *end = t->body + t->body_len;
     bool field = p > t->body && p[-1] == '.';
@@ -150,7 +150,7 @@ static bool is_run_word(const struct mr__template *t, const char *p, size_t len)
     return false;
 }
 
-bool mr__template_names_run(const struct mr__template *t)
+bool mr__template_names_run(const struct mr__template *t, const char *item)
 {
     const char *end = t->body + t->body_len;
     for (const char *p = t->body; p < end;) {
@@ -164,7 +164,7 @@ bool mr__template_names_run(const struct mr__template *t)
                 len++;
             }
             bool go_variable = p > t->body && p[-1] == '$';
-            if (!go_variable && is_run_word(t, p, len)) {
+            if (!go_variable && is_run_word(t, p, len, item)) {
                 return true;
             }
             p += len;

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "core/model/dag.h"
+#include "core/model/scope.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -40,18 +40,65 @@ static void check_graph(const struct mr__dag *dag)
     free(ready);
 }
 
+/* Each script knows its text and its place. */
+static void check_scripts(const struct mr__dag *dag)
+{
+    for (uint32_t i = 0; i < dag->script_count; i++) {
+        const struct mr__script *script = &dag->scripts[i];
+        MR_ASSERT(strlen(script->text) == script->len);
+        MR_ASSERT(script->pos.line >= 1 && script->pos.column >= 1);
+        for (uint32_t j = 0; j < script->use_count; j++) {
+            MR_ASSERT(script->uses[j] < dag->task_count);
+            MR_ASSERT(j == 0 || script->uses[j] > script->uses[j - 1]);
+        }
+    }
+}
+
+static mr_status give_position(void *user, const struct mr__scope *scope, uint32_t script,
+                               struct mr__arena *arena, mr_value *ret_value, bool *ret_again,
+                               mr_error *reterr)
+{
+    (void)user;
+    (void)arena;
+    (void)ret_again;
+    (void)reterr;
+    MR_ASSERT(script < scope->dag->script_count);
+    *ret_value = mr__value_int(scope->dag->scripts[script].pos.line);
+    return MR_OK;
+}
+
+static bool give_share(const struct mr__scope *scope, const char *key, size_t len,
+                       struct mr__blob *ret_json)
+{
+    (void)scope;
+    MR_ASSERT(strlen(key) == len);
+    *ret_json = (struct mr__blob){"{}", 2};
+    return true;
+}
+
 static void use_dag(struct mr__dag *dag)
 {
     struct mr__arena arena;
     mr_value vars, params;
     mr_error error;
+    const uint32_t *uses;
+    size_t use_count;
+    bool all, again;
+    const struct mr__evaluator evaluator = {.eval = give_position};
     mr__arena_init(&arena);
     check_graph(dag);
+    check_scripts(dag);
     if (mr__dag_vars(dag, NULL, &arena, &vars, &error) == MR_OK) {
+        const struct mr__scope scope = {.dag = dag,
+                                        .vars = &vars,
+                                        .item_name = "item",
+                                        .item = {"[1]", 3},
+                                        .share = give_share};
         for (uint32_t i = 0; i < dag->task_count; i++) {
-            mr_status status =
-                mr__dag_render(dag, &dag->tasks[i].params, &vars, &arena, &params, &error);
+            mr_status status = mr__render(&scope, i, &evaluator, &arena, &params, &again, &error);
             MR_ASSERT(status == MR_OK || status == MR_ELIMIT);
+            MR_ASSERT(mr__scope_uses(dag, i, &arena, &uses, &use_count, &all) == MR_OK);
+            MR_ASSERT(use_count == 0 || uses[use_count - 1] < dag->task_count);
         }
     }
     mr__arena_finish(&arena);
@@ -61,7 +108,7 @@ static void use_dag(struct mr__dag *dag)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *text = (const char *)data;
-    struct mr__parse_options options = {.file = "fuzz.yaml"};
+    struct mr__parse_options options = {.file = "fuzz.yaml", .compat = size % 2 == 1};
     struct mr__problems problems;
     struct mr__dag *dag = NULL;
     mr__problems_init(&problems);

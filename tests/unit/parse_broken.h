@@ -653,36 +653,6 @@ static const struct broken broken_files[] = {
           "tasks:\n"
           "  - {id: a, action: x, params: {k: '\303\244\303\266 {{ stgae }}'}}\n"),
      "E402 3:40+11 no variable \"stgae\" is declared [stage@1]"},
-    {"template of Go",
-     TEXT("vars: {stage: {}, n: {type: int}}\n"
-          "tasks:\n"
-          "  - {id: a, action: x, params: {k: \"{{.vars.stage.Value}}\"}}\n"),
-     "E403 3:37+21 \"{{.vars.stage.Value}}\": templates other than {{name}} of a declared "
-     "variable are not yet supported by this version"},
-    {"share data",
-     TEXT("vars: {stage: {}, n: {type: int}}\n"
-          "tasks:\n"
-          "  - {id: a, action: x, params: {k: \"{{.shareData.k}}\"}}\n"),
-     "E403 3:37+16 \"{{.shareData.k}}\": templates other than {{name}} of a declared varia"
-     "ble are not yet supported by this version"},
-    {"Lua expression",
-     TEXT("vars: {stage: {}, n: {type: int}}\n"
-          "tasks:\n"
-          "  - {id: a, action: x, params: {k: \"{{ vars.n * 2 }}\"}}\n"),
-     "E403 3:37+16 \"{{vars.n * 2}}\": templates other than {{name}} of a declared variabl"
-     "e are not yet supported by this version"},
-    {"output of a task",
-     TEXT("vars: {stage: {}, n: {type: int}}\n"
-          "tasks:\n"
-          "  - {id: a, action: x, params: {k: [\"{{tasks.a.output}}\"]}}\n"),
-     "E403 3:38+18 \"{{tasks.a.output}}\": templates other than {{name}} of a declared var"
-     "iable are not yet supported by this version"},
-    {"run as a name",
-     TEXT("vars: {stage: {}, n: {type: int}}\n"
-          "tasks:\n"
-          "  - {id: a, action: x, params: {k: \"{{run}}\"}}\n"),
-     "E403 3:37+7 \"{{run}}\": templates other than {{name}} of a declared variable are no"
-     "t yet supported by this version"},
     {"empty template",
      TEXT("vars: {stage: {}, n: {type: int}}\n"
           "tasks:\n"
@@ -697,8 +667,7 @@ static const struct broken broken_files[] = {
      TEXT("vars: {stage: {}, n: {type: int}}\n"
           "tasks:\n"
           "  - {id: a, action: x, params: {k: \"{{ stage .. '}}' }}\"}}\n"),
-     "E403 3:37+19 \"{{stage .. '}}'}}\": templates other than {{name}} of a declared vari"
-     "able are not yet supported by this version"},
+     "E602 3:40+5 \"stage\" is a variable, which Lua finds in \"vars\" [vars.stage@0]"},
     {"template in wait",
      TEXT("vars: {stage: {}, n: {type: int}}\ntasks: [{id: a, wait: \"{{nn}}\"}]\n"),
      "E402 2:24+6 no variable \"nn\" is declared [n@1]"},

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/model/dag.h"
 #include "core/model/template.h"
+#include "fake_scope.h"
 
 #include <cmocka.h> /* last: its macros take plain words */
 
@@ -53,16 +53,36 @@ static struct mr__dag *make_dag(const char *task)
     return dag;
 }
 
+static const char *const share[] = {"deep", "[[1]]", "file", "\"a {{s}} b\"", NULL};
+static const struct fake_expression expressions[] = {
+    {"vars.i * 2", "14"}, {"{a = 1}", "{\"a\":1}"}, {"tasks.a.status", "\"init\""}, {NULL, NULL}};
+
+/* The first task's params with the variables' defaults, `share` and an item {"name":"web"}. */
+static mr_status render_task(const struct mr__dag *dag, mr_value *ret_params, bool *ret_again,
+                             mr_error *reterr)
+{
+    mr_value vars;
+    struct fake_scope fake;
+    assert_int_equal(mr__dag_vars(dag, NULL, &arena, &vars, NULL), MR_OK);
+    fake_scope_init(&fake, dag, &vars);
+    fake.share = share;
+    fake.expressions = expressions;
+    fake.scope.item_name = dag->tasks[0].as;
+    fake.scope.item = (struct mr__blob){"{\"name\":\"web\"}", 14};
+    return mr__render(&fake.scope, 0, &fake.evaluator, &arena, ret_params, ret_again, reterr);
+}
+
 static void assert_renders(const char *task, const char *json)
 {
     struct mr__dag *dag = make_dag(task);
-    mr_value vars, params;
+    mr_value params;
     mr_error error = {0};
-    assert_int_equal(dag->tasks[0].flags, MR__TASK_TEMPLATES);
-    assert_int_equal(mr__dag_vars(dag, NULL, &arena, &vars, NULL), MR_OK);
-    if (mr__dag_render(dag, &dag->tasks[0].params, &vars, &arena, &params, &error) != MR_OK) {
+    bool again = true;
+    assert_int_equal(dag->tasks[0].flags & MR__TASK_TEMPLATES, MR__TASK_TEMPLATES);
+    if (render_task(dag, &params, &again, &error) != MR_OK) {
         fail_msg("%s: %s", task, error.message);
     }
+    assert_false(again);
     struct mr__buf buf;
     mr__buf_init(&buf);
     mr__value_print(&buf, &params);
@@ -122,12 +142,76 @@ static void render__wait_takes_a_template(void **state)
     assert_renders("{id: a, wait: '{{i}}s'}", "{\"for\":\"7s\"}");
 }
 
+static void render__takes_all_spellings(void **state)
+{
+    assert_renders(TASK("{a: '{{.vars.i.Value}}', b: 'x{{ .vars.my-var.Value }}', "
+                        "c: '{{.shareData.file}}', d: '<{{.shareData.deep}}>', e: '{{vars.i * 2}}',"
+                        " f: '{{ {a = 1} }} {{tasks.a.status}}'}"),
+                   "{\"a\":7,\"b\":\"xd\",\"c\":\"a {{s}} b\",\"d\":\"<[[1]]>\",\"e\":14,"
+                   "\"f\":\"{\\\"a\\\":1} init\"}");
+}
+
+static void render__the_item_of_a_fan_out_comes_first(void **state)
+{
+    assert_renders(
+        "{id: a, forEach: vars.l, as: s, action: x, params: {a: '{{s}}', b: '{{s.name}}'"
+        ", c: '-{{ s }}'}}",
+        "{\"a\":{\"name\":\"web\"},\"b\":\"web\",\"c\":\"-{\\\"name\\\":\\\"web\\\"}\"}");
+}
+
+static void render__leaves_lua_alone(void **state)
+{
+    assert_renders(
+        "{id: a, action: lua, params: {a: '{{i}}', lua: \"return '{{i}}'\", b: '{{s}}'}}",
+        "{\"a\":7,\"lua\":\"return '{{i}}'\",\"b\":\"text\"}");
+}
+
+static void assert_render_fails(const char *task, mr_status status, bool again, const char *message)
+{
+    struct mr__dag *dag = make_dag(task);
+    mr_value params;
+    mr_error error = {0};
+    bool ret_again = !again;
+    assert_int_equal(render_task(dag, &params, &ret_again, &error), status);
+    assert_int_equal(ret_again, again);
+    assert_string_equal(error.message, message);
+    mr__dag_unref(dag);
+}
+
+static void render__says_what_cannot_be_evaluated(void **state)
+{
+    assert_render_fails(TASK("{a: '{{.shareData.no}}'}"), MR_EINVAL, false,
+                        "the share data has no key \"no\"");
+    assert_render_fails(TASK("{a: '{{ vars.i + nil }}'}"), MR_EINVAL, false, "f.yaml:2: it fails");
+    assert_render_fails(TASK("{a: '{{s}}', b: 'x {{error()}} {{s}}'}"), MR_EINVAL, false,
+                        "f.yaml:2: it fails");
+}
+
+static void render__is_asked_again_where_lua_was_too_slow(void **state)
+{
+    struct mr__dag *dag = make_dag(TASK("{a: '{{s}}', b: '{{ tostring(1) }}'}"));
+    mr_value vars, params;
+    bool again = false;
+    struct fake_scope fake;
+    static const struct fake_expression slow[] = {{"tostring(1)", FAKE_AGAIN}, {NULL, NULL}};
+    assert_int_equal(mr__dag_vars(dag, NULL, &arena, &vars, NULL), MR_OK);
+    fake_scope_init(&fake, dag, &vars);
+    fake.expressions = slow;
+    assert_int_equal(mr__render(&fake.scope, 0, &fake.evaluator, &arena, &params, &again, NULL),
+                     MR_ELIMIT);
+    assert_true(again);
+    assert_int_equal(mr__render(&fake.scope, 0, NULL, &arena, &params, &again, NULL), MR_EINVAL);
+    assert_false(again);
+    mr__dag_unref(dag);
+}
+
 static void render__many_variables(void **state)
 {
     struct mr__buf text;
     struct mr__problems problems;
     struct mr__dag *dag = NULL;
-    mr_value vars, params;
+    mr_value params;
+    bool again;
     mr__buf_init(&text);
     mr__problems_init(&problems);
     mr__buf_text(&text, "vars:\n");
@@ -139,9 +223,7 @@ static void render__many_variables(void **state)
         mr__buf_printf(&text, "    p%d: '{{v%d}}'\n", i, 4999 - i);
     }
     assert_int_equal(mr__dag_parse(mr__buf_cstr(&text), text.len, NULL, &problems, &dag), MR_OK);
-    assert_int_equal(mr__dag_vars(dag, NULL, &arena, &vars, NULL), MR_OK);
-    assert_int_equal(mr__dag_render(dag, &dag->tasks[0].params, &vars, &arena, &params, NULL),
-                     MR_OK);
+    assert_int_equal(render_task(dag, &params, &again, NULL), MR_OK);
     assert_int_equal(params.u.map[4990].value.u.i, 9);
     mr__dag_unref(dag);
     mr__problems_finish(&problems);
@@ -153,8 +235,10 @@ static void render__refuses_an_unknown_name(void **state)
     struct mr__dag *dag = make_dag(TASK("{a: 'x {{s}}'}"));
     mr_value params, vars = {.type = MR_MAP};
     mr_error error = {0};
-    assert_int_equal(mr__dag_render(dag, &dag->tasks[0].params, &vars, &arena, &params, &error),
-                     MR_EINVAL);
+    bool again;
+    struct fake_scope fake;
+    fake_scope_init(&fake, dag, &vars);
+    assert_int_equal(mr__render(&fake.scope, 0, NULL, &arena, &params, &again, &error), MR_EINVAL);
     assert_string_equal(error.message, "no variable is called \"s\"");
     mr__dag_unref(dag);
 }
@@ -169,9 +253,13 @@ static void render__holds_the_limit_of_depth(void **state)
             *below = deep;
             deep = (mr_value){.type = MR_LIST, .len = 1, .u.list = below};
         }
-        mr_member member = {.key = "l", .value = deep};
-        mr_value vars = {.type = MR_MAP, .len = 1, .u.map = &member};
-        mr_status status = mr__dag_render(dag, &dag->tasks[0].params, &vars, &arena, &params, NULL);
+        mr_value vars;
+        bool again;
+        struct fake_scope fake;
+        assert_int_equal(mr__dag_vars(dag, NULL, &arena, &vars, NULL), MR_OK);
+        ((mr_member *)vars.u.map)[4].value = deep;
+        fake_scope_init(&fake, dag, &vars);
+        mr_status status = mr__render(&fake.scope, 0, NULL, &arena, &params, &again, NULL);
         assert_int_equal(status, more == 0 ? MR_OK : MR_ELIMIT);
         if (status == MR_OK) {
             struct mr__buf buf;
@@ -237,6 +325,11 @@ int main(void)
         cmocka_unit_test(render__writes_braces),
         cmocka_unit_test(render__leaves_the_shell_alone),
         cmocka_unit_test(render__wait_takes_a_template),
+        cmocka_unit_test(render__takes_all_spellings),
+        cmocka_unit_test(render__the_item_of_a_fan_out_comes_first),
+        cmocka_unit_test(render__leaves_lua_alone),
+        cmocka_unit_test(render__says_what_cannot_be_evaluated),
+        cmocka_unit_test(render__is_asked_again_where_lua_was_too_slow),
         cmocka_unit_test(render__many_variables),
         cmocka_unit_test(render__refuses_an_unknown_name),
         cmocka_unit_test(render__holds_the_limit_of_depth),
