@@ -22,19 +22,19 @@
 #define MR__FAN_BYTES_MAX        (16u << 20) /* its items as JSON, with their keys */
 
 /* runs */
-#define MR__OUTPUT_BYTES_MAX (16u << 20) /* outputs and share of one run, together */
-#define MR__REASON_BYTES_MAX 1024u
-#define MR__KEY_BYTES_MAX    256u
-#define MR__VARS_BYTES_MAX   (1u << 20)
-#define MR__TAGS_BYTES_MAX   (16u << 10)
-#define MR__RETRY_DELAY_MS_MAX (INT64_C(366) * 86400 * 1000)
-#define MR__LOST_MAX         3u /* lost attempts of a task run before it fails in any case */
-#define MR__FAN_ITEMS_MAX    1000000u /* of one fan-out; its task and they: MR__RUN_TASKS_MAX a run */
-#define MR__RUN_TASKS_MAX    2000000u /* task runs of one run, with the children of fan-outs */
+#define MR__OUTPUT_BYTES_MAX    (16u << 20) /* outputs and share of one run, together */
 #define MR__SHARE_KEY_BYTES_MAX 256u
-#define MR__RUNS_LIVE_MAX    4000000u
-#define MR__REF_RUNS         10000u /* finished runs among which a short id is looked up */
-#define MR__REF_CHARS_MIN    4u
+#define MR__SHARE_KEYS_MAX      65536u
+#define MR__REASON_BYTES_MAX    1024u
+#define MR__KEY_BYTES_MAX       256u
+#define MR__VARS_BYTES_MAX      (1u << 20)
+#define MR__TAGS_BYTES_MAX      (16u << 10)
+#define MR__RETRY_DELAY_MS_MAX  (INT64_C(366) * 86400 * 1000)
+#define MR__RUN_TASKS_MAX       2000000u /* task runs of one run, with the children of fan-outs */
+#define MR__LOST_MAX            3u /* lost attempts of a task run before it fails in any case */
+#define MR__RUNS_LIVE_MAX       4000000u
+#define MR__REF_RUNS            10000u /* finished runs among which a short id is looked up */
+#define MR__REF_CHARS_MIN       4u
 
 /* executor */
 #define MR__JOBS_MAX              4096u
@@ -45,8 +45,19 @@
 #define MR__LOG_CHUNK_BYTES_MAX   (32u << 10)
 #define MR__TRACE_LINES_MAX       1000u /* of one task run */
 #define MR__TRACE_LINE_BYTES_MAX  1024u
-#define MR__OUTPUT_TEXT_BYTES     4096u /* sh's output: text keeps this much from the end */
+#define MR__DETAIL_BYTES_MAX      (16u << 10) /* of a failure: error.exit, ... */
+#define MR__OUTPUT_TEXT_BYTES     4096u       /* sh's output: text keeps this much from the end */
 #define MR__PROCESS_ARGS_MAX      4096u
+
+/* Lua (lua/lua_host.h) */
+#define MR__LUA_SOURCE_BYTES_MAX (64u << 10) /* of one script, of one action file */
+#define MR__LUA_CHUNKS_MAX       1024u       /* compiled ones that a state keeps */
+#define MR__LUA_PATH_KEYS_BYTES  256u        /* of the path in "result.a[3] is a function" */
+#define MR__LUA_HOOK_STEP        100         /* instructions between two looks at the budget */
+#define MR__LUA_MATCH_DEPTH_MAX  200u        /* nested parts of a pattern, as in Lua itself */
+#define MR__LUA_MATCH_STEPS_MAX  100000u     /* of a preCheck's `matches`: about 1 ms */
+#define MR__LUA_STRING_PART      8u          /* one text may have this part of a budget's memory */
+#define MR__LUA_PARAMS_MAX       256u        /* of an action file */
 
 /* store */
 #define MR__STEP_BYTES (4u << 20) /* read from the store at once, at recovery */

@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: MIT
  *
- * An attempt's life: start, answer, cancel, end; and the mailbox through which other threads reach
- * it. Loop thread, but for work() (a worker) and mr__attempt_push (any).
+ * An attempt's life: its phases, answer, cancel, end. Loop thread, but for work() (a worker).
  *
- *     RUNNING --> (answered at once) ------------------------------> FREE
- *        |  \---> PENDING --> FINISHED (mr_finish) ----------------> FREE
- *        |            \-----> ABANDONED (ended by the host) -------> FREE (mr_finish)
- *        \------> QUEUED ---> FINISHED (the worker is done) -------> FREE
+ *     before(), start(), after()
+ *        |
+ *        v        (it answered at once)
+ *     RUNNING ------------------------------------------------+--> FREE (its end is told)
+ *      ^ | |\---> PENDING ----> FINISHED (mr_finish) ---------+
+ *      | | |          \-------> ABANDONED (ended by the host) |--> FREE (mr_finish)
+ *      | | \----> QUEUED -----> FINISHED (the worker is done) +
+ *      | |                                                    |
+ *      | \----------------- RESTING <-------------------------/    (a phase is over, another one
+ *      \---------------------/ start(), after()                     is to come: began, ending)
  *
- * What an action answers at once costs no lock and no allocation of its own.
+ * What an action without phases answers at once costs no lock and no allocation of its own.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/exec/task_host.h"
 
-#define MESSAGES_PER_TURN 256u /* so that a talkative worker cannot hold the loop */
-
 static struct mr__task *take(struct mr__exec *x, const struct mr__attempt *attempt);
-static mr_status prepare(struct mr__task *t);
+static mr_status complete_params(struct mr__task *t);
+static void go(struct mr__task *t);
 static void start_worker(struct mr__task *t);
-static mr_status run_phases(struct mr__task *t);
+static mr_status run_phase(struct mr__task *t);
 static void answered(struct mr__task *t, mr_status status);
+static void phase_over(struct mr__task *t, mr_status status);
+static void rest(struct mr__task *t);
 static void end(struct mr__task *t, mr_status status);
 static void report(struct mr__exec *x, const struct mr__attempt_end *end);
 static void release(struct mr__task *t);
-static void flush(struct mr__task *t);
 static void cancel_pending(struct mr__task *t);
 
 bool mr__attempt_is_job(const struct mr__action *action)
@@ -33,8 +38,19 @@ bool mr__attempt_is_job(const struct mr__action *action)
     return action->table->where == MR_ON_WORKER || (action->table->flags & MR_SPAWNS) != 0;
 }
 
-/* From now on it can be found by its name. Others than jobs are entered only when they are pending:
- * one that answers at once is never looked for. */
+bool mr__attempt_has_before(const struct mr__action *action)
+{
+    return action->table->run_before != NULL || action->table->retry_before != NULL;
+}
+
+bool mr__attempt_is_kept(const struct mr__action *action)
+{
+    return mr__attempt_is_job(action) || mr__attempt_has_before(action) ||
+           action->table->run_after != NULL;
+}
+
+/* From now on it can be found by its name. One that is not kept is entered only when it is pending:
+ * what answers at once is never looked for. */
 static mr_status enter(struct mr__task *t)
 {
     t->entry = mr__exec_entry_add(t->exec, &t->ref);
@@ -45,7 +61,7 @@ static mr_status enter(struct mr__task *t)
     return MR_OK;
 }
 
-void mr__attempt_start(struct mr__exec *x, const struct mr__attempt *attempt)
+void mr__attempt_start(struct mr__exec *x, const struct mr__attempt *attempt, enum mr__phase phase)
 {
     struct mr__attempt_end failure = {
         .ref = attempt->ref, .outcome = MR__OUTCOME_FAILED, .reason = mr_status_text(MR_ENOMEM)};
@@ -54,16 +70,40 @@ void mr__attempt_start(struct mr__exec *x, const struct mr__attempt *attempt)
         report(x, &failure);
         return;
     }
-    mr_status status = mr__attempt_is_job(t->action) ? enter(t) : MR_OK;
+    t->phase = phase;
+    mr_status status = mr__attempt_is_kept(t->action) ? enter(t) : MR_OK;
     if (status == MR_OK) {
-        status = prepare(t);
+        status = complete_params(t);
     }
     if (status != MR_OK) {
         end(t, status);
-    } else if (t->action->table->where == MR_ON_LOOP) {
-        answered(t, run_phases(t));
     } else {
-        start_worker(t);
+        go(t);
+    }
+}
+
+static void tell_began(struct mr__task *t)
+{
+    struct mr__exec *x = t->exec;
+    mr__attempt_call_begin(t); /* The engine may do anything while it is told. */
+    x->events.began(x->events.user, &t->ref);
+    (void)mr__attempt_call_end(t);
+}
+
+void mr__attempt_continue(struct mr__task *t, const struct mr__attempt *attempt,
+                          enum mr__phase phase)
+{
+    t->ref.hint = attempt->ref.hint;
+    if (atomic_load(&t->state) != MR__TASK_RESTING) {
+        return; /* It is at it: the answer comes. */
+    }
+    if (phase == t->phase + 1) {
+        mr__task_set_times(t, attempt);
+        t->phase = phase;
+        atomic_store(&t->state, MR__TASK_RUNNING);
+        go(t);
+    } else if (phase == MR__PHASE_BEFORE && t->phase == phase) {
+        tell_began(t); /* The engine was told, but has lost it. */
     }
 }
 
@@ -85,12 +125,13 @@ static struct mr__task *take(struct mr__exec *x, const struct mr__attempt *attem
     t->ref = attempt->ref;
     t->attempt = attempt;
     t->action = attempt->action;
+    t->retry = attempt->retry;
     t->wait_ms = -1;
     atomic_store_explicit(&t->state, MR__TASK_RUNNING, memory_order_relaxed);
     return t;
 }
 
-static mr_status prepare(struct mr__task *t)
+static mr_status complete_params(struct mr__task *t)
 {
     const mr_action *action = t->action->table;
     const mr_value *params = t->attempt->params;
@@ -103,20 +144,34 @@ static mr_status prepare(struct mr__task *t)
             return mr__task_fail(t, status, "%s", error.message);
         }
     }
-    if ((action->flags & MR_SPAWNS) != 0 && t->exec->has_table) {
-        mr_status status = mr__child_table_enter(&t->exec->table, &t->entry->key, &t->entry->row);
-        if (status != MR_OK) {
-            t->entry->row = MR__CHILD_NO_ROW;
-            return mr__task_fail(t, status, "the table of children is full (%u)",
-                                 MR__CHILD_TABLE_ROWS);
-        }
-    }
     return MR_OK;
 }
 
+/* Of an action that starts children, before its `run`: from now on the attempt has begun. */
+static mr_status enter_row(struct mr__task *t)
+{
+    mr_status status = MR_OK;
+    if (t->phase == MR__PHASE_RUN && (t->action->table->flags & MR_SPAWNS) != 0 &&
+        t->exec->has_table) {
+        status = mr__child_table_enter(&t->exec->table, &t->entry->key, &t->entry->row);
+        if (status != MR_OK) {
+            t->entry->row = MR__CHILD_NO_ROW;
+            (void)mr__task_fail(t, status, "the table of children is full (%u)",
+                                MR__CHILD_TABLE_ROWS);
+        }
+    }
+    return status;
+}
+
+/* Those that began and have not ended, but for what answers at once. */
 static void live_add(struct mr__task *t)
 {
     struct mr__exec *x = t->exec;
+    t->shared = true;
+    if (t->live) {
+        return;
+    }
+    t->live = true;
     t->live_previous = NULL;
     t->live_next = x->live;
     if (x->live != NULL) {
@@ -141,31 +196,53 @@ static void live_del(struct mr__task *t, struct mr__task **list)
 /* ---- phases -----------------------------------------------------------------------------------
  */
 
-static mr_status run_phase(struct mr__task *t, mr_status (*phase)(mr_task *t))
+static void go(struct mr__task *t)
 {
-    mr_status status = phase == NULL ? MR_OK : phase(&t->head);
-    return status <= 0 ? status
-                       : mr__task_fail(t, MR_EFAILED, "a phase of the action answered %d", status);
+    mr_status status = enter_row(t);
+    if (status != MR_OK) {
+        end(t, status);
+    } else if (t->action->table->where == MR_ON_LOOP) {
+        answered(t, run_phase(t));
+    } else {
+        start_worker(t);
+    }
 }
 
-/* run_after waits until a pending attempt is finished. */
-static mr_status run_phases(struct mr__task *t)
+static mr_status call_phase(struct mr__task *t, const char *name, mr_status (*phase)(mr_task *t))
+{
+    mr_status status = phase == NULL ? MR_OK : phase(&t->head);
+    if (status == MR_PENDING) {
+        return mr__task_fail(t, MR_EFAILED, "%s answered MR_PENDING, as only run may", name);
+    }
+    return status <= 0 ? status : mr__task_fail(t, MR_EFAILED, "%s answered %d", name, status);
+}
+
+static mr_status run_phase(struct mr__task *t)
 {
     const mr_action *action = t->action->table;
     mr_status status = MR_OK;
-    if (t->ref.attempt > 1 && action->retry_before != NULL) {
-        status = run_phase(t, action->retry_before);
+    switch (t->phase) {
+    case MR__PHASE_BEFORE:
+        if (t->retry) {
+            status = call_phase(t, "retry_before", action->retry_before);
+        }
+        return status != MR_OK ? status : call_phase(t, "run_before", action->run_before);
+    case MR__PHASE_RUN: return action->run(&t->head);
+    default: return call_phase(t, "run_after", action->run_after);
     }
-    if (status == MR_OK && action->run_before != NULL) {
-        status = run_phase(t, action->run_before);
+}
+
+/* A phase has ended: another one is to come, or the attempt has ended with it. */
+static void phase_over(struct mr__task *t, mr_status status)
+{
+    bool before = t->phase == MR__PHASE_BEFORE;
+    bool more = before || (t->phase == MR__PHASE_RUN && t->action->table->run_after != NULL);
+    bool canceled = atomic_load(&t->cancel_reason) != MR_NOT_CANCELED;
+    if (status == MR_OK && more && !canceled && !t->told) {
+        rest(t);
+    } else {
+        end(t, status == MR_OK && before ? MR_ECANCELED : status);
     }
-    if (status == MR_OK) {
-        status = action->run(&t->head);
-    }
-    if (status == MR_OK && action->run_after != NULL) {
-        status = run_phase(t, action->run_after);
-    }
-    return status;
 }
 
 /* ---- worker actions ---------------------------------------------------------------------------
@@ -173,21 +250,28 @@ static mr_status run_phases(struct mr__task *t)
 
 static void work(struct mr__pool_job *job);
 
-static void start_worker(struct mr__task *t)
+/* What a worker needs, once for all phases. */
+static mr_status make_wake(struct mr__task *t)
 {
     pthread_condattr_t monotonic;
     mr_status status = mr__task_snapshot(t);
+    if (status != MR_OK || t->has_wake) {
+        return status;
+    }
+    t->has_wake = pthread_condattr_init(&monotonic) == 0;
+    if (t->has_wake) {
+        t->has_wake = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+                      pthread_cond_init(&t->wake, &monotonic) == 0;
+        (void)pthread_condattr_destroy(&monotonic);
+    }
+    return t->has_wake ? MR_OK : MR_ENOMEM;
+}
+
+static void start_worker(struct mr__task *t)
+{
+    mr_status status = make_wake(t);
     t->attempt = NULL;
     t->shared = true;
-    if (status == MR_OK) {
-        t->has_wake = pthread_condattr_init(&monotonic) == 0;
-        if (t->has_wake) {
-            t->has_wake = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
-                          pthread_cond_init(&t->wake, &monotonic) == 0;
-            (void)pthread_condattr_destroy(&monotonic);
-        }
-        status = t->has_wake ? MR_OK : MR_ENOMEM;
-    }
     if (status == MR_OK) {
         live_add(t);
         atomic_store(&t->state, MR__TASK_QUEUED);
@@ -207,7 +291,7 @@ static void work(struct mr__pool_job *job)
 {
     struct mr__task *t = MR__CONTAINER(job, struct mr__task, job);
     struct mr__exec *x = t->exec;
-    mr_status status = run_phases(t);
+    mr_status status = run_phase(t);
     if (status > 0) {
         status = mr__task_fail(t, MR_EFAILED, "the action answered %d on a worker thread", status);
     }
@@ -227,47 +311,32 @@ static void work(struct mr__pool_job *job)
 /* ---- answers ----------------------------------------------------------------------------------
  */
 
-/* A loop action's `run` has returned. */
-static void answered(struct mr__task *t, mr_status status)
+/* It ends by a timer of the engine: the executor forgets it. */
+static void answered_waiting(struct mr__task *t)
 {
     struct mr__exec *x = t->exec;
-    if (status != MR_PENDING) {
-        t->shared = atomic_load(&t->queued); /* by a thread that `run` has waited for */
-        if (status > 0) {
-            status = mr__task_fail(t, MR_EFAILED, "the action answered %d", status);
-        }
-        if (t->process != NULL) { /* It ends with its child, which nobody waits for any more. */
-            t->shared = true;
-            t->finish_status = status;
-            atomic_store(&t->state, MR__TASK_FINISHED);
-            live_add(t);
-            mr__process_end(t->process, 0);
-            return;
-        }
-        end(t, status);
-        return;
-    }
-    if (t->wait_ms >= 0 && atomic_load(&t->cancel_reason) != MR_NOT_CANCELED) {
+    struct mr__attempt_ref ref = t->ref;
+    int64_t ms = t->wait_ms;
+    if (atomic_load(&t->cancel_reason) != MR_NOT_CANCELED) {
         end(t, MR_ECANCELED);
         return;
     }
-    if (t->wait_ms >= 0) {
-        struct mr__attempt_ref ref = t->ref;
-        int64_t ms = t->wait_ms;
-        t->shared = atomic_load(&t->queued);
-        if (t->entry != NULL) {
-            mr__exec_entry_del(x, t->entry);
-        }
-        t->told = true;
-        release(t);
-        if (!x->closing) {
-            x->events.waiting(x->events.user, &ref, ms);
-        }
-        return;
+    t->shared = t->shared || atomic_load(&t->queued);
+    if (t->entry != NULL) {
+        mr__exec_entry_del(x, t->entry);
     }
-    t->shared = true;
+    t->told = true;
+    release(t);
+    if (!x->closing) {
+        x->events.waiting(x->events.user, &ref, ms);
+    }
+}
+
+static void answered_pending(struct mr__task *t)
+{
+    struct mr__exec *x = t->exec;
     live_add(t);
-    status = mr__task_snapshot(t);
+    mr_status status = mr__task_snapshot(t);
     t->attempt = NULL;
     if (status == MR_OK && t->entry == NULL) {
         status = enter(t);
@@ -292,9 +361,33 @@ static void answered(struct mr__task *t, mr_status status)
     }
 }
 
+/* A phase of a loop action has returned. */
+static void answered(struct mr__task *t, mr_status status)
+{
+    if (status == MR_PENDING && t->wait_ms >= 0) {
+        answered_waiting(t);
+        return;
+    }
+    if (status == MR_PENDING) {
+        answered_pending(t);
+        return;
+    }
+    t->shared = t->shared || atomic_load(&t->queued); /* by a thread that `run` has waited for */
+    if (status > 0) {
+        status = mr__task_fail(t, MR_EFAILED, "the action answered %d", status);
+    }
+    if (t->process != NULL) { /* It ends with its child, which nobody waits for any more. */
+        t->finish_status = status;
+        atomic_store(&t->state, MR__TASK_FINISHED);
+        live_add(t);
+        mr__process_end(t->process, 0);
+        return;
+    }
+    phase_over(t, status);
+}
+
 void mr__attempt_finished(struct mr__task *t)
 {
-    const mr_action *action = t->action->table;
     if (t->process != NULL) {
         mr__process_end(t->process, 0); /* mr__attempt_on_exit goes on. */
         return;
@@ -303,12 +396,7 @@ void mr__attempt_finished(struct mr__task *t)
     if (status > 0) {
         status = mr__task_fail(t, MR_EFAILED, "the action finished with %d", status);
     }
-    if (status == MR_OK && action->where == MR_ON_LOOP && action->run_after != NULL && !t->told) {
-        mr__attempt_call_begin(t);
-        status = run_phase(t, action->run_after);
-        (void)mr__attempt_call_end(t);
-    }
-    end(t, status);
+    phase_over(t, status);
 }
 
 /* ---- the end ----------------------------------------------------------------------------------
@@ -323,39 +411,73 @@ static enum mr__outcome outcome_of(uint32_t cancel_reason, mr_status status)
     }
 }
 
-/* Tells the engine, unless it has been told. A job's entry stays until forget(). */
+/* What is told of an end, and the memory in which it lies until it was told. */
+struct telling {
+    struct mr__attempt_end end;
+    struct mr__buf json;
+    struct mr__share *table; /* whose texts `sets` names */
+    struct mr__share_set *sets;
+};
+
+/* Success whose output or sets cannot be told is none. */
+static mr_status telling_init(struct telling *telling, struct mr__task *t, mr_status status)
+{
+    struct mr__attempt_end *told = &telling->end;
+    *telling = (struct telling){.end = {.ref = t->ref, .reason = ""}};
+    uint32_t reason = atomic_load_explicit(&t->cancel_reason, memory_order_relaxed);
+    told->outcome = outcome_of(reason, status);
+    if (t->sets != NULL) {
+        mr_status taken = mr__task_share_take(t, &telling->table, &telling->sets, &told->set_count);
+        told->sets = telling->sets;
+        if (taken != MR_OK && told->outcome == MR__OUTCOME_SUCCESS) {
+            status = taken;
+            told->outcome = MR__OUTCOME_FAILED;
+        }
+    }
+    if (told->outcome == MR__OUTCOME_SUCCESS && t->output.count > 0 &&
+        !mr__members_json(&t->output, &telling->json)) {
+        status = MR_ENOMEM;
+        told->outcome = MR__OUTCOME_FAILED;
+    }
+    if (told->outcome == MR__OUTCOME_FAILED) {
+        told->reason = t->reason != NULL ? t->reason : mr_status_text(status);
+        if (t->details.count > 0 && !mr__members_json(&t->details, &telling->json)) {
+            mr__buf_finish(&telling->json); /* The reason alone must do. */
+        }
+    }
+    if (telling->json.len > 0) {
+        told->output = (const char *)telling->json.data;
+        told->output_len = telling->json.len;
+    }
+    return status;
+}
+
+static void telling_finish(struct telling *telling)
+{
+    mr__buf_finish(&telling->json);
+    free(telling->sets);
+    mr__share_unref(telling->table);
+}
+
+/* Tells the engine, unless it has been told. A kept entry stays until forget(). */
 static void tell(struct mr__task *t, mr_status status)
 {
     struct mr__exec *x = t->exec;
     struct mr__entry *entry = t->entry;
+    struct telling telling;
     if (t->told) {
         return;
     }
-    struct mr__buf output = {0};
-    struct mr__attempt_end told = {.ref = t->ref, .reason = ""};
-    told.outcome =
-        outcome_of(atomic_load_explicit(&t->cancel_reason, memory_order_relaxed), status);
-    if (told.outcome == MR__OUTCOME_SUCCESS && t->output_count > 0) {
-        if (mr__task_output_json(t, &output)) {
-            told.output = (const char *)output.data;
-            told.output_len = output.len;
-        } else {
-            told.outcome = MR__OUTCOME_FAILED;
-            status = MR_ENOMEM;
-        }
-    }
-    if (told.outcome == MR__OUTCOME_FAILED) {
-        told.reason = t->reason != NULL ? t->reason : mr_status_text(status);
-    }
+    (void)telling_init(&telling, t, status);
     t->told = true;
     t->entry = NULL;
-    if (entry != NULL && mr__attempt_is_job(t->action)) {
+    if (entry != NULL && mr__attempt_is_kept(t->action)) {
         entry->task = NULL;
     } else if (entry != NULL) {
         mr__exec_entry_del(x, entry);
     }
-    report(x, &told);
-    mr__buf_finish(&output);
+    report(x, &telling.end);
+    telling_finish(&telling);
 }
 
 static void report(struct mr__exec *x, const struct mr__attempt_end *told)
@@ -368,12 +490,46 @@ static void report(struct mr__exec *x, const struct mr__attempt_end *told)
 static void end(struct mr__task *t, mr_status status)
 {
     if (t->shared) {
-        flush(t);
+        mr__attempt_flush(t);
     }
     mr__attempt_call_begin(t); /* The engine may do anything while it is told. */
     tell(t, status);
     release(t);
     (void)mr__attempt_call_end(t);
+}
+
+/* Nothing is left of the phase but what the next one is to find; then the engine is told. */
+static void rest(struct mr__task *t)
+{
+    struct mr__exec *x = t->exec;
+    struct telling telling = {.table = NULL};
+    bool before = t->phase == MR__PHASE_BEFORE;
+    mr_status status = mr__task_snapshot(t);
+    t->attempt = NULL;
+    live_add(t);
+    mr__attempt_flush(t);
+    if (status == MR_OK && !before) {
+        status = telling_init(&telling, t, MR_OK);
+    }
+    if (status != MR_OK) {
+        telling_finish(&telling);
+        end(t, status);
+        return;
+    }
+    mr__task_close_timers(t);
+    (void)pthread_mutex_lock(&x->mutex);
+    atomic_store(&t->state, MR__TASK_RESTING);
+    t->finish_posted = false;
+    (void)pthread_mutex_unlock(&x->mutex);
+    if (before) {
+        tell_began(t);
+        return;
+    }
+    mr__members_finish(&t->output);
+    mr__attempt_call_begin(t);
+    x->events.ending(x->events.user, &telling.end);
+    (void)mr__attempt_call_end(t);
+    telling_finish(&telling);
 }
 
 static void recycle(struct mr__task *t);
@@ -390,7 +546,7 @@ static void release(struct mr__task *t)
         (void)pthread_mutex_lock(&x->mutex);
         atomic_store(&t->state, MR__TASK_FREE);
         (void)pthread_mutex_unlock(&x->mutex);
-        flush(t);
+        mr__attempt_flush(t);
     } else {
         atomic_store_explicit(&t->state, MR__TASK_FREE, memory_order_relaxed);
     }
@@ -424,8 +580,10 @@ static void finish_parts(struct mr__task *t)
         free((void *)(uintptr_t)info);
         atomic_store_explicit(&t->info, NULL, memory_order_relaxed);
     }
-    if (t->outputs != NULL) {
-        mr__task_output_finish(t);
+    mr__members_finish(&t->output);
+    mr__members_finish(&t->details);
+    if (t->share != NULL || t->sets != NULL) {
+        mr__task_share_finish(t);
     }
     if (t->has_wake) {
         (void)pthread_cond_destroy(&t->wake);
@@ -489,6 +647,7 @@ void mr__attempt_cancel(struct mr__task *t, uint32_t reason)
         (void)pthread_mutex_unlock(&x->mutex);
         break;
     case MR__TASK_PENDING: cancel_pending(t); break;
+    case MR__TASK_RESTING: end(t, MR_ECANCELED); break;
     default: break; /* RUNNING: answered() looks at the reason; FINISHED: it is under way. */
     }
 }
@@ -529,7 +688,7 @@ void mr__attempt_abandon(struct mr__task *t)
     if (!pending) {
         return; /* Its mr_finish has come in between: that is its end. */
     }
-    flush(t);
+    mr__attempt_flush(t);
     mr__task_close_timers(t);
     live_del(t, &x->live);
     t->abandoned = true;
@@ -579,179 +738,5 @@ void mr__attempt_on_exit(void *user, int32_t exit_code, int32_t signal_number)
     if (goes_on && t->process == NULL && atomic_load(&t->state) == MR__TASK_PENDING &&
         atomic_load(&t->cancel_reason) != MR_NOT_CANCELED && t->action->table->cancel == NULL) {
         mr__attempt_abandon(t);
-    }
-}
-
-/* ---- the mailbox ------------------------------------------------------------------------------
- */
-
-void mr__attempt_wake_loop(struct mr__task *t)
-{
-    struct mr__exec *x = t->exec;
-    if (atomic_load(&t->queued)) {
-        return;
-    }
-    atomic_store(&t->queued, true);
-    t->queue_next = NULL;
-    if (x->queue_last != NULL) {
-        x->queue_last->queue_next = t;
-    } else {
-        x->queue_first = t;
-    }
-    x->queue_last = t;
-    (void)uv_async_send(&x->async);
-}
-
-/* True where nothing can be left with the attempt any more. */
-static bool is_deaf(const struct mr__task *t)
-{
-    uint32_t state = atomic_load(&t->state);
-    return t->exec->closed || state == MR__TASK_FREE || state == MR__TASK_ABANDONED ||
-           (state == MR__TASK_FINISHED && t->finish_posted);
-}
-
-mr_status mr__attempt_push(struct mr__task *t, struct mr__message *message)
-{
-    struct mr__exec *x = t->exec;
-    (void)pthread_mutex_lock(&x->mutex);
-    while (!is_deaf(t) && atomic_load(&t->state) == MR__TASK_QUEUED &&
-           t->queued_bytes >= MR__TASK_MAILBOX_BYTES) {
-        (void)pthread_cond_wait(&x->room, &x->mutex); /* Only the worker comes here: t is safe. */
-    }
-    bool full =
-        t->queued_bytes >= MR__TASK_MAILBOX_BYTES || t->queued_count >= MR__TASK_MESSAGES_MAX;
-    mr_status status = is_deaf(t) ? MR_ECANCELED : full ? MR_ELIMIT : MR_OK;
-    if (status == MR_OK) {
-        message->next = NULL;
-        if (t->last != NULL) {
-            t->last->next = message;
-        } else {
-            t->first = message;
-        }
-        t->last = message;
-        t->queued_bytes += message->len;
-        t->queued_count++;
-        mr__attempt_wake_loop(t);
-    }
-    (void)pthread_mutex_unlock(&x->mutex);
-    if (status != MR_OK) {
-        free(message);
-    }
-    return status;
-}
-
-/* The oldest message, or NULL. **Owned**: free. */
-static struct mr__message *pop_message(struct mr__task *t)
-{
-    struct mr__exec *x = t->exec;
-    (void)pthread_mutex_lock(&x->mutex);
-    struct mr__message *message = t->first;
-    if (message != NULL) {
-        bool was_full = t->queued_bytes >= MR__TASK_MAILBOX_BYTES;
-        t->first = message->next;
-        t->last = t->first == NULL ? NULL : t->last;
-        t->queued_bytes -= message->len;
-        t->queued_count--;
-        if (was_full) {
-            (void)pthread_cond_broadcast(&x->room);
-        }
-    }
-    (void)pthread_mutex_unlock(&x->mutex);
-    return message;
-}
-
-static void deliver(struct mr__task *t, const struct mr__message *message)
-{
-    struct mr__exec *x = t->exec;
-    if (t->told || x->closing) {
-        return;
-    }
-    if (message->kind == MR__MESSAGE_TRACE) {
-        x->events.trace(x->events.user, &t->ref, message->bytes, message->len);
-    } else if (message->kind == MR__MESSAGE_LOG) {
-        x->events.log(x->events.user, &t->ref, message->stream, message->bytes, message->len);
-    }
-}
-
-/* Before an attempt's end: what was logged comes first, posts come no more; out of the mailbox. */
-static void flush(struct mr__task *t)
-{
-    struct mr__exec *x = t->exec;
-    for (struct mr__message *message; (message = pop_message(t)) != NULL;) {
-        deliver(t, message);
-        free(message);
-    }
-    (void)pthread_mutex_lock(&x->mutex);
-    if (atomic_load(&t->queued)) {
-        struct mr__task *before = NULL;
-        for (struct mr__task *at = x->queue_first; at != t; at = at->queue_next) {
-            before = at;
-        }
-        *(before == NULL ? &x->queue_first : &before->queue_next) = t->queue_next;
-        x->queue_last = x->queue_last == t ? before : x->queue_last;
-        atomic_store(&t->queued, false);
-    }
-    (void)pthread_mutex_unlock(&x->mutex);
-}
-
-static struct mr__task *pop_task(struct mr__exec *x)
-{
-    (void)pthread_mutex_lock(&x->mutex);
-    struct mr__task *t = x->queue_first;
-    if (t != NULL) {
-        x->queue_first = t->queue_next;
-        x->queue_last = x->queue_first == NULL ? NULL : x->queue_last;
-        atomic_store(&t->queued, false);
-    }
-    (void)pthread_mutex_unlock(&x->mutex);
-    return t;
-}
-
-static void drain_notes(struct mr__exec *x)
-{
-    char *note;
-    do {
-        (void)pthread_mutex_lock(&x->mutex);
-        note = x->note_count == 0 ? NULL : x->notes[--x->note_count];
-        (void)pthread_mutex_unlock(&x->mutex);
-        if (note != NULL && x->log != NULL) {
-            x->log(x->log_user, 1, note);
-        }
-        free(note);
-    } while (note != NULL);
-}
-
-void mr__attempt_drain(struct mr__exec *x)
-{
-    unsigned left = MESSAGES_PER_TURN;
-    drain_notes(x);
-    for (struct mr__task *t; (t = pop_task(x)) != NULL;) {
-        mr__attempt_call_begin(t);
-        for (struct mr__message *message; !t->released && (message = pop_message(t)) != NULL;) {
-            left--;
-            if (message->kind != MR__MESSAGE_POST) {
-                deliver(t, message);
-            } else if (atomic_load(&t->state) == MR__TASK_PENDING) {
-                message->cb(&t->head, message->arg);
-            }
-            free(message);
-            if (left == 0) {
-                break;
-            }
-        }
-        (void)pthread_mutex_lock(&x->mutex);
-        if (left == 0 && !t->released) { /* The rest in another turn. */
-            mr__attempt_wake_loop(t);
-            (void)pthread_mutex_unlock(&x->mutex);
-            (void)mr__attempt_call_end(t);
-            return;
-        }
-        bool finished = t->finish_posted && atomic_load(&t->state) == MR__TASK_FINISHED;
-        t->finish_posted = t->finish_posted && !finished; /* A child may have to end first. */
-        (void)pthread_mutex_unlock(&x->mutex);
-        if (finished && !t->released) {
-            mr__attempt_finished(t);
-        }
-        (void)mr__attempt_call_end(t);
     }
 }

@@ -9,7 +9,9 @@
 
 #define KILL_WAIT_MS 2000 /* after KILL: a child that the kernel does not let go is left behind */
 
+static void exec_before(struct mr__executor *port, const struct mr__attempt *attempt);
 static void exec_start(struct mr__executor *port, const struct mr__attempt *attempt);
+static void exec_after(struct mr__executor *port, const struct mr__attempt *attempt);
 static void exec_cancel(struct mr__executor *port, const struct mr__attempt_ref *ref,
                         uint32_t reason);
 static void exec_forget(struct mr__executor *port, const struct mr__attempt_ref *ref);
@@ -34,7 +36,9 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
                           struct mr__executor **ret_executor, mr_error *reterr)
 {
     static const struct mr__executor_ops ops = {.bind = exec_bind,
+                                                .before = exec_before,
                                                 .start = exec_start,
+                                                .after = exec_after,
                                                 .cancel = exec_cancel,
                                                 .forget = exec_forget,
                                                 .fate = exec_fate,
@@ -180,23 +184,47 @@ static struct mr__action_binding exec_bind(struct mr__executor *port, const char
     if (action != NULL) {
         const mr_action *table = action->table;
         bool job = mr__attempt_is_job(action);
-        binding.flags = MR__ACTION_KNOWN |
-                        ((table->flags & MR_IDEMPOTENT) != 0 ? MR__ACTION_IDEMPOTENT : 0) |
-                        (job ? MR__ACTION_JOB : 0);
+        binding.flags =
+            MR__ACTION_KNOWN | ((table->flags & MR_IDEMPOTENT) != 0 ? MR__ACTION_IDEMPOTENT : 0) |
+            (job ? MR__ACTION_JOB : 0) | (mr__attempt_has_before(action) ? MR__ACTION_BEFORE : 0);
     }
     return binding;
 }
 
-static void exec_start(struct mr__executor *port, const struct mr__attempt *attempt)
+/* An attempt whose end was told, and not forgotten, is over: what comes late is passed over. */
+static void begin(struct mr__exec *x, const struct mr__attempt *attempt, enum mr__phase phase)
 {
-    struct mr__exec *x = exec_of(port);
+    struct mr__entry *entry = NULL;
     if (!x->loop_known) {
         x->loop_thread = uv_thread_self();
         x->loop_known = true;
     }
-    if (!x->closing) {
-        mr__attempt_start(x, attempt);
+    if (x->closing) {
+        return;
     }
+    if (phase != MR__PHASE_RUN || mr__attempt_has_before(attempt->action)) {
+        entry = find(x, &attempt->ref);
+    }
+    if (entry == NULL) {
+        mr__attempt_start(x, attempt, phase);
+    } else if (entry->task != NULL) {
+        mr__attempt_continue(entry->task, attempt, phase);
+    }
+}
+
+static void exec_before(struct mr__executor *port, const struct mr__attempt *attempt)
+{
+    begin(exec_of(port), attempt, MR__PHASE_BEFORE);
+}
+
+static void exec_start(struct mr__executor *port, const struct mr__attempt *attempt)
+{
+    begin(exec_of(port), attempt, MR__PHASE_RUN);
+}
+
+static void exec_after(struct mr__executor *port, const struct mr__attempt *attempt)
+{
+    begin(exec_of(port), attempt, MR__PHASE_AFTER);
 }
 
 static void exec_cancel(struct mr__executor *port, const struct mr__attempt_ref *ref,
@@ -393,6 +421,8 @@ static void exec_destroy(struct mr__executor *port)
     struct mr__exec *x = exec_of(port);
     MR_ASSERT(x->finishing && x->handles == 0);
     mr__pool_destroy(x->pool);
+    mr__exec_drain_letters(x); /* of workers that were left behind */
+    mr__exec_drop_flushes(x);
     mr__child_table_close(&x->table);
     mr__process_stack_finish(&x->stack);
     mr__hash_finish(&x->attempts);

@@ -86,10 +86,11 @@ struct mr__exec_events {
     /* before(): run_before is through, and start() is waited for. Else ended() comes. */
     void (*began)(void *user, const struct mr__attempt_ref *ref);
     /* `run` has ended well (outcome SUCCESS, output, sets), and run_after is to come: after() is
-     * waited for. */
+     * waited for. ended() then tells no output, and only what run_after has set. */
     void (*ending)(void *user, const struct mr__attempt_end *end);
     /* A flush: these sets are to be made durable now; `done` is called when they are, or with what
-     * went wrong. */
+     * went wrong; perhaps from within, at most once, never after destroy(). What stands in them is
+     * not told again with the attempt's end. */
     void (*share)(void *user, const struct mr__attempt_ref *ref, const struct mr__share_set *sets,
                   size_t count, void (*done)(void *arg, mr_status status), void *arg);
     /* evaluate()'s answer: what it was given. Is freed by whoever takes it:
@@ -130,7 +131,7 @@ struct mr__executor_ops {
      * (again) when that is so far, and nothing is called twice by this engine. */
     void (*before)(struct mr__executor *x, const struct mr__attempt *attempt);
     /* Starts an attempt's `run`, for the first time: of one that before() has made ready, or of a
-     * new one. */
+     * new one. Like after() it is passed over for an attempt whose ended() was told meanwhile. */
     void (*start)(struct mr__executor *x, const struct mr__attempt *attempt);
     /* Calls run_after: of the attempt that said ending(), in its own memory, or after a restart of
      * a new one. Said again of one that is there, nothing is called twice. */
@@ -142,7 +143,8 @@ struct mr__executor_ops {
     /* Makes it end soon (reason: MR_BY_USER, ...); ended() follows unless it is unknown. */
     void (*cancel)(struct mr__executor *x, const struct mr__attempt_ref *ref, uint32_t reason);
     /* The end of this attempt is durable: what is known of it, and its row in the child table, may
-     * go. To be called for every attempt that ended() has named, and for lost ones. */
+     * go. To be called for every attempt that ended() has named, and for lost ones (one of an
+     * action that is no job and has no phases is forgotten by itself). */
     void (*forget)(struct mr__executor *x, const struct mr__attempt_ref *ref);
     enum mr__fate (*fate)(struct mr__executor *x, const struct mr__attempt_ref *ref,
                           const struct mr__action_binding *binding);

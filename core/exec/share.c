@@ -195,3 +195,25 @@ size_t mr__share_bytes(struct mr__share *share)
     (void)pthread_mutex_unlock(&share->mutex);
     return bytes;
 }
+
+size_t mr__share_count(struct mr__share *share)
+{
+    (void)pthread_mutex_lock(&share->mutex);
+    size_t count = share->count;
+    (void)pthread_mutex_unlock(&share->mutex);
+    return count;
+}
+
+bool mr__share_at(struct mr__share *share, size_t i, struct mr__blob *ret_key,
+                  struct mr__blob *ret_json)
+{
+    (void)pthread_mutex_lock(&share->mutex);
+    bool there = i < share->count;
+    if (there) {
+        const struct entry *entry = share->entries[i];
+        *ret_key = (struct mr__blob){entry->bytes, entry->key_len};
+        *ret_json = (struct mr__blob){entry->bytes + entry->key_len, entry->json_len};
+    }
+    (void)pthread_mutex_unlock(&share->mutex);
+    return there;
+}

@@ -22,7 +22,12 @@ bool mr__share_get(struct mr__share *share, const char *key, size_t len, struct 
 size_t mr__share_size(struct mr__share *share, const char *key, size_t len);
 /* The first key greater than `after` (absent: of all), in byte order, added to `ret_key`. */
 bool mr__share_next(struct mr__share *share, struct mr__blob after, struct mr__buf *ret_key);
-/* Bytes of all keys and values. */
+/* Bytes of all keys and values, and how many there are. */
 size_t mr__share_bytes(struct mr__share *share);
+size_t mr__share_count(struct mr__share *share);
+/* The pair number `i` in byte order of the keys, borrowed until the table is changed: for one that
+ * nobody writes to any more. False: there are fewer. */
+bool mr__share_at(struct mr__share *share, size_t i, struct mr__blob *ret_key,
+                  struct mr__blob *ret_json);
 
 #endif

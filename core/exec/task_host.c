@@ -7,17 +7,11 @@
 #include "core/exec/task_host.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 static void set_reason(struct mr__task *t, const char *fmt, va_list args);
-
-static struct mr__task *task_of(mr_task *t)
-{
-    return (struct mr__task *)t;
-}
 
 bool mr__task_on_loop(const struct mr__exec *x)
 {
@@ -51,14 +45,15 @@ void mr__task_note(struct mr__exec *x, const char *fmt, ...)
     }
 }
 
-static mr_status misused(struct mr__task *t, const char *call)
+mr_status mr__task_misused(struct mr__task *t, const char *call)
 {
     static const char *const states[] = {"after the attempt's end",
                                          "before it answered MR_PENDING",
                                          "on a worker",
                                          "while it is pending",
                                          "after mr_finish",
-                                         "after it was canceled"};
+                                         "after it was canceled",
+                                         "between its phases"};
     uint32_t state = atomic_load(&t->state);
     mr__task_note(t->exec, "action \"%s\" called %s %s: refused", t->action->name, call,
                   states[MR__MIN(state, MR__COUNT(states) - 1)]);
@@ -83,12 +78,12 @@ static size_t cut(const char *bytes, size_t len, size_t max)
 
 static void *host_alloc(mr_task *task, size_t bytes)
 {
-    return mr__arena_alloc(&task_of(task)->arena, bytes);
+    return mr__arena_alloc(&mr__task_of(task)->arena, bytes);
 }
 
 static char *host_format(mr_task *task, const char *fmt, va_list args)
 {
-    return mr__arena_vprintf(&task_of(task)->arena, fmt, args);
+    return mr__arena_vprintf(&mr__task_of(task)->arena, fmt, args);
 }
 
 /* One block: the struct, then its texts. The idempotency key is a hash of the run's id and the
@@ -140,7 +135,7 @@ static const mr_task_info *host_info(mr_task *task)
                                       .idempotency_key = "",
                                       .folder = "",
                                       .store = ""};
-    struct mr__task *t = task_of(task);
+    struct mr__task *t = mr__task_of(task);
     const mr_task_info *info = atomic_load_explicit(&t->info, memory_order_acquire);
     if (info != NULL) {
         return info;
@@ -168,199 +163,34 @@ mr_status mr__task_snapshot(struct mr__task *t)
     if (atomic_load(&t->info) == NULL) {
         return MR_ENOMEM;
     }
+    if (t->share == NULL && t->attempt != NULL && t->attempt->share != NULL) {
+        t->share = mr__share_ref(t->attempt->share);
+    }
     return t->vars_copied ? MR_OK : copy_vars(t);
+}
+
+void mr__task_set_times(struct mr__task *t, const struct mr__attempt *attempt)
+{
+    mr_task_info *info = (mr_task_info *)(uintptr_t)atomic_load(&t->info);
+    info->started_at_ms = attempt->started_at_ms;
+    info->deadline_ms = attempt->deadline_ms;
 }
 
 static const mr_value *host_param(mr_task *task, const char *name)
 {
-    return mr_value_get(&task_of(task)->params, name);
+    return mr_value_get(&mr__task_of(task)->params, name);
+}
+
+static const mr_value *host_vars(mr_task *task)
+{
+    struct mr__task *t = mr__task_of(task);
+    bool there = t->vars_copied || t->attempt == NULL || copy_vars(t) == MR_OK;
+    return there ? &t->vars : NULL;
 }
 
 static const mr_value *host_var(mr_task *task, const char *name)
 {
-    struct mr__task *t = task_of(task);
-    if (!t->vars_copied && t->attempt != NULL && copy_vars(t) != MR_OK) {
-        return NULL;
-    }
-    return mr_value_get(&t->vars, name);
-}
-
-/* ---- output -----------------------------------------------------------------------------------
- */
-
-/* The output whose key this is, emptied; a new one if there is none. */
-static struct mr__output *output_of(struct mr__task *t, const char *key)
-{
-    bool whole_before = t->output_count > 0 && t->outputs[0].key == NULL;
-    if (t->output_count > 0 && (key == NULL || whole_before)) {
-        mr__task_output_finish(t); /* A whole and members replace each other. */
-    }
-    for (uint32_t i = 0; i < t->output_count; i++) {
-        if (strcmp(t->outputs[i].key, key) == 0) {
-            t->output_bytes -= t->outputs[i].json.len;
-            mr__buf_reset(&t->outputs[i].json);
-            return &t->outputs[i];
-        }
-    }
-    if (t->output_count == t->output_cap) {
-        uint32_t cap = t->output_cap == 0 ? 4 : t->output_cap * 2;
-        struct mr__output *outputs = realloc(t->outputs, cap * sizeof *outputs);
-        if (outputs == NULL) {
-            return NULL;
-        }
-        t->outputs = outputs;
-        t->output_cap = cap;
-    }
-    char *copy = key == NULL ? NULL : strdup(key);
-    if (key != NULL && copy == NULL) {
-        return NULL;
-    }
-    struct mr__output *output = &t->outputs[t->output_count++];
-    *output = (struct mr__output){.key = copy};
-    return output;
-}
-
-static void output_del_last(struct mr__task *t, struct mr__output *output)
-{
-    free(output->key);
-    mr__buf_finish(&output->json);
-    *output = t->outputs[--t->output_count];
-}
-
-/* `json` is valid and compact. */
-static mr_status output_set(struct mr__task *t, const char *key, const void *json, size_t len)
-{
-    if (t->wait_ms >= 0) {
-        return mr__task_fail(t, MR_EINVAL, "output after mr_finish_after");
-    }
-    if (key != NULL && !mr__utf8_valid(key, strlen(key))) {
-        return mr__task_fail(t, MR_EINVAL, "the key of an output is not UTF-8");
-    }
-    size_t key_len = key == NULL ? 0 : strlen(key);
-    if (len > MR__OUTPUT_BYTES_MAX || key_len > MR__OUTPUT_BYTES_MAX) {
-        return mr__task_fail(t, MR_ELIMIT, "output of more than %u bytes", MR__OUTPUT_BYTES_MAX);
-    }
-    struct mr__output *output = output_of(t, key);
-    if (output == NULL) {
-        return MR_ENOMEM;
-    }
-    if (t->output_bytes + len + key_len > MR__OUTPUT_BYTES_MAX) {
-        output_del_last(t, output);
-        return mr__task_fail(t, MR_ELIMIT, "output of more than %u bytes", MR__OUTPUT_BYTES_MAX);
-    }
-    mr__buf_bytes(&output->json, json, len);
-    if (output->json.failed) {
-        output_del_last(t, output);
-        return MR_ENOMEM;
-    }
-    t->output_bytes += len;
-    return MR_OK;
-}
-
-/* Whether a scalar has a JSON form; lists and maps are printed and read back instead. */
-static bool scalar_is_json(const mr_value *v)
-{
-    switch (v->type) {
-    case MR_NULL:
-    case MR_BOOL:
-    case MR_INT: return true;
-    case MR_NUMBER: return isfinite(v->u.d);
-    case MR_STRING:
-        return v->u.s != NULL && mr__utf8_valid(v->u.s, v->len) &&
-               memchr(v->u.s, '\0', v->len) == NULL;
-    default: return false;
-    }
-}
-
-static bool is_json(const mr_value *v, unsigned depth)
-{
-    if (v->type != MR_LIST && v->type != MR_MAP) {
-        return scalar_is_json(v);
-    }
-    bool good = depth < MR__JSON_DEPTH_MAX;
-    for (uint32_t i = 0; good && i < v->len; i++) {
-        good = v->type == MR_LIST
-                   ? is_json(&v->u.list[i], depth + 1)
-                   : v->u.map[i].key != NULL && is_json(&v->u.map[i].value, depth + 1);
-    }
-    return good;
-}
-
-static mr_status host_output_json(mr_task *task, const char *key, const char *json, size_t len);
-
-static mr_status host_output(mr_task *task, const char *key, const mr_value *value)
-{
-    struct mr__task *t = task_of(task);
-    struct mr__buf json;
-    if (value == NULL || !is_json(value, 0)) {
-        return mr__task_fail(t, MR_EINVAL, "an output that is no JSON");
-    }
-    mr__buf_init(&json);
-    mr__value_print(&json, value);
-    mr_status status = MR_ENOMEM;
-    if (!json.failed && value->type == MR_MAP) { /* Its keys may be repeated or no UTF-8. */
-        status = host_output_json(task, key, (const char *)json.data, json.len);
-    } else if (!json.failed) {
-        status = value->type == MR_LIST
-                     ? host_output_json(task, key, (const char *)json.data, json.len)
-                     : output_set(t, key, json.data, json.len);
-    }
-    mr__buf_finish(&json);
-    return status;
-}
-
-static mr_status host_output_json(mr_task *task, const char *key, const char *json, size_t len)
-{
-    struct mr__task *t = task_of(task);
-    struct mr__arena arena;
-    struct mr__buf compact;
-    mr_value value;
-    mr_error error;
-    if (len > MR__OUTPUT_BYTES_MAX) {
-        return mr__task_fail(t, MR_ELIMIT, "output of more than %u bytes", MR__OUTPUT_BYTES_MAX);
-    }
-    mr__arena_init(&arena);
-    mr__buf_init(&compact);
-    mr_status status = mr__value_parse(&arena, json, len, &value, &error);
-    if (status != MR_OK) {
-        status = mr__task_fail(t, status, "output is not one JSON value: %s", error.message);
-    } else {
-        mr__value_print(&compact, &value);
-        status = compact.failed ? MR_ENOMEM : output_set(t, key, compact.data, compact.len);
-    }
-    mr__buf_finish(&compact);
-    mr__arena_finish(&arena);
-    return status;
-}
-
-bool mr__task_output_json(struct mr__task *t, struct mr__buf *buf)
-{
-    if (t->outputs[0].key == NULL) {
-        *buf = t->outputs[0].json;
-        mr__buf_init(&t->outputs[0].json);
-        return true;
-    }
-    for (uint32_t i = 0; i < t->output_count; i++) {
-        const struct mr__output *output = &t->outputs[i];
-        mr__buf_u8(buf, i == 0 ? '{' : ',');
-        mr__json_str(buf, output->key, strlen(output->key));
-        mr__buf_u8(buf, ':');
-        mr__buf_bytes(buf, output->json.data, output->json.len);
-    }
-    mr__buf_u8(buf, '}');
-    return !buf->failed;
-}
-
-void mr__task_output_finish(struct mr__task *t)
-{
-    for (uint32_t i = 0; i < t->output_count; i++) {
-        free(t->outputs[i].key);
-        mr__buf_finish(&t->outputs[i].json);
-    }
-    free(t->outputs);
-    t->outputs = NULL;
-    t->output_count = t->output_cap = 0;
-    t->output_bytes = 0;
+    return mr_value_get(host_vars(task), name);
 }
 
 /* ---- trace, log, failure ----------------------------------------------------------------------
@@ -380,7 +210,7 @@ static struct mr__message *make_message(enum mr__message_kind kind, const char *
 
 static void host_trace(mr_task *task, const char *fmt, va_list args)
 {
-    struct mr__task *t = task_of(task);
+    struct mr__task *t = mr__task_of(task);
     struct mr__exec *x = t->exec;
     char line[MR__TRACE_LINE_BYTES_MAX + 4];
     int len = vsnprintf(line, sizeof line, fmt, args);
@@ -404,10 +234,10 @@ static void host_trace(mr_task *task, const char *fmt, va_list args)
 
 static void host_log(mr_task *task, uint32_t stream, const char *bytes, size_t len)
 {
-    struct mr__task *t = task_of(task);
+    struct mr__task *t = mr__task_of(task);
     struct mr__exec *x = t->exec;
     if (stream != MR_STDOUT && stream != MR_STDERR) {
-        (void)misused(t, "mr_log with an unknown stream");
+        (void)mr__task_misused(t, "mr_log with an unknown stream");
         return;
     }
     bool on_loop = mr__task_on_loop(x);
@@ -450,7 +280,7 @@ mr_status mr__task_fail(struct mr__task *t, mr_status status, const char *fmt, .
 
 static mr_status host_fail(mr_task *task, mr_status status, const char *fmt, va_list args)
 {
-    set_reason(task_of(task), fmt, args);
+    set_reason(mr__task_of(task), fmt, args);
     return status;
 }
 
@@ -459,16 +289,16 @@ static mr_status host_fail(mr_task *task, mr_status status, const char *fmt, va_
 
 static uint32_t host_cancel_reason(mr_task *task)
 {
-    return atomic_load(&task_of(task)->cancel_reason);
+    return atomic_load(&mr__task_of(task)->cancel_reason);
 }
 
 static mr_status host_sleep(mr_task *task, int64_t ms)
 {
-    struct mr__task *t = task_of(task);
+    struct mr__task *t = mr__task_of(task);
     struct mr__exec *x = t->exec;
     struct timespec until;
     if (atomic_load(&t->state) != MR__TASK_QUEUED || mr__task_on_loop(x)) {
-        return misused(t, "mr_sleep");
+        return mr__task_misused(t, "mr_sleep");
     }
     ms = MR__MIN(MR__MAX(ms, 0), INT64_C(100) * 366 * 86400 * 1000);
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
@@ -510,7 +340,7 @@ static mr_status finish_abandoned_and_unlock(struct mr__task *t, bool on_loop)
 
 static mr_status host_finish(mr_task *task, mr_status status)
 {
-    struct mr__task *t = task_of(task);
+    struct mr__task *t = mr__task_of(task);
     struct mr__exec *x = t->exec;
     bool on_loop = mr__task_on_loop(x);
     (void)pthread_mutex_lock(&x->mutex);
@@ -518,12 +348,12 @@ static mr_status host_finish(mr_task *task, mr_status status)
     if (state == MR__TASK_ABANDONED) {
         return finish_abandoned_and_unlock(t, on_loop);
     }
-    bool allowed =
-        state == MR__TASK_PENDING ||
-        (state == MR__TASK_RUNNING && t->action->table->where == MR_ON_LOOP && t->wait_ms < 0);
+    bool allowed = state == MR__TASK_PENDING ||
+                   (state == MR__TASK_RUNNING && t->action->table->where == MR_ON_LOOP &&
+                    t->phase == MR__PHASE_RUN && t->wait_ms < 0);
     if (!allowed) {
         (void)pthread_mutex_unlock(&x->mutex);
-        return misused(t, "mr_finish");
+        return mr__task_misused(t, "mr_finish");
     }
     atomic_store(&t->state, MR__TASK_FINISHED);
     t->finish_status = status;
@@ -540,13 +370,17 @@ static mr_status host_finish(mr_task *task, mr_status status)
 
 static mr_status host_finish_after(mr_task *task, int64_t ms)
 {
-    struct mr__task *t = task_of(task);
-    if (atomic_load(&t->state) != MR__TASK_RUNNING || !mr__task_on_loop(t->exec)) {
-        return misused(t, "mr_finish_after");
+    struct mr__task *t = mr__task_of(task);
+    if (!mr__task_on_loop(t->exec) || atomic_load(&t->state) != MR__TASK_RUNNING ||
+        t->phase != MR__PHASE_RUN) {
+        return mr__task_misused(t, "mr_finish_after");
     }
-    if (ms < 0 || t->wait_ms >= 0 || t->output_count > 0 || t->process != NULL) {
-        return mr__task_fail(t, MR_EINVAL,
-                             "mr_finish_after twice, with a child or an output, or below zero");
+    if (ms < 0 || t->wait_ms >= 0 || t->output.count > 0 || t->process != NULL ||
+        mr__task_share_unsaved(t)) {
+        return mr__task_fail(
+            t, MR_EINVAL,
+            "mr_finish_after twice, with a child, an output or unsaved share data, or "
+            "below zero");
     }
     t->wait_ms = ms;
     return MR_OK;
@@ -586,12 +420,12 @@ static void timer_on_due(uv_timer_t *handle)
 
 static mr_status host_timer(mr_task *task, int64_t ms, void (*cb)(mr_task *t, void *arg), void *arg)
 {
-    struct mr__task *t = task_of(task);
+    struct mr__task *t = mr__task_of(task);
     struct mr__exec *x = t->exec;
     uint32_t state = atomic_load(&t->state);
     if (t->action->table->where != MR_ON_LOOP || !mr__task_on_loop(x) || cb == NULL ||
-        (state != MR__TASK_RUNNING && state != MR__TASK_PENDING)) {
-        return misused(t, "mr_timer");
+        t->phase != MR__PHASE_RUN || (state != MR__TASK_RUNNING && state != MR__TASK_PENDING)) {
+        return mr__task_misused(t, "mr_timer");
     }
     if (t->timer_count == MR__TASK_TIMERS_MAX) {
         return MR_ELIMIT;
@@ -622,9 +456,9 @@ void mr__task_close_timers(struct mr__task *t)
 
 static mr_status host_post(mr_task *task, void (*cb)(mr_task *t, void *arg), void *arg)
 {
-    struct mr__task *t = task_of(task);
+    struct mr__task *t = mr__task_of(task);
     if (cb == NULL || t->action->table->where != MR_ON_LOOP) {
-        return misused(t, "mr_post");
+        return mr__task_misused(t, "mr_post");
     }
     struct mr__message *message = make_message(MR__MESSAGE_POST, NULL, 0);
     if (message == NULL) {
@@ -671,13 +505,13 @@ static const char *const *own_env(struct mr__task *t)
 
 static mr_status host_spawn(mr_task *task, const mr_process *process)
 {
-    struct mr__task *t = task_of(task);
+    struct mr__task *t = mr__task_of(task);
     struct mr__exec *x = t->exec;
     uint32_t state = atomic_load(&t->state);
     if (!mr__task_on_loop(x) || (t->action->table->flags & MR_SPAWNS) == 0 ||
-        (state != MR__TASK_RUNNING && state != MR__TASK_PENDING) || t->process != NULL ||
-        t->wait_ms >= 0) {
-        return misused(t, "mr_spawn");
+        t->phase != MR__PHASE_RUN || (state != MR__TASK_RUNNING && state != MR__TASK_PENDING) ||
+        t->process != NULL || t->wait_ms >= 0) {
+        return mr__task_misused(t, "mr_spawn");
     }
     if (!MR_HAS(mr_process, process, on_exit) || process->flags != 0 || process->argv == NULL ||
         process->on_exit == NULL || !list_is_good(process->argv, false) ||
@@ -719,12 +553,12 @@ static mr_status host_spawn(mr_task *task, const mr_process *process)
 
 static void host_set_data(mr_task *task, void *data)
 {
-    task_of(task)->data = data;
+    mr__task_of(task)->data = data;
 }
 
 static void *host_data(mr_task *task)
 {
-    return task_of(task)->data;
+    return mr__task_of(task)->data;
 }
 
 const mr_host mr__task_host = {.size = sizeof(mr_host),
@@ -734,8 +568,8 @@ const mr_host mr__task_host = {.size = sizeof(mr_host),
                                .info = host_info,
                                .param = host_param,
                                .var = host_var,
-                               .output = host_output,
-                               .output_json = host_output_json,
+                               .output = mr__task_output,
+                               .output_json = mr__task_output_json,
                                .trace = host_trace,
                                .log = host_log,
                                .fail = host_fail,
@@ -747,4 +581,11 @@ const mr_host mr__task_host = {.size = sizeof(mr_host),
                                .post = host_post,
                                .spawn = host_spawn,
                                .set_data = host_set_data,
-                               .data = host_data};
+                               .data = host_data,
+                               .vars = host_vars,
+                               .detail = mr__task_detail,
+                               .share_get = mr__task_share_get,
+                               .share_next = mr__task_share_key,
+                               .share_set = mr__task_share_set,
+                               .share_set_json = mr__task_share_set_json,
+                               .share_flush = mr__task_share_flush};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The executor from inside: its own struct and that of an attempt, shared by executor.c (the port),
- * attempt.c (an attempt's life and the mailbox), task_host.c (what an action can call) and
- * survivors.c (children of an earlier engine).
+ * attempt.c (an attempt's life), mailbox.c (what other threads leave), task_host.c, task_output.c,
+ * task_share.c (what an action can call) and survivors.c (children of an earlier engine).
  *
  * The loop thread owns everything here but what is marked otherwise. Other threads reach an attempt
  * only through its host calls, and leave messages with it under the executor's one mutex.
@@ -18,11 +18,13 @@
 #include "core/exec/exec.h"
 #include "core/exec/pool.h"
 #include "core/exec/process.h"
+#include "core/exec/share.h"
 
 struct mr__exec;
 struct mr__sweep;
 
-/* What the executor knows of an attempt: of a job until forget(), of others until their end. */
+/* What the executor knows of an attempt: of one that is kept until forget(), of others until their
+ * end. */
 struct mr__entry {
     struct mr__child_key key; /* borrowed by mr__exec.attempts */
     uint32_t row;             /* in the child table, or MR__CHILD_NO_ROW */
@@ -31,18 +33,28 @@ struct mr__entry {
 };
 
 enum mr__task_state {
-    MR__TASK_FREE = 0, /* over: whoever still calls has a pointer that died */
-    MR__TASK_RUNNING,  /* the loop is in its `run`, or before it */
-    MR__TASK_QUEUED,   /* waits for a worker, or is with one */
-    MR__TASK_PENDING,  /* answered MR_PENDING */
-    MR__TASK_FINISHED, /* mr_finish was called, or the worker is done: to be reported */
-    MR__TASK_ABANDONED /* the host has ended it, but the plugin may still call until its mr_finish
-                        */
+    MR__TASK_FREE = 0,  /* over: whoever still calls has a pointer that died */
+    MR__TASK_RUNNING,   /* the loop is in its `run`, or before it */
+    MR__TASK_QUEUED,    /* waits for a worker, or is with one */
+    MR__TASK_PENDING,   /* answered MR_PENDING */
+    MR__TASK_FINISHED,  /* mr_finish was called, or the worker is done: to be reported */
+    MR__TASK_ABANDONED, /* the host has ended it, but the plugin may still call until its mr_finish
+                         */
+    MR__TASK_RESTING    /* between two phases: the engine was told, and calls again */
 };
+
+enum mr__phase { MR__PHASE_BEFORE = 0, MR__PHASE_RUN, MR__PHASE_AFTER };
 
 enum mr__message_kind { MR__MESSAGE_LOG, MR__MESSAGE_TRACE, MR__MESSAGE_POST };
 
-/* From another thread to the loop. */
+/* From another thread to the loop, about no attempt's log: mailbox.c. Whoever delivers it owns it.
+ */
+struct mr__letter {
+    struct mr__letter *next;
+    void (*deliver)(struct mr__exec *x, struct mr__letter *letter);
+};
+
+/* From another thread to the loop, in the name of one attempt. */
 struct mr__message {
     struct mr__message *next;
     enum mr__message_kind kind;
@@ -62,9 +74,15 @@ struct mr__task_timer {
     void *arg;
 };
 
-struct mr__output {
-    char *key; /* NULL: the whole output. **Owned** */
+/* A map in the making, or with one member without a key any value: task_output.c. */
+struct mr__members_row {
+    char *key; /* NULL: the whole. **Owned** */
     struct mr__buf json;
+};
+struct mr__members {
+    struct mr__members_row *rows;
+    uint32_t count, cap;
+    size_t bytes; /* of all JSON and keys */
 };
 
 struct mr__task {
@@ -74,16 +92,18 @@ struct mr__task {
     _Atomic uint32_t cancel_reason;
     struct mr__attempt_ref ref;
     const struct mr__action *action;
+    enum mr__phase phase;
+    bool retry;                        /* retry_before comes first */
     const struct mr__attempt *attempt; /* borrowed while start() runs, then NULL */
     struct mr__entry *entry;
     mr_value params, vars;
     const char *reason; /* of a failure, in the arena; or NULL */
     void *data;         /* the plugin's own */
-    struct mr__output *outputs;
-    uint32_t output_count, output_cap;
-    size_t output_bytes;
-    _Atomic(const mr_task_info *) info;         /* made when first asked for; **owned** */
-    int64_t wait_ms;                            /* of mr_finish_after, or -1 */
+    struct mr__members output, details;
+    struct mr__share *share;            /* a reference, made when first asked for; or NULL */
+    struct mr__task_share *sets;        /* likewise: task_share.c */
+    _Atomic(const mr_task_info *) info; /* made when first asked for; **owned** */
+    int64_t wait_ms;                    /* of mr_finish_after, or -1 */
     struct mr__task *live_next, *live_previous; /* of those that began and have not ended */
 
     /* children and timers */
@@ -96,6 +116,7 @@ struct mr__task {
     uint32_t calls; /* of the plugin under way on the loop: it is not recycled before */
     bool released;  /* over, but for `calls` */
     bool vars_copied;
+    bool live;          /* in mr__exec.live, or later in its list of abandoned ones */
     bool shared;        /* other threads may know it */
     bool cancel_called; /* the plugin's cancel */
     bool told;          /* the engine knows its end, or that it waits */
@@ -152,6 +173,8 @@ struct mr__exec {
     uint32_t quarantine_at;
     struct mr__task *abandoned; /* a list through live_next */
 
+    struct mr__flush *flushes; /* that the engine has not answered yet */
+
     uv_async_t async;
     uv_timer_t shutdown_timer;
     uint32_t handles;  /* that the loop still knows: these two, timers of attempts, sweeps */
@@ -169,6 +192,7 @@ struct mr__exec {
     pthread_mutex_t mutex;
     pthread_cond_t room; /* in the mailbox, for workers */
     struct mr__task *queue_first, *queue_last;
+    struct mr__letter *letter_first, *letter_last;
     char *notes[MR__EXEC_NOTES_MAX]; /* for the log, from other threads */
     uint32_t note_count;
     uint32_t foreign; /* attempts that outlive the shutdown, in somebody's hands */
@@ -178,9 +202,16 @@ struct mr__exec {
 /* ---- attempt.c --------------------------------------------------------------------------------
  */
 
-void mr__attempt_start(struct mr__exec *x, const struct mr__attempt *attempt);
+/* Of one that is not known here: begins with `phase`. */
+void mr__attempt_start(struct mr__exec *x, const struct mr__attempt *attempt, enum mr__phase phase);
+/* Of one that is: goes on with `phase` if it rests before it. */
+void mr__attempt_continue(struct mr__task *t, const struct mr__attempt *attempt,
+                          enum mr__phase phase);
 /* Whether the action's attempts hold one of --jobs slots: MR__ACTION_JOB. */
 bool mr__attempt_is_job(const struct mr__action *action);
+bool mr__attempt_has_before(const struct mr__action *action); /* MR__ACTION_BEFORE */
+/* Whether they can be found by name until forget(): jobs, and those with phases. */
+bool mr__attempt_is_kept(const struct mr__action *action);
 void mr__attempt_cancel(struct mr__task *t, uint32_t reason);
 /* Takes it from the engine's view though its action goes on: for the end of a shutdown. */
 void mr__attempt_abandon(struct mr__task *t);
@@ -192,14 +223,24 @@ bool mr__attempt_call_end(struct mr__task *t);
 /* The child of this attempt has ended. */
 void mr__attempt_on_exit(void *user, int32_t exit_code, int32_t signal_number);
 void mr__attempt_on_output(void *user, uint32_t stream, const char *bytes, size_t len);
+/* Frees one that is in nobody's hands any more. */
+void mr__attempt_free(struct mr__task *t);
+
+/* ---- mailbox.c --------------------------------------------------------------------------------
+ */
+
 /* Loop: what other threads have left. */
 void mr__attempt_drain(struct mr__exec *x);
 /* Any thread; takes `message` (also on failure). */
 mr_status mr__attempt_push(struct mr__task *t, struct mr__message *message);
 /* Under the mutex: puts the attempt into the mailbox and wakes the loop. */
 void mr__attempt_wake_loop(struct mr__task *t);
-/* Frees one that is in nobody's hands any more. */
-void mr__attempt_free(struct mr__task *t);
+/* Any thread: the loop will deliver it. False, and it is still the caller's: it is too late. */
+bool mr__exec_post(struct mr__exec *x, struct mr__letter *letter);
+void mr__exec_drain_letters(struct mr__exec *x); /* loop */
+/* Before an attempt's end is told: what was logged comes first, posts come no more; out of the
+ * mailbox. */
+void mr__attempt_flush(struct mr__task *t);
 
 /* ---- task_host.c ------------------------------------------------------------------------------
  */
@@ -214,10 +255,63 @@ mr_status mr__task_fail(struct mr__task *t, mr_status status, const char *fmt, .
 MR__PRINTF(2, 3) void mr__task_note(struct mr__exec *x, const char *fmt, ...);
 /* Makes mr_task_info and copies the variables, before what they are made from is gone. */
 mr_status mr__task_snapshot(struct mr__task *t);
-/* The whole output as JSON; false if there is none. */
-bool mr__task_output_json(struct mr__task *t, struct mr__buf *buf);
-void mr__task_output_finish(struct mr__task *t);
+/* The time of the phase that begins, into what mr_info has shown already. */
+void mr__task_set_times(struct mr__task *t, const struct mr__attempt *attempt);
 void mr__task_close_timers(struct mr__task *t);
+/* Notes that a call came at the wrong moment: MR_EINVAL. */
+mr_status mr__task_misused(struct mr__task *t, const char *call);
+
+static inline struct mr__task *mr__task_of(mr_task *t)
+{
+    return (struct mr__task *)t;
+}
+
+/* ---- task_output.c ----------------------------------------------------------------------------
+ */
+
+mr_status mr__task_output(mr_task *task, const char *key, const mr_value *value);
+mr_status mr__task_output_json(mr_task *task, const char *key, const char *json, size_t len);
+mr_status mr__task_detail(mr_task *task, const char *key, const mr_value *value);
+/* Any value as JSON, checked: MR_EINVAL for what has no JSON form. */
+mr_status mr__task_json(struct mr__buf *ret_json, const mr_value *value, mr_error *reterr);
+/* JSON text made compact: exactly one value, else MR_EINVAL. */
+mr_status mr__task_compact(struct mr__buf *ret_json, const char *json, size_t len,
+                           mr_error *reterr);
+
+/* Sets a member, or with key NULL the whole: they replace each other. MR_ELIMIT over `bytes_max`
+ * and MR_ENOMEM leave it without the member. */
+mr_status mr__members_set(struct mr__members *members, const char *key, const void *json,
+                          size_t len, size_t bytes_max);
+/* Of one that is not empty. A whole is moved to `buf`. False: out of memory. */
+bool mr__members_json(struct mr__members *members, struct mr__buf *buf);
+void mr__members_finish(struct mr__members *members);
+
+/* ---- task_share.c -----------------------------------------------------------------------------
+ */
+
+const mr_value *mr__task_share_get(mr_task *task, const char *key);
+const char *mr__task_share_key(mr_task *task, const char *after);
+mr_status mr__task_share_set(mr_task *task, const char *key, const mr_value *value);
+mr_status mr__task_share_set_json(mr_task *task, const char *key, const char *json, size_t len);
+mr_status mr__task_share_flush(mr_task *task);
+
+/* The same for the host itself. JSON or key go into the buffer, which is empty; false: there is
+ * none. */
+bool mr__task_share_json(struct mr__task *t, const char *key, size_t len, struct mr__buf *ret_json);
+bool mr__task_share_next(struct mr__task *t, struct mr__blob after, struct mr__buf *ret_key);
+/* `json` is compact; NULL removes the key. MR_EINVAL, MR_ELIMIT, MR_ENOMEM. */
+mr_status mr__task_share_put(struct mr__task *t, const char *key, const char *json, size_t len,
+                             mr_error *reterr);
+mr_status mr__task_share_save(struct mr__task *t, mr_error *reterr); /* the flush */
+
+/* Loop. Whether something is set and not flushed. */
+bool mr__task_share_unsaved(const struct mr__task *t);
+/* Takes what is: **owned** are a list, which names texts in the table, and a reference to it. Both
+ * are left as they are if there is nothing. MR_ENOMEM. */
+mr_status mr__task_share_take(struct mr__task *t, struct mr__share **ret_table,
+                              struct mr__share_set **ret_sets, size_t *ret_count);
+void mr__task_share_finish(struct mr__task *t);
+void mr__exec_drop_flushes(struct mr__exec *x);
 
 /* ---- executor.c -------------------------------------------------------------------------------
  */

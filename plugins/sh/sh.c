@@ -352,13 +352,16 @@ static void on_exit_of_shell(mr_task *t, int32_t exit_code, int32_t signal_numbe
     const char *name = signal_name(signal_number);
     mr_status status = MR_OK;
     if (exit_code > 0) {
+        (void)mr_detail_int(t, "exit", exit_code); /* An older host does without. */
         status = mr_fail(t, MR_EFAILED, "exit %d", exit_code);
     } else if (exit_code < 0 && signal_number == 0) {
         status =
             mr_fail(t, MR_EFAILED, "its exit status was taken by the program that runs millrace");
     } else if (exit_code < 0 && name != NULL) {
+        (void)mr_detail_int(t, "signal", signal_number);
         status = mr_fail(t, MR_EFAILED, "killed by %s", name);
     } else if (exit_code < 0) {
+        (void)mr_detail_int(t, "signal", signal_number);
         status = mr_fail(t, MR_EFAILED, "killed by signal %d", signal_number);
     } else if (script->mode == OUTPUT_JSON) {
         status = output_json(t, script);

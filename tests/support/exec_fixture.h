@@ -18,17 +18,25 @@
 #include <uv.h>
 
 #include "core/exec/exec.h"
+#include "core/exec/share.h"
 #include "temp_store.h"
 
 #include <cmocka.h> /* last: its macros take plain words */
 
 #define FIXTURE_TEXT_BYTES (16u << 20)
 
+/* An action of the test's own. */
+#define ACTION(variable, ...)                                                            \
+    static const mr_action variable##_table = MR_ACTION(.name = #variable, __VA_ARGS__); \
+    static const struct mr__action variable = {                                          \
+        .table = &variable##_table, .name = #variable, .plugin = "test"}
+
 struct fixture_end {
     struct mr__attempt_ref ref;
     enum mr__outcome outcome;
     char reason[1100];
     char *output;
+    char sets[256]; /* "key=json;" of each */
 };
 
 struct fixture {
@@ -38,6 +46,15 @@ struct fixture {
     struct mr__registry *registry;
     struct fixture_end *ends;
     uint32_t end_count, end_cap;
+    uint32_t began_count, ending_count;
+    struct fixture_end ending; /* the latest */
+    struct mr__share *share;   /* of every attempt */
+    uint32_t flush_count;
+    bool flush_hold; /* the commit is not done before fixture_flushed */
+    mr_status flush_status;
+    char flush_sets[256];
+    void (*flush_done)(void *arg, mr_status status);
+    void *flush_arg;
     uint32_t waiting_count, trace_count, note_count;
     int64_t waiting_ms;
     char trace[1100], note[300];
@@ -48,6 +65,67 @@ struct fixture {
     bool swept;
 };
 
+static inline void fixture_sets_text(char *text, size_t size, const struct mr__share_set *sets,
+                                     size_t count)
+{
+    size_t at = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < count && at < size; i++) {
+        at += (size_t)snprintf(text + at, size - at, "%.*s=%.*s;", (int)sets[i].key.len,
+                               sets[i].key.data, (int)sets[i].json.len,
+                               sets[i].json.data == NULL ? "" : sets[i].json.data);
+    }
+}
+
+static inline void fixture_end_copy(struct fixture_end *e, const struct mr__attempt_end *end)
+{
+    memset(e, 0, sizeof *e);
+    e->ref = end->ref;
+    e->outcome = end->outcome;
+    (void)snprintf(e->reason, sizeof e->reason, "%s", end->reason);
+    e->output = end->output == NULL ? NULL : strndup(end->output, end->output_len);
+    fixture_sets_text(e->sets, sizeof e->sets, end->sets, end->set_count);
+}
+
+static inline void fixture_put(struct fixture *f, const struct mr__share_set *sets, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(mr__share_put(f->share, sets[i].key, sets[i].json), MR_OK);
+    }
+}
+
+static inline void fixture_began(void *user, const struct mr__attempt_ref *ref)
+{
+    ((struct fixture *)user)->began_count++;
+}
+
+static inline void fixture_ending(void *user, const struct mr__attempt_end *end)
+{
+    struct fixture *f = user;
+    f->ending_count++;
+    free(f->ending.output);
+    fixture_end_copy(&f->ending, end);
+    fixture_put(f, end->sets, end->set_count);
+}
+
+static inline void fixture_share(void *user, const struct mr__attempt_ref *ref,
+                                 const struct mr__share_set *sets, size_t count,
+                                 void (*done)(void *arg, mr_status status), void *arg)
+{
+    struct fixture *f = user;
+    f->flush_count++;
+    fixture_sets_text(f->flush_sets, sizeof f->flush_sets, sets, count);
+    if (f->flush_status == MR_OK) {
+        fixture_put(f, sets, count);
+    }
+    if (f->flush_hold) {
+        f->flush_done = done;
+        f->flush_arg = arg;
+    } else {
+        done(arg, f->flush_status);
+    }
+}
+
 static inline void fixture_ended(void *user, const struct mr__attempt_end *end)
 {
     struct fixture *f = user;
@@ -56,12 +134,8 @@ static inline void fixture_ended(void *user, const struct mr__attempt_end *end)
         f->ends = realloc(f->ends, f->end_cap * sizeof *f->ends);
         assert_non_null(f->ends);
     }
-    struct fixture_end *e = &f->ends[f->end_count++];
-    memset(e, 0, sizeof *e);
-    e->ref = end->ref;
-    e->outcome = end->outcome;
-    (void)snprintf(e->reason, sizeof e->reason, "%s", end->reason);
-    e->output = end->output == NULL ? NULL : strndup(end->output, end->output_len);
+    fixture_end_copy(&f->ends[f->end_count++], end);
+    fixture_put(f, end->sets, end->set_count);
     if (f->forget) {
         f->x->ops->forget(f->x, &end->ref);
     }
@@ -103,15 +177,21 @@ static inline void fixture_note(void *user, int32_t level, const char *line)
 
 static inline void fixture_open(struct fixture *f, uint32_t jobs)
 {
-    struct mr__exec_options options = {
-        .loop = &f->loop,
-        .registry = f->registry,
-        .store = f->store,
-        .jobs = jobs,
-        .clock = NULL,
-        .events = {f, fixture_ended, fixture_waiting, fixture_trace, fixture_log},
-        .log = fixture_note,
-        .log_user = f};
+    struct mr__exec_options options = {.loop = &f->loop,
+                                       .registry = f->registry,
+                                       .store = f->store,
+                                       .jobs = jobs,
+                                       .clock = NULL,
+                                       .events = {.user = f,
+                                                  .began = fixture_began,
+                                                  .ending = fixture_ending,
+                                                  .share = fixture_share,
+                                                  .ended = fixture_ended,
+                                                  .waiting = fixture_waiting,
+                                                  .trace = fixture_trace,
+                                                  .log = fixture_log},
+                                       .log = fixture_note,
+                                       .log_user = f};
     mr_error error = {0};
     assert_int_equal(uv_loop_init(&f->loop), 0);
     if (mr__exec_create(&options, &f->x, &error) != MR_OK) {
@@ -127,6 +207,8 @@ static inline struct fixture *fixture_make(uint32_t jobs)
     f->log = malloc(FIXTURE_TEXT_BYTES);
     assert_non_null(f->log);
     temp_store_make(f->store);
+    f->share = mr__share_create();
+    assert_non_null(f->share);
     f->forget = true;
     fixture_open(f, jobs);
     return f;
@@ -153,6 +235,8 @@ static inline void fixture_free(struct fixture *f)
         free(f->ends[i].output);
     }
     free(f->ends);
+    free(f->ending.output);
+    mr__share_unref(f->share);
     free(f->log);
     mr__registry_destroy(f->registry);
     temp_store_remove(f->store);
@@ -173,9 +257,12 @@ static inline struct mr__attempt_ref fixture_ref(uint32_t run, uint32_t task, ui
     return ref;
 }
 
-/* Starts attempt 1 of the task with this number. `params` is JSON, or NULL: {}. */
-static inline void fixture_start(struct fixture *f, const struct mr__action *action, uint32_t task,
-                                 const char *params)
+typedef void (*fixture_op)(struct mr__executor *x, const struct mr__attempt *attempt);
+
+/* before, start or after of attempt 1 of the task with this number. `params` is JSON, or NULL: {}.
+ */
+static inline void fixture_call(struct fixture *f, fixture_op op, const struct mr__action *action,
+                                uint32_t task, const char *params, bool retry)
 {
     struct mr__arena arena;
     mr_value value, vars;
@@ -196,10 +283,37 @@ static inline void fixture_start(struct fixture *f, const struct mr__action *act
                                   .task_id = id,
                                   .folder = f->store,
                                   .started_at_ms = 1000,
-                                  .deadline_ms = 0};
-    f->x->ops->start(f->x, &attempt);
+                                  .deadline_ms = 0,
+                                  .share = f->share,
+                                  .retry = retry};
+    op(f->x, &attempt);
     memset(id, 'x', sizeof id); /* What was borrowed is gone. */
     mr__arena_finish(&arena);
+}
+
+static inline void fixture_before(struct fixture *f, const struct mr__action *action, uint32_t task,
+                                  bool retry)
+{
+    fixture_call(f, f->x->ops->before, action, task, NULL, retry);
+}
+
+static inline void fixture_start(struct fixture *f, const struct mr__action *action, uint32_t task,
+                                 const char *params)
+{
+    fixture_call(f, f->x->ops->start, action, task, params, false);
+}
+
+static inline void fixture_after(struct fixture *f, const struct mr__action *action, uint32_t task)
+{
+    fixture_call(f, f->x->ops->after, action, task, NULL, false);
+}
+
+/* The commit of the flush that was held is done. */
+static inline void fixture_flushed(struct fixture *f, mr_status status)
+{
+    assert_non_null(f->flush_done);
+    f->flush_done(f->flush_arg, status);
+    f->flush_done = NULL;
 }
 
 static inline void fixture_on_timeout(uv_timer_t *timer)
@@ -212,8 +326,9 @@ static inline void fixture_on_closed(uv_handle_t *handle)
     free(handle);
 }
 
-/* Runs the loop until so many attempts have ended, at most so long. */
-static inline bool fixture_run(struct fixture *f, uint32_t ends, uint64_t ms)
+/* Runs the loop until a count has got so far, at most so long. */
+static inline bool fixture_run_until(struct fixture *f, const uint32_t *count, uint32_t wanted,
+                                     uint64_t ms)
 {
     bool late = false;
     uv_timer_t *timer = malloc(sizeof *timer);
@@ -222,12 +337,18 @@ static inline bool fixture_run(struct fixture *f, uint32_t ends, uint64_t ms)
     timer->data = &late;
     uv_update_time(&f->loop);
     (void)uv_timer_start(timer, fixture_on_timeout, ms, 0);
-    while (f->end_count < ends && !late) {
+    while (*count < wanted && !late) {
         (void)uv_run(&f->loop, UV_RUN_ONCE);
     }
     uv_close((uv_handle_t *)timer, fixture_on_closed);
     (void)uv_run(&f->loop, UV_RUN_NOWAIT);
-    return f->end_count >= ends;
+    return *count >= wanted;
+}
+
+/* Runs the loop until so many attempts have ended, at most so long. */
+static inline bool fixture_run(struct fixture *f, uint32_t ends, uint64_t ms)
+{
+    return fixture_run_until(f, &f->end_count, ends, ms);
 }
 
 static inline const struct fixture_end *fixture_end_of(const struct fixture *f, uint32_t task)

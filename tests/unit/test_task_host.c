@@ -10,11 +10,6 @@
 
 #include "exec_fixture.h"
 
-#define ACTION(variable, ...)                                                            \
-    static const mr_action variable##_table = MR_ACTION(.name = #variable, __VA_ARGS__); \
-    static const struct mr__action variable = {                                          \
-        .table = &variable##_table, .name = #variable, .plugin = "test"}
-
 static struct fixture *f;
 static uint32_t calls[8];
 
@@ -124,57 +119,8 @@ static void params__are_completed_and_checked(void **state)
     assert_string_equal(f->ends[4].output, "{\"who\":\"7\",\"n\":3,\"id\":\"task-5\"}");
 }
 
-/* ---- output -----------------------------------------------------------------------------------
+/* ---- trace ------------------------------------------------------------------------------------
  */
-
-static mr_status outputs_run(mr_task *t)
-{
-    const char *big = mr_alloc(t, MR__OUTPUT_BYTES_MAX + 3);
-    memset((char *)(uintptr_t)big, 'a', MR__OUTPUT_BYTES_MAX + 2);
-    mr_value infinite = {.type = MR_NUMBER, .u.d = 1e308 * 10};
-    mr_value broken = {.type = MR_STRING, .len = 1, .u.s = "\xff"};
-    mr_member twice[] = {{"k", {.type = MR_NULL}}, {"k", {.type = MR_NULL}}};
-    mr_value repeated = {.type = MR_MAP, .len = 2, .u.map = twice};
-    assert_int_equal(mr_output(t, "x", &infinite), MR_EINVAL);
-    assert_int_equal(mr_output(t, "x", &broken), MR_EINVAL);
-    assert_int_equal(mr_output(t, "x", &repeated), MR_EINVAL);
-    assert_int_equal(mr_output_str(t, "x", NULL), MR_ENOMEM);
-    assert_int_equal(mr_output_json(t, "x", "[1] 2", 5), MR_EINVAL);
-    assert_int_equal(mr_output_json(t, "x", "", 0), MR_EINVAL);
-    assert_int_equal(mr_output_str(t, "x", big), MR_ELIMIT);
-    assert_int_equal(mr_output_str(t, "a", "1"), MR_OK);
-    assert_int_equal(mr_output_str(t, "b", "2"), MR_OK);
-    assert_int_equal(mr_output_str(t, "a", "3"), MR_OK);
-    return mr_output_json(t, "c", "[1,\n 2]", 7);
-}
-ACTION(outputs, .where = MR_ON_LOOP, .run = outputs_run);
-
-static mr_status largest_run(mr_task *t)
-{
-    char *big = mr_alloc(t, MR__OUTPUT_BYTES_MAX);
-    memset(big, 'a', MR__OUTPUT_BYTES_MAX - 2); /* and two quotes */
-    assert_int_equal(mr_output_str(t, "gone", "x"), MR_OK);
-    return mr_output_str(t, NULL, big);
-}
-ACTION(largest, .where = MR_ON_LOOP, .run = largest_run);
-
-static mr_status fails_run(mr_task *t)
-{
-    assert_int_equal(mr_output_str(t, "a", "1"), MR_OK);
-    return MR_EFAILED;
-}
-ACTION(fails, .where = MR_ON_LOOP, .run = fails_run);
-
-static void output__is_one_json_value_within_its_limit(void **state)
-{
-    fixture_start(f, &outputs, 1, NULL);
-    assert_string_equal(f->ends[0].output, "{\"a\":\"3\",\"b\":\"2\",\"c\":[1,2]}");
-    fixture_start(f, &largest, 2, NULL);
-    assert_int_equal(f->ends[1].outcome, MR__OUTCOME_SUCCESS);
-    assert_int_equal(strlen(f->ends[1].output), MR__OUTPUT_BYTES_MAX);
-    fixture_start(f, &fails, 3, NULL);
-    assert_null(f->ends[2].output);
-}
 
 static mr_status traces_run(mr_task *t)
 {
@@ -563,55 +509,6 @@ static void cancel__without_a_callback_a_thread_may_finish_later(void **state)
     assert_int_equal(f->trace_count, 0);
 }
 
-/* ---- phases -----------------------------------------------------------------------------------
- */
-
-static char order[64];
-
-static mr_status phase_before(mr_task *t)
-{
-    (void)strcat(order, "b");
-    mr_set_data(t, order);
-    return MR_OK;
-}
-static mr_status phase_after(mr_task *t)
-{
-    (void)strcat(order, "a");
-    assert_ptr_equal(mr_data(t), order);
-    return mr_fail(t, MR_EFAILED, "after");
-}
-static mr_status phase_retry(mr_task *t)
-{
-    (void)strcat(order, "r");
-    return MR_OK;
-}
-static mr_status phase_run(mr_task *t)
-{
-    (void)strcat(order, "R");
-    return mr_timer(t, 1, keep_many, NULL) == MR_OK ? MR_PENDING : MR_ENOMEM;
-}
-ACTION(phases, .where = MR_ON_LOOP, .run = phase_run, .run_before = phase_before,
-       .run_after = phase_after, .retry_before = phase_retry);
-
-static void phases__come_in_order_and_may_fail_it(void **state)
-{
-    order[0] = '\0';
-    fixture_start(f, &phases, 1, NULL);
-    assert_true(fixture_run(f, 1, 5000));
-    assert_string_equal(order, "bRa");
-    assert_int_equal(f->ends[0].outcome, MR__OUTCOME_FAILED);
-    assert_string_equal(f->ends[0].reason, "after");
-    struct mr__attempt second = {.ref = fixture_ref(1, 1, 2),
-                                 .action = &phases,
-                                 .dag_id = "d",
-                                 .task_id = "t",
-                                 .folder = "/"};
-    order[0] = '\0';
-    f->x->ops->start(f->x, &second);
-    assert_true(fixture_run(f, 2, 5000));
-    assert_string_equal(order, "rbRa");
-}
-
 /* ---- fate, shutdown ---------------------------------------------------------------------------
  */
 
@@ -707,7 +604,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(answer__is_told_before_start_returns),
         TEST(params__are_completed_and_checked),
-        TEST(output__is_one_json_value_within_its_limit),
         TEST(trace__is_one_bounded_line),
         TEST(pending__ends_with_mr_finish),
         TEST(finish__twice_is_refused_and_noted),
@@ -722,7 +618,6 @@ int main(void)
         TEST(cancel__asks_the_action_once),
         TEST(cancel__without_a_callback_the_host_ends_it_and_later_calls_do_no_harm),
         TEST(cancel__without_a_callback_a_thread_may_finish_later),
-        TEST(phases__come_in_order_and_may_fail_it),
         TEST(fate__of_an_ended_job_is_running_until_it_is_forgotten),
         TEST(shutdown__ends_all_without_events),
         TEST(shutdown__does_not_wait_for_a_stuck_worker),

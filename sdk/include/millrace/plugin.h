@@ -12,7 +12,7 @@
  * thread, where it must return at once and may answer MR_PENDING. Unless a comment here says
  * otherwise a host call is made from the thread that runs the action, and every pointer that a host
  * call returns lives until the attempt ends. Params and variables are a snapshot taken when the
- * attempt started.
+ * attempt started; the share data is live.
  */
 #ifndef MILLRACE_PLUGIN_H
 #define MILLRACE_PLUGIN_H
@@ -29,7 +29,7 @@ extern "C" {
 
 #define MR_PLUGIN_MAGIC 0x4d524143u /* "MRAC" */
 #define MR_ABI_MAJOR    1
-#define MR_ABI_MINOR    0
+#define MR_ABI_MINOR    1
 
 /* True where the struct that `p` points to was built with the field: its `size` covers it. */
 #define MR_HAS(type, p, field) \
@@ -94,7 +94,12 @@ typedef struct mr_action {
      * canceled by itself and ignores what comes later; its memory stays until its mr_finish. */
     void (*cancel)(mr_task *t);
 
-    /* Optional phases, NULL where there is none. They may be called more than once per attempt. */
+    /* Optional phases, NULL where there is none. They run where `run` does and answer MR_OK or an
+     * error, never MR_PENDING; timers, children and mr_finish are for `run` alone. retry_before
+     * comes first, in an attempt that follows one that failed or was canceled; then run_before,
+     * then `run`, and if that ended well run_after. mr_data, mr_alloc's memory and mr_info are one
+     * and the same in all of them, unless the engine was restarted in between: then a phase may be
+     * called again, in a new memory. */
     mr_status (*run_before)(mr_task *t);
     mr_status (*run_after)(mr_task *t);
     mr_status (*retry_before)(mr_task *t);
@@ -224,6 +229,14 @@ typedef struct mr_host {
     mr_status (*spawn)(mr_task *t, const mr_process *process);
     void (*set_data)(mr_task *t, void *data);
     void *(*data)(mr_task *t);
+    /* since 1.1 */
+    const mr_value *(*vars)(mr_task *t);
+    mr_status (*detail)(mr_task *t, const char *key, const mr_value *value);
+    const mr_value *(*share_get)(mr_task *t, const char *key);
+    const char *(*share_next)(mr_task *t, const char *after);
+    mr_status (*share_set)(mr_task *t, const char *key, const mr_value *value);
+    mr_status (*share_set_json)(mr_task *t, const char *key, const char *json, size_t len);
+    mr_status (*share_flush)(mr_task *t);
 } mr_host;
 
 /* The host's own fields follow; a plugin sees only this. */
@@ -278,8 +291,9 @@ static inline const mr_value *mr_var(mr_task *t, const char *name)
     return t->host->var(t, name);
 }
 
-/* Sets one member of the output, a map, or with key NULL the whole output. Copied. Saved with the
- * attempt's end, if it succeeds. MR_ELIMIT over 16 MiB, MR_EINVAL for a value that is no JSON. */
+/* Sets one member of the output, a map, or with key NULL the whole output. Copied. Saved when `run`
+ * has ended well; MR_EINVAL in run_after. MR_ELIMIT over 16 MiB, MR_EINVAL for a value that is no
+ * JSON. */
 static inline mr_status mr_output(mr_task *t, const char *key, const mr_value *value)
 {
     return t->host->output(t, key, value);
@@ -375,6 +389,93 @@ static inline mr_status mr_spawn(mr_task *t, const mr_process *process)
 {
     return t->host->spawn(t, process);
 }
+
+/* ---- since 1.1 ------------------------------------------------------------------------------ */
+
+/* All variables of the run, a map, to be gone through; a snapshot, borrowed until the attempt ends.
+ * NULL: out of memory, or a host older than 1.1. */
+static inline const mr_value *mr_vars(mr_task *t)
+{
+    return MR_HAS(mr_host, t->host, vars) ? t->host->vars(t) : 0;
+}
+
+/* Adds a detail to the failure of this attempt: retry.if and those who read the run see it as
+ * error.KEY. Copied; forgotten unless the attempt fails; of one key the last holds. `key` is text
+ * of at least a byte. MR_EINVAL for a key or value that is no JSON, MR_ELIMIT over 16 KiB in all,
+ * MR_ENOMEM; MR_ENOSYS by a host older than 1.1. The reason of the failure is left as it is. */
+static inline mr_status mr_detail(mr_task *t, const char *key, const mr_value *value)
+{
+    return MR_HAS(mr_host, t->host, detail) ? t->host->detail(t, key, value) : MR_ENOSYS;
+}
+
+/* mr_detail for an integer. */
+static inline mr_status mr_detail_int(mr_task *t, const char *key, int64_t number)
+{
+    mr_value v;
+    v.type = MR_INT;
+    v.len = 0;
+    v.u.i = number;
+    return mr_detail(t, key, &v);
+}
+
+/* The share data of the run: values by key that its tasks leave for each other. What this attempt
+ * has set it sees at once; what others have set it sees as soon as that is durable (live, no
+ * snapshot). Returns the value, borrowed until the attempt ends: a later change gives another
+ * pointer, and each of them costs memory until then. NULL: there is none, out of memory, or a host
+ * older than 1.1. */
+static inline const mr_value *mr_share_get(mr_task *t, const char *key)
+{
+    return MR_HAS(mr_host, t->host, share_get) ? t->host->share_get(t, key) : 0;
+}
+
+/* The first key of the share data after `after` in byte order (NULL: the first of all), borrowed
+ * until the attempt ends. NULL: there is none, out of memory, or a host older than 1.1. */
+static inline const char *mr_share_next(mr_task *t, const char *after)
+{
+    return MR_HAS(mr_host, t->host, share_next) ? t->host->share_next(t, after) : 0;
+}
+
+/* Sets a key of the share data; `value` NULL removes it. Copied. It becomes durable, and visible to
+ * other attempts, with the end of this one or of its `run`, also if it fails, or with
+ * mr_share_flush; if the engine dies before that it is gone. `key` has 1 to 256 bytes of UTF-8.
+ * MR_EINVAL for a key or value that is none, MR_ELIMIT over 16 MiB or 65,536 keys with what is
+ * there, MR_ENOMEM: each with a reason, as by mr_fail. MR_ENOSYS by a host older than 1.1. */
+static inline mr_status mr_share_set(mr_task *t, const char *key, const mr_value *value)
+{
+    return MR_HAS(mr_host, t->host, share_set) ? t->host->share_set(t, key, value) : MR_ENOSYS;
+}
+
+/* mr_share_set for text, which is NUL-terminated; NULL (as from a failed mr_printf) is MR_ENOMEM.
+ */
+static inline mr_status mr_share_set_str(mr_task *t, const char *key, const char *text)
+{
+    mr_value v;
+    if (text == 0) {
+        return MR_ENOMEM;
+    }
+    v.type = MR_STRING;
+    v.len = (uint32_t)strlen(text);
+    v.u.s = text;
+    return mr_share_set(t, key, &v);
+}
+
+/* mr_share_set for JSON text: exactly one value, else MR_EINVAL. */
+static inline mr_status mr_share_set_json(mr_task *t, const char *key, const char *json, size_t len)
+{
+    return MR_HAS(mr_host, t->host, share_set_json) ? t->host->share_set_json(t, key, json, len)
+                                                    : MR_ENOSYS;
+}
+
+/* Makes what was set durable before the attempt ends. On a worker it returns when that is so; on
+ * the loop at once, and it will soon be so. MR_ECANCELED at once when the attempt is to stop (what
+ * was set may have become durable or not); any other error: it is not durable, with a reason as by
+ * mr_fail, and will be tried again with the attempt's end. MR_ENOSYS by a host older than 1.1. */
+static inline mr_status mr_share_flush(mr_task *t)
+{
+    return MR_HAS(mr_host, t->host, share_flush) ? t->host->share_flush(t) : MR_ENOSYS;
+}
+
+/* ---- one pointer of the plugin's own -------------------------------------------------------- */
 
 /* One pointer of the plugin's own, kept across the phases of one attempt. */
 static inline void mr_set_data(mr_task *t, void *data)

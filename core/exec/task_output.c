@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What an attempt gives back: its output, and the details of a failure. Each is a map in the
+ * making, kept as JSON text member by member; what is no JSON is refused where it is set. The
+ * thread that runs the action.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "core/exec/task_host.h"
+
+/* ---- members ----------------------------------------------------------------------------------
+ */
+
+void mr__members_finish(struct mr__members *members)
+{
+    for (uint32_t i = 0; i < members->count; i++) {
+        free(members->rows[i].key);
+        mr__buf_finish(&members->rows[i].json);
+    }
+    free(members->rows);
+    *members = (struct mr__members){.rows = NULL};
+}
+
+static size_t key_bytes(const char *key)
+{
+    return key == NULL ? 0 : strlen(key);
+}
+
+static void del_row(struct mr__members *members, struct mr__members_row *row)
+{
+    members->bytes -= row->json.len + key_bytes(row->key);
+    free(row->key);
+    mr__buf_finish(&row->json);
+    members->count--;
+    memmove(row, row + 1, (size_t)(&members->rows[members->count] - row) * sizeof *row);
+}
+
+/* The row whose key this is, or a new one. NULL: out of memory. */
+static struct mr__members_row *row_of(struct mr__members *members, const char *key)
+{
+    bool whole_before = members->count > 0 && members->rows[0].key == NULL;
+    if (members->count > 0 && (key == NULL || whole_before)) {
+        mr__members_finish(members); /* A whole and members replace each other. */
+    }
+    for (uint32_t i = 0; i < members->count; i++) {
+        if (strcmp(members->rows[i].key, key) == 0) {
+            return &members->rows[i];
+        }
+    }
+    if (members->count == members->cap) {
+        uint32_t cap = members->cap == 0 ? 4 : members->cap * 2;
+        struct mr__members_row *rows = realloc(members->rows, cap * sizeof *rows);
+        if (rows == NULL) {
+            return NULL;
+        }
+        members->rows = rows;
+        members->cap = cap;
+    }
+    char *copy = key == NULL ? NULL : strdup(key);
+    if (key != NULL && copy == NULL) {
+        return NULL;
+    }
+    struct mr__members_row *row = &members->rows[members->count++];
+    *row = (struct mr__members_row){.key = copy};
+    members->bytes += key_bytes(key);
+    return row;
+}
+
+mr_status mr__members_set(struct mr__members *members, const char *key, const void *json,
+                          size_t len, size_t bytes_max)
+{
+    if (len > bytes_max || key_bytes(key) > bytes_max) {
+        return MR_ELIMIT;
+    }
+    struct mr__members_row *row = row_of(members, key);
+    if (row == NULL) {
+        return MR_ENOMEM;
+    }
+    members->bytes -= row->json.len;
+    mr__buf_reset(&row->json);
+    if (members->bytes + len > bytes_max) {
+        del_row(members, row);
+        return MR_ELIMIT;
+    }
+    mr__buf_bytes(&row->json, json, len);
+    members->bytes += row->json.len;
+    if (row->json.failed) {
+        del_row(members, row);
+        return MR_ENOMEM;
+    }
+    return MR_OK;
+}
+
+bool mr__members_json(struct mr__members *members, struct mr__buf *buf)
+{
+    if (members->rows[0].key == NULL) {
+        *buf = members->rows[0].json;
+        mr__buf_init(&members->rows[0].json);
+        return true;
+    }
+    for (uint32_t i = 0; i < members->count; i++) {
+        const struct mr__members_row *row = &members->rows[i];
+        mr__buf_u8(buf, i == 0 ? '{' : ',');
+        mr__json_str(buf, row->key, strlen(row->key));
+        mr__buf_u8(buf, ':');
+        mr__buf_bytes(buf, row->json.data, row->json.len);
+    }
+    mr__buf_u8(buf, '}');
+    return !buf->failed;
+}
+
+/* ---- values as JSON ---------------------------------------------------------------------------
+ */
+
+/* Whether a scalar has a JSON form; lists and maps are printed and read back instead. */
+static bool scalar_is_json(const mr_value *v)
+{
+    switch (v->type) {
+    case MR_NULL:
+    case MR_BOOL:
+    case MR_INT: return true;
+    case MR_NUMBER: return isfinite(v->u.d);
+    case MR_STRING:
+        return v->u.s != NULL && mr__utf8_valid(v->u.s, v->len) &&
+               memchr(v->u.s, '\0', v->len) == NULL;
+    default: return false;
+    }
+}
+
+static bool is_json(const mr_value *v, unsigned depth)
+{
+    if (v->type != MR_LIST && v->type != MR_MAP) {
+        return scalar_is_json(v);
+    }
+    bool good = depth < MR__JSON_DEPTH_MAX;
+    for (uint32_t i = 0; good && i < v->len; i++) {
+        good = v->type == MR_LIST
+                   ? is_json(&v->u.list[i], depth + 1)
+                   : v->u.map[i].key != NULL && is_json(&v->u.map[i].value, depth + 1);
+    }
+    return good;
+}
+
+mr_status mr__task_compact(struct mr__buf *ret_json, const char *json, size_t len, mr_error *reterr)
+{
+    struct mr__arena arena;
+    mr_value value;
+    mr__arena_init(&arena);
+    mr_status status = mr__value_parse(&arena, json, len, &value, reterr);
+    if (status == MR_OK) {
+        mr__value_print(ret_json, &value);
+        if (ret_json->failed) {
+            status = mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
+        }
+    }
+    mr__arena_finish(&arena);
+    return status;
+}
+
+mr_status mr__task_json(struct mr__buf *ret_json, const mr_value *value, mr_error *reterr)
+{
+    if (value == NULL || !is_json(value, 0)) {
+        return mr__error_set(reterr, MR_EINVAL, "a value that is no JSON");
+    }
+    if (value->type != MR_MAP && value->type != MR_LIST) {
+        mr__value_print(ret_json, value);
+        return !ret_json->failed
+                   ? MR_OK
+                   : mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
+    }
+    struct mr__buf printed = {0}; /* The keys of a map may be repeated or no UTF-8. */
+    mr__value_print(&printed, value);
+    mr_status status =
+        printed.failed
+            ? mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM))
+            : mr__task_compact(ret_json, (const char *)printed.data, printed.len, reterr);
+    mr__buf_finish(&printed);
+    return status;
+}
+
+/* ---- the calls --------------------------------------------------------------------------------
+ */
+
+/* `json` is valid and compact. */
+static mr_status set_output(struct mr__task *t, const char *key, const struct mr__buf *json)
+{
+    if (t->phase == MR__PHASE_AFTER) {
+        return mr__task_fail(t, MR_EINVAL, "output in run_after: that of run is told already");
+    }
+    if (t->wait_ms >= 0) {
+        return mr__task_fail(t, MR_EINVAL, "output after mr_finish_after");
+    }
+    if (key != NULL && !mr__utf8_valid(key, strlen(key))) {
+        return mr__task_fail(t, MR_EINVAL, "the key of an output is not UTF-8");
+    }
+    mr_status status =
+        mr__members_set(&t->output, key, json->data, json->len, MR__OUTPUT_BYTES_MAX);
+    return status == MR_ELIMIT
+               ? mr__task_fail(t, MR_ELIMIT, "output of more than %u bytes", MR__OUTPUT_BYTES_MAX)
+               : status;
+}
+
+mr_status mr__task_output(mr_task *task, const char *key, const mr_value *value)
+{
+    struct mr__task *t = mr__task_of(task);
+    struct mr__buf json = {0};
+    mr_error error;
+    mr_status status = mr__task_json(&json, value, &error);
+    status = status == MR_OK ? set_output(t, key, &json)
+                             : mr__task_fail(t, status, "output: %s", error.message);
+    mr__buf_finish(&json);
+    return status;
+}
+
+mr_status mr__task_output_json(mr_task *task, const char *key, const char *json, size_t len)
+{
+    struct mr__task *t = mr__task_of(task);
+    struct mr__buf compact = {0};
+    mr_error error;
+    if (len > MR__OUTPUT_BYTES_MAX) {
+        return mr__task_fail(t, MR_ELIMIT, "output of more than %u bytes", MR__OUTPUT_BYTES_MAX);
+    }
+    mr_status status = mr__task_compact(&compact, json, len, &error);
+    status = status == MR_OK
+                 ? set_output(t, key, &compact)
+                 : mr__task_fail(t, status, "output is not one JSON value: %s", error.message);
+    mr__buf_finish(&compact);
+    return status;
+}
+
+mr_status mr__task_detail(mr_task *task, const char *key, const mr_value *value)
+{
+    struct mr__task *t = mr__task_of(task);
+    struct mr__buf json = {0};
+    if (key == NULL || *key == '\0' || !mr__utf8_valid(key, strlen(key))) {
+        return MR_EINVAL;
+    }
+    mr_status status = mr__task_json(&json, value, NULL);
+    if (status == MR_OK) {
+        status = mr__members_set(&t->details, key, json.data, json.len, MR__DETAIL_BYTES_MAX);
+    }
+    mr__buf_finish(&json);
+    return status;
+}

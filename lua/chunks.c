@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Compiling, and what was compiled: a chunk is known by the bytes of its dag's version (or its
+ * file's digest), its number and its kind, never by an address; the one that was used the longest
+ * time ago goes when there are too many. The thread that the state belongs to.
+ *
+ * A chunk is named "\1LINES\2", LINES being how many lines of its file stand before it: state.c
+ * makes FILE:LINE of that wherever a message comes out, so that file names are never cut.
+ */
+#include "lua/lua_impl.h"
+
+struct text_parts {
+    struct mr__blob parts[3];
+    size_t next;
+};
+
+static const char *read_part(lua_State *L, void *user, size_t *ret_len)
+{
+    struct text_parts *text = user;
+    (void)L;
+    while (text->next < MR__COUNT(text->parts)) {
+        const struct mr__blob *part = &text->parts[text->next++];
+        if (part->len > 0) {
+            *ret_len = part->len;
+            return part->data;
+        }
+    }
+    *ret_len = 0;
+    return NULL;
+}
+
+static int load_parts(lua_State *L, const struct chunk_source *source, const char *before,
+                      const char *after)
+{
+    struct text_parts text = {
+        .parts = {{before, strlen(before)}, {source->text, source->len}, {after, strlen(after)}}};
+    const char *name =
+        lua_pushfstring(L, "=\1%I\2", (lua_Integer)(source->line > 0 ? source->line - 1 : 0));
+    int status = lua_load(L, read_part, &text, name, "t");
+    lua_remove(L, -2);
+    return status;
+}
+
+/* The brackets give one value, and keep a call from being a tail call, whose errors would name no
+ * line. They stand on the text's own line, whose number the last instruction gets, unless a comment
+ * at the end hides the second one. The text must also do without them: what is wrong is said better
+ * so, and "1) --" is no expression. */
+static int load_expression(lua_State *L, const struct chunk_source *source)
+{
+    int status = load_parts(L, source, "return ", "\n");
+    if (status == LUA_OK) {
+        lua_pop(L, 1);
+        status = load_parts(L, source, "return (", ")");
+    } else {
+        return status;
+    }
+    if (status == LUA_ERRSYNTAX) {
+        lua_pop(L, 1);
+        status = load_parts(L, source, "return (", "\n)");
+    }
+    return status;
+}
+
+void mr__lua_compile(lua_State *L, const struct chunk_source *source)
+{
+    if (source->len > MR__LUA_SOURCE_BYTES_MAX) {
+        (void)luaL_error(L, "a script of more than %d bytes", (int)MR__LUA_SOURCE_BYTES_MAX);
+    }
+    mr__lua_tick(L, source->len / 4);
+    int status = source->kind == MR__SCRIPT_EXPRESSION ? load_expression(L, source)
+                                                       : load_parts(L, source, "", "\n");
+    if (status != LUA_OK) {
+        mr__lua_caught(L, status);
+        (void)lua_error(L);
+    }
+}
+
+/* ---- what was compiled ----------------------------------------------------------------------- */
+
+static void unlink_row(struct mr__lua *lua, uint32_t number)
+{
+    struct chunk *row = &lua->chunks[number];
+    if (row->older == MR__LUA_CHUNKS_MAX) {
+        lua->oldest = row->newer;
+    } else {
+        lua->chunks[row->older].newer = row->newer;
+    }
+    if (row->newer == MR__LUA_CHUNKS_MAX) {
+        lua->newest = row->older;
+    } else {
+        lua->chunks[row->newer].older = row->older;
+    }
+}
+
+static void link_newest(struct mr__lua *lua, uint32_t number)
+{
+    struct chunk *row = &lua->chunks[number];
+    row->older = lua->newest;
+    row->newer = MR__LUA_CHUNKS_MAX;
+    if (lua->newest == MR__LUA_CHUNKS_MAX) {
+        lua->oldest = number;
+    } else {
+        lua->chunks[lua->newest].newer = number;
+    }
+    lua->newest = number;
+}
+
+void mr__lua_chunks_reset(struct mr__lua *lua)
+{
+    mr__hash_finish(&lua->chunk_rows);
+    mr__hash_init(&lua->chunk_rows);
+    lua->chunk_count = 0;
+    lua->oldest = lua->newest = MR__LUA_CHUNKS_MAX;
+    for (uint32_t i = 0; i < MR__LUA_CHUNKS_MAX; i++) {
+        lua->chunks[i].ref = LUA_NOREF;
+    }
+}
+
+/* Setting a registry slot that exists asks for no memory: this needs no protection. */
+static void drop_row(struct mr__lua *lua, uint32_t number)
+{
+    struct chunk *row = &lua->chunks[number];
+    unlink_row(lua, number);
+    (void)mr__hash_del(&lua->chunk_rows, row->key, sizeof row->key);
+    luaL_unref(lua->L, LUA_REGISTRYINDEX, row->ref);
+    row->ref = LUA_NOREF;
+    lua->chunk_count--;
+}
+
+void mr__lua_forget(struct mr__lua *lua, const uint8_t *version)
+{
+    for (uint32_t i = 0; i < MR__LUA_CHUNKS_MAX && lua->L != NULL; i++) {
+        if (lua->chunks[i].ref != LUA_NOREF &&
+            memcmp(lua->chunks[i].key, version, MR__VERSION_BYTES) == 0) {
+            drop_row(lua, i);
+        }
+    }
+}
+
+static uint32_t free_row(struct mr__lua *lua)
+{
+    if (lua->chunk_count == MR__LUA_CHUNKS_MAX) {
+        uint32_t number = lua->oldest;
+        drop_row(lua, number);
+        return number;
+    }
+    uint32_t number = 0;
+    while (lua->chunks[number].ref != LUA_NOREF) {
+        number++;
+    }
+    return number;
+}
+
+static void make_key(const struct chunk_source *source, uint8_t key[CHUNK_KEY_BYTES])
+{
+    memcpy(key, source->version, MR__VERSION_BYTES);
+    memcpy(key + MR__VERSION_BYTES, &source->number, sizeof source->number);
+    key[CHUNK_KEY_BYTES - 1] = source->kind;
+}
+
+void mr__lua_push_chunk(lua_State *L, const struct chunk_source *source)
+{
+    struct mr__lua *lua = lua_of(L);
+    uint8_t key[CHUNK_KEY_BYTES];
+    uint64_t number;
+    make_key(source, key);
+    if (mr__hash_get(&lua->chunk_rows, key, sizeof key, &number)) {
+        if (lua->newest != number) {
+            unlink_row(lua, (uint32_t)number);
+            link_newest(lua, (uint32_t)number);
+        }
+        lua_rawgeti(L, LUA_REGISTRYINDEX, lua->chunks[number].ref);
+        return;
+    }
+    mr__lua_compile(L, source);
+    number = free_row(lua);
+    lua_pushvalue(L, -1);
+    int ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    struct chunk *row = &lua->chunks[number];
+    memcpy(row->key, key, sizeof key);
+    if (mr__hash_put(&lua->chunk_rows, row->key, sizeof row->key, number) != MR_OK) {
+        luaL_unref(L, LUA_REGISTRYINDEX, ref);
+        return; /* it is compiled again the next time */
+    }
+    row->ref = ref;
+    lua->chunk_count++;
+    link_newest(lua, (uint32_t)number);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The library of the acting tier: what lua: tasks, hooks and actions can do, each a call of struct
+ * mr__lua_acts. A call that is NULL there is a name that the script does not know. The thread that
+ * the state belongs to; may raise.
+ */
+#include <lualib.h>
+
+#include "core/base/clock.h"
+#include "lua/lua_impl.h"
+
+/* An action's task has these calls too: `task.trace(...)` and `task:trace(...)` are the same. */
+static const struct mr__lua_acts *begin_call(lua_State *L)
+{
+    const struct proxy *proxy = to_proxy(L, 1);
+    if (proxy != NULL && proxy->kind == PROXY_RECORD && lua_getiuservalue(L, 1, 2) == LUA_TSTRING) {
+        bool task = strcmp(lua_tostring(L, -1), "task") == 0;
+        lua_pop(L, 1);
+        if (task) {
+            lua_remove(L, 1);
+        }
+    }
+    return lua_of(L)->acts;
+}
+
+static void fail_host(lua_State *L, mr_status status, const mr_error *error)
+{
+    lua_pushstring(L, mr_status_text(status));
+    if (status == MR_ECANCELED) {
+        (void)mr__lua_end(L, ENDED_CANCELED);
+    } else if (status == MR_ENOMEM) {
+        (void)mr__lua_end(L, ENDED_NOMEM);
+    }
+    (void)luaL_error(L, "%s", error->message[0] != '\0' ? error->message : mr_status_text(status));
+}
+
+/* All arguments as one text with `between` between two of them, on top. */
+static const char *push_line(lua_State *L, const char *between, size_t *ret_len)
+{
+    int count = lua_gettop(L);
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    for (int i = 1; i <= count; i++) {
+        if (i > 1) {
+            luaL_addstring(&buffer, between);
+        }
+        (void)mr__lua_push_text(L, i, NULL);
+        mr__lua_tick(L, 1 + lua_rawlen(L, -1) / 16);
+        luaL_addvalue(&buffer);
+    }
+    luaL_pushresult(&buffer);
+    return lua_tolstring(L, -1, ret_len);
+}
+
+static int acting_trace(lua_State *L)
+{
+    const struct mr__lua_acts *acts = begin_call(L);
+    size_t len;
+    const char *line = push_line(L, " ", &len);
+    acts->trace(acts->user, line, len);
+    return 0;
+}
+
+static int acting_print(lua_State *L)
+{
+    const struct mr__lua_acts *acts = begin_call(L);
+    size_t len;
+    (void)push_line(L, "\t", &len);
+    lua_pushliteral(L, "\n");
+    lua_concat(L, 2);
+    const char *line = lua_tolstring(L, -1, &len);
+    acts->log(acts->user, 1, line, len);
+    return 0;
+}
+
+static int acting_sleep(lua_State *L)
+{
+    const struct mr__lua_acts *acts = begin_call(L);
+    mr_error error = {0};
+    size_t len;
+    int64_t ms;
+    if (lua_type(L, 1) == LUA_TSTRING) {
+        const char *text = lua_tolstring(L, 1, &len);
+        if (!mr__duration_parse(text, len, &ms)) {
+            return luaL_error(L, "bad argument #1 to 'sleep': \"%s\" is no duration such as 10s",
+                              text);
+        }
+    } else {
+        ms = luaL_checkinteger(L, 1);
+    }
+    mr_status status = acts->sleep(acts->user, MR__MAX(ms, 0));
+    if (status != MR_OK) {
+        fail_host(L, status, &error);
+    }
+    return 0;
+}
+
+static int acting_canceled(lua_State *L)
+{
+    const struct mr__lua_acts *acts = begin_call(L);
+    lua_pushboolean(L, acts->canceled(acts->user));
+    return 1;
+}
+
+static int acting_now(lua_State *L)
+{
+    const struct mr__lua_acts *acts = begin_call(L);
+    lua_pushinteger(L, acts->now_ms(acts->user));
+    return 1;
+}
+
+static int acting_flush(lua_State *L)
+{
+    const struct mr__lua_acts *acts = begin_call(L);
+    mr_error error = {0};
+    mr_status status = acts->share_flush(acts->user, &error);
+    if (status != MR_OK) {
+        fail_host(L, status, &error);
+    }
+    return 0;
+}
+
+/* Ends the script; no pcall goes on after it. */
+static int acting_fail(lua_State *L)
+{
+    (void)begin_call(L);
+    if (lua_isnone(L, 1)) {
+        lua_pushliteral(L, "failed");
+    } else {
+        (void)mr__lua_push_text(L, 1, NULL);
+    }
+    return mr__lua_end(L, ENDED_FAILED);
+}
+
+static const luaL_Reg functions[] = {
+    {"canceled", acting_canceled}, {"fail", acting_fail},   {"flush", acting_flush},
+    {"log", acting_print},         {"now", acting_now},     {"print", acting_print},
+    {"sleep", acting_sleep},       {"trace", acting_trace}, {NULL, NULL}};
+
+bool mr__lua_acting_has(const struct mr__lua_acts *acts, const char *name)
+{
+    if (acts == NULL) {
+        return false;
+    }
+    switch (name[0]) {
+    case 'c': return strcmp(name, "canceled") != 0 || acts->canceled != NULL;
+    case 'f': return strcmp(name, "flush") != 0 || acts->share_flush != NULL;
+    case 'l': return strcmp(name, "log") != 0 || acts->log != NULL;
+    case 'n': return strcmp(name, "now") != 0 || acts->now_ms != NULL;
+    case 'p': return strcmp(name, "print") != 0 || acts->log != NULL;
+    case 's': return strcmp(name, "sleep") != 0 || acts->sleep != NULL;
+    case 't': return strcmp(name, "trace") != 0 || acts->trace != NULL;
+    default: return true;
+    }
+}
+
+/* math with its random numbers, which no expression may have. */
+static void open_random(lua_State *L)
+{
+    lua_newtable(L);
+    mr__lua_open_own(L, luaopen_math, "math");
+    lua_pushnil(L);
+    while (lua_next(L, -2) != 0) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, -5);
+    }
+    lua_pop(L, 1);
+    mr__lua_seal(L);
+    lua_setfield(L, -2, "math");
+}
+
+void mr__lua_open_acting(lua_State *L)
+{
+    luaL_setfuncs(L, functions, 0);
+    open_random(L);
+}
