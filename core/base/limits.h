@@ -17,6 +17,13 @@
 #define MR__ID_BYTES_MAX         128u
 #define MR__JSON_DEPTH_MAX       64u
 
+/* schedules */
+#define MR__CRON_BYTES_MAX       1024u
+#define MR__CRON_YEARS_MAX       28          /* without a time for so long: never; 8 are possible */
+#define MR__ZONE_BYTES_MAX       (64u << 10) /* of a TZif file; the largest of tzdata has 4 KiB */
+#define MR__ZONE_TRANSITIONS_MAX 2000u       /* what the C libraries allow, too */
+#define MR__ZONE_NAME_BYTES_MAX  128u
+
 /* runs */
 #define MR__OUTPUT_BYTES_MAX (16u << 20) /* outputs and share of one run, together */
 #define MR__REASON_BYTES_MAX 1024u
