@@ -21,6 +21,13 @@
 #define MR__FAN_ITEMS_MAX        1000000u    /* of a forEach's list */
 #define MR__FAN_BYTES_MAX        (16u << 20) /* its items as JSON, with their keys */
 
+/* schedules */
+#define MR__CRON_BYTES_MAX       1024u
+#define MR__CRON_YEARS_MAX       28          /* without a time for so long: never; 8 are possible */
+#define MR__ZONE_BYTES_MAX       (64u << 10) /* of a TZif file; the largest of tzdata has 4 KiB */
+#define MR__ZONE_TRANSITIONS_MAX 2000u       /* what the C libraries allow, too */
+#define MR__ZONE_NAME_BYTES_MAX  128u
+
 /* runs */
 #define MR__OUTPUT_BYTES_MAX    (16u << 20) /* outputs and share of one run, together */
 #define MR__SHARE_KEY_BYTES_MAX 256u
