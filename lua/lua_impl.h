@@ -208,6 +208,8 @@ lua_Integer mr__lua_scope_keys(lua_State *L, int index, const struct proxy *prox
 /* ---- the library: each leaves its functions in the table on top */
 
 void mr__lua_open_base(lua_State *L);
+/* No expression may have random numbers. */
+void mr__lua_open_math(lua_State *L, bool random);
 void mr__lua_open_data(lua_State *L); /* json, date, filter, ... */
 void mr__lua_open_string(lua_State *L);
 void mr__lua_open_patterns(lua_State *L); /* find, match, gmatch, gsub */
