@@ -75,6 +75,7 @@ struct mr__lua {
 
     /* The allocator. */
     size_t bytes;        /* in use */
+    size_t bytes_peak;   /* the most that it was; for tests, which set it back */
     size_t bytes_max;    /* 0: no limit */
     size_t string_max;   /* of one text; 0: no limit */
     size_t collect_at;   /* bytes at which a collection begins between two calls */
@@ -88,11 +89,13 @@ struct mr__lua {
     const struct mr__lua_budget *budget;
     const char *file; /* in messages, instead of the mark that chunks are named by */
     uint64_t steps;
-    int64_t deadline_ns; /* 0: none */
-    uint8_t ended;       /* enum ended */
-    bool fine_hook;      /* the hook looks at each instruction */
+    uint64_t look_steps;  /* at which the clock is looked at next */
+    int64_t cpu_begin_ns; /* of the thread, at the first look; 0: there was none */
+    int64_t look_ns;      /* before then the script cannot be late */
+    uint8_t ended;        /* enum ended */
+    bool fine_hook;       /* the hook looks at each instruction */
     bool has_cache;
-    uint32_t hooks;
+    uint32_t looks;
     struct mr__buf out;    /* JSON on its way out */
     struct mr__buf reason; /* of fail() and of what ended the script */
 
