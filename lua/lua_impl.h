@@ -88,6 +88,7 @@ struct mr__lua {
     const struct mr__lua_acts *acts; /* NULL: the pure tier */
     const struct mr__lua_budget *budget;
     const char *file; /* in messages, instead of the mark that chunks are named by */
+    uint32_t line;    /* of the script: for messages that have no line of their own */
     uint64_t steps;
     uint64_t look_steps;  /* at which the clock is looked at next */
     int64_t cpu_begin_ns; /* of the thread, at the first look; 0: there was none */
@@ -130,6 +131,7 @@ struct mr__lua_call {
     const struct mr__lua_acts *acts;
     const struct mr__lua_budget *budget;
     const char *file;
+    uint32_t line; /* at which the script begins; 0: the file's first */
 };
 /* Begins a call and runs `body` with `arg` in it, protected. MR_OK; MR_EFAILED for an error of the
  * script; MR_ELIMIT, MR_ECANCELED, MR_ENOMEM. Whatever came of it, the state is of use afterwards.

@@ -41,10 +41,21 @@ static int64_t cpu_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+#if defined(SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLACK 10
+#else
+#define SLACK 1
+#endif
+
 static int64_t slack(void)
 {
     const char *text = getenv("MILLRACE_TEST_SLACK");
-    return text == NULL ? 1 : strtoll(text, NULL, 10);
+    return text == NULL ? SLACK : strtoll(text, NULL, 10);
 }
 
 struct probe {
