@@ -4,8 +4,6 @@
  * mr__lua_acts. A call that is NULL there is a name that the script does not know. The thread that
  * the state belongs to; may raise.
  */
-#include <lualib.h>
-
 #include "core/base/clock.h"
 #include "lua/lua_impl.h"
 
@@ -154,24 +152,8 @@ bool mr__lua_acting_has(const struct mr__lua_acts *acts, const char *name)
     }
 }
 
-/* math with its random numbers, which no expression may have. */
-static void open_random(lua_State *L)
-{
-    lua_newtable(L);
-    mr__lua_open_own(L, luaopen_math, "math");
-    lua_pushnil(L);
-    while (lua_next(L, -2) != 0) {
-        lua_pushvalue(L, -2);
-        lua_insert(L, -2);
-        lua_rawset(L, -5);
-    }
-    lua_pop(L, 1);
-    mr__lua_seal(L);
-    lua_setfield(L, -2, "math");
-}
-
 void mr__lua_open_acting(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
-    open_random(L);
+    mr__lua_open_math(L, true);
 }

@@ -96,7 +96,7 @@ static void eval__errors_name_the_line_of_the_file(void **state)
         {"(function() x = 1 end)()", "d.yaml:12: the global \"x\" is assigned to: write local"},
         {"(function() string.x = 1 end)()", "d.yaml:12: the library is read-only"},
         {"error('boom')", "d.yaml:12: boom"},
-        {"error({})", "d.yaml: error() was called with a table"},
+        {"error({})", "d.yaml:12: error() was called with a table"},
         {"vars.x ==", "d.yaml:13: unexpected symbol near <eof>"},
         {"1, 2", "d.yaml:12: ')' expected near ','"},
         {"null.x", "d.yaml:12: attempt to index a null value"},
