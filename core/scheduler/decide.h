@@ -12,11 +12,23 @@
 
 #include "core/scheduler/apply.h"
 
+/* A task that is settled from the beginning: kept from another run, or not asked for. */
+struct mr__kept {
+    uint32_t task;
+    uint8_t status;                /* success or skipped */
+    struct mr__blob reason, output; /* output: JSON, or absent */
+};
+
 /* A run to create. Blobs are borrowed. */
 struct mr__submit {
     const uint8_t *id;
     struct mr__plan *plan;
     struct mr__blob folder, vars, tags, key, token; /* vars and tags: JSON maps, complete */
+    struct mr__blob origin; /* JSON {"trigger":"schedule"|"rerun",...}; absent: by hand */
+    const struct mr__kept *kept;
+    size_t kept_count;
+    const struct mr__blob *share; /* pairs {key, JSON} that it begins with */
+    size_t share_count;
 };
 mr_status mr__decide_submit(struct mr__scheduler *s, const struct mr__submit *submit,
                             struct mr__run **ret_run);
