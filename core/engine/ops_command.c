@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * What changes runs that exist: resume, cancel, retry, continue. Loop thread, but where a job's
- * function says otherwise.
+ * What changes runs that exist: resume, cancel, retry, continue, pause, unpause. Loop thread, but
+ * where a job's function says otherwise.
+ *
+ * Commands for one run are done in the order in which they came: those for a run in memory at once,
+ * those for a finished one after a reading job each, and jobs end in their order.
  */
 #include <stdlib.h>
 
 #include "core/engine/engine_impl.h"
+#include "core/engine/names.h"
 
 /* ---- resume
  * -------------------------------------------------------------------------------------- */
@@ -39,7 +43,7 @@ static bool resume_means(const struct mr__request *request, const char *id)
 
 void mr__op_resume(struct mr__request *request)
 {
-    bool attach = mr_value_int(mr_value_get(&request->json, "attach"), 0) != 0;
+    bool attach = mr__field_true(request, "attach");
     struct mr__engine *engine = request->engine;
     struct mr__scheduler *s = mr__shard_state(engine->shard);
     struct mr__buf *out = &request->out, missing;
@@ -83,28 +87,81 @@ void mr__op_resume(struct mr__request *request)
     mr__answer(request, true);
 }
 
-/* ---- commands
- * ------------------------------------------------------------------------------------ */
+/* ---- commands ------------------------------------------------------------------------------ */
+
+static const char *const verbs[] = {
+    [MR__COMMAND_CANCEL] = "cancel",     [MR__COMMAND_RETRY] = "retry",
+    [MR__COMMAND_CONTINUE] = "continue", [MR__COMMAND_PAUSE] = "pause",
+    [MR__COMMAND_UNPAUSE] = "unpause",
+};
+
+/* The command that a request asks for. */
+static enum mr__command command_of(const struct mr__request *request)
+{
+    const char *op = mr__field_str(request, "op");
+    size_t command = 0;
+    while (strcmp(verbs[command], op) != 0) {
+        command++; /* the op was dispatched by this very name */
+    }
+    return (enum mr__command)command;
+}
+
+/* The status of a run after a command: if it has ended by it, it may be gone from memory. */
+static const char *status_now(struct mr__shard *shard, const uint8_t *run_id)
+{
+    const struct mr__run *run = mr__shard_find(shard, run_id);
+    const struct mr__pending *pending = mr__shard_pending_find(shard, run_id);
+    if (run != NULL) {
+        return mr__run_status_name(run->status);
+    }
+    return pending == NULL ? "canceled" : mr__run_status_name(pending->status);
+}
 
 static void command_done(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
 {
     struct mr__request *request = user;
     struct mr__engine *engine = request->engine;
-    struct mr__run *run = mr__shard_find(engine->shard, request->run_id);
     if (status != MR_OK) {
         mr__answer_failed(request, error);
     } else if (!request->closed && !request->ended) {
         char id[MR__RUN_ID_TEXT_BYTES];
         mr__id_text(request->run_id, id);
-        if (run != NULL && mr_value_int(mr_value_get(&request->json, "attach"), 0) != 0) {
+        if (mr__shard_find(engine->shard, request->run_id) != NULL &&
+            mr__field_true(request, "attach")) {
             mr__follow_attach(engine, request->run_id);
         }
         mr__buf_reset(&request->out);
         mr__buf_printf(&request->out, "{\"run\":\"%s\",\"status\":\"%s\",\"end\":true}", id,
-                       run == NULL ? "canceled" : mr__run_status_name(run->status));
+                       status_now(engine->shard, request->run_id));
         mr__answer(request, true);
     }
     mr__request_unref(request);
+}
+
+/* What the request asks for, of a run of this dag. False: it was answered. */
+static bool command_read(struct mr__request *request, const struct mr__dag *dag,
+                         struct mr__command_of *ret_what)
+{
+    mr_error error;
+    mr_status status = MR_OK;
+    *ret_what = (struct mr__command_of){.command = command_of(request)};
+    if (ret_what->command < MR__COMMAND_PAUSE) { /* these two are of the whole run */
+        status = mr__field_list(request, "tasks", &ret_what->tasks, &ret_what->task_count, &error);
+    }
+    if (status == MR_OK) {
+        status = mr__names_check(dag, ret_what->tasks, ret_what->task_count, true, &error);
+    }
+    if (status != MR_OK) {
+        mr__answer_failed(request, &error);
+    }
+    return status == MR_OK;
+}
+
+/* The run is in memory. */
+static void command_give(struct mr__request *request, const struct mr__command_of *what)
+{
+    mr__request_ref(request);
+    mr__shard_command(request->engine->shard, request->run_id, what, command_done, request);
 }
 
 static mr_status use_nothing(struct mr__snapshot *snapshot, struct mr__run_job *job)
@@ -125,90 +182,48 @@ static uint8_t last_status(struct mr__blob log)
     return event.type == MR__EVENT_RUN_SETTLED ? event.status : MR__RUN_RUNNING;
 }
 
-static void refuse_finished(struct mr__run_job *job, const char *verb)
-{
-    mr__answer_fail(job->request, MR_ECONFLICT, "cannot %s: the run is %s", verb,
-                    mr__run_status_name(last_status(job->log)));
-}
-
-static void then_refuse_cancel(struct mr__run_job *job)
-{
-    refuse_finished(job, "cancel");
-}
-
-static void then_refuse_continue(struct mr__run_job *job)
-{
-    refuse_finished(job, "continue");
-}
-
-static void then_retry(struct mr__run_job *job)
+/* A finished run: it can be retried, if it ended badly, and nothing else. */
+static void then_command(struct mr__run_job *job)
 {
     struct mr__request *request = job->request;
     struct mr__shard *shard = request->engine->shard;
-    struct mr__plan *plan;
-    mr_error error;
     uint8_t status = last_status(job->log);
-    if (mr__shard_find(shard, request->run_id) == NULL) {
-        if (status != MR__RUN_FAILED && status != MR__RUN_CANCELED) {
-            refuse_finished(job, "retry");
-            return;
-        }
-        mr_status result = MR_OK;
-        if (job->plan != NULL) {
-            plan = job->plan;
-        } else {
-            result = mr__shard_plan_add(shard, job->dag, &plan);
-            job->dag = NULL;
-        }
-        if (result != MR_OK) {
-            mr__answer_fail(request, result, "%s", mr_status_text(result));
-            return;
-        }
-        if (plan->missing > 0) {
-            mr__answer_fail(request, MR_ENOTFOUND,
-                            "an action of the run's dag \"%s\" is missing: no plugin has it",
-                            plan->dag->id);
-            return;
-        }
-        if (mr__shard_revive(shard, request->run_id, plan, job->log, &error) != MR_OK) {
-            mr__answer_failed(request, &error);
-            return;
-        }
+    struct mr__command_of what;
+    mr_error error;
+    if (!command_read(request, job->dag, &what)) {
+        return;
     }
-    mr__request_ref(request);
-    mr__shard_command(shard, request->run_id, MR__COMMAND_RETRY, command_done, request);
+    if (mr__shard_find(shard, request->run_id) != NULL) {
+        command_give(request, &what); /* an earlier retry has brought it back meanwhile */
+        return;
+    }
+    if (what.command != MR__COMMAND_RETRY ||
+        (status != MR__RUN_FAILED && status != MR__RUN_CANCELED)) {
+        mr__answer_fail(request, MR_ECONFLICT, "cannot %s: the run is %s", verbs[what.command],
+                        mr__run_status_name(status));
+        return;
+    }
+    struct mr__plan *plan = mr__run_job_plan(job);
+    if (plan == NULL) {
+        return;
+    }
+    if (mr__shard_revive(shard, request->run_id, plan, job->log, &error) == MR_OK) {
+        command_give(request, &what);
+    } else {
+        mr__answer_failed(request, &error);
+    }
 }
 
-static void command(struct mr__request *request, enum mr__command command,
-                    void (*finished)(struct mr__run_job *job))
+void mr__op_command(struct mr__request *request)
 {
-    struct mr__shard *shard = request->engine->shard;
-    const mr_value *tasks = mr_value_get(&request->json, "tasks");
-    const struct mr__run *run = mr__shard_find(shard, request->run_id);
-    if (mr_value_int(mr_value_get(&request->json, "attach"), 0) != 0) {
+    const struct mr__run *run = mr__shard_find(request->engine->shard, request->run_id);
+    struct mr__command_of what;
+    if (mr__field_true(request, "attach")) {
         mr__request_hold(request);
     }
-    if (tasks != NULL && tasks->len > 0) {
-        mr__answer_fail(request, MR_ENOSYS, "single tasks are not yet supported");
-    } else if (run == NULL || (run->flags & MR__RUNFLAG_SETTLED) != 0) {
-        mr__run_job(request, use_nothing, finished);
-    } else {
-        mr__request_ref(request);
-        mr__shard_command(shard, request->run_id, command, command_done, request);
+    if (run == NULL || (run->flags & MR__RUNFLAG_SETTLED) != 0) {
+        mr__run_job(request, use_nothing, then_command);
+    } else if (command_read(request, run->plan->dag, &what)) {
+        command_give(request, &what);
     }
-}
-
-void mr__op_cancel(struct mr__request *request)
-{
-    command(request, MR__COMMAND_CANCEL, then_refuse_cancel);
-}
-
-void mr__op_retry(struct mr__request *request)
-{
-    command(request, MR__COMMAND_RETRY, then_retry);
-}
-
-void mr__op_continue(struct mr__request *request)
-{
-    command(request, MR__COMMAND_CONTINUE, then_refuse_continue);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/engine/engine_impl.h"
+#include "core/engine/names.h"
 
 enum follow_phase {
     PHASE_DOC,  /* a job prints the run as it is */
@@ -155,7 +156,7 @@ static mr_status use_log_begin(struct mr__snapshot *snapshot, struct mr__run_job
     const char *task = job->page.only;
     job->page.only_task = task == NULL ? -1 : mr__dag_find(job->dag, task, strlen(task));
     if (task != NULL && job->page.only_task < 0) {
-        return mr__error_set(&job->error, MR_EINVAL, "the run has no task \"%s\"", task);
+        return mr__names_check(job->dag, &task, 1, false, &job->error);
     }
     return use_log_page(snapshot, job);
 }
@@ -331,7 +332,7 @@ void mr__follow_rebuilt(struct mr__engine *engine)
 static bool stands_still(const struct mr__run *run)
 {
     return (run->flags & MR__RUNFLAG_SETTLED) != 0 || run->status == MR__RUN_BLOCKED ||
-           run->status == MR__RUN_PAUSED;
+           (run->status == MR__RUN_PAUSED && (run->flags & MR__RUNFLAG_DORMANT) != 0);
 }
 
 static void follow(struct mr__request *request, struct mr__follow how, bool wait)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * submit: a text becomes a run. It is parsed and checked in a reading job, unless it was parsed
- * lately, then the run's variables are completed and the shard gets it. Loop thread, but where a
- * job's function says otherwise.
+ * lately, then the run's variables are completed and the shard gets it.
+ *
+ * rerun: the same with the dag version, variables, tags and folder of another run, which a reading
+ * job looks up. Loop thread, but where a job's function says otherwise.
  */
 #include <stdlib.h>
 
@@ -15,12 +17,17 @@ struct submit {
     struct mr__request *request;
     const char *text, *file; /* in the request's arena */
     size_t text_len;
-    uint8_t digest[16];      /* of text and file: the parsed texts are known by it */
+    bool compat;             /* to be parsed by fastflow's rules */
+    uint8_t digest[16];      /* of text, file and compat: the parsed texts are known by it */
     struct mr__plan *plan;   /* a reference, once it is known */
     struct mr__dag *dag;     /* parsed by the job */
     struct mr__buf problems; /* JSON of errors and warnings */
     bool bad;
     struct mr__blob key, token;
+    struct mr__blob folder, origin;
+    mr_value old_vars, old_tags;     /* rerun: maps of the old run, else null */
+    struct mr__kept_set own_kept;    /* submit with `only` */
+    const struct mr__kept_set *kept; /* that, or the one of rerun's job */
     bool found; /* a run of the index has the key, or one in memory the token */
     uint8_t found_id[MR__RUN_ID_BYTES];
 };
@@ -31,6 +38,7 @@ static void submit_free(struct submit *submit)
     mr__plan_unref(submit->plan);
     mr__dag_unref(submit->dag);
     mr__buf_finish(&submit->problems);
+    mr__kept_finish(&submit->own_kept);
     free(submit);
 }
 
@@ -62,7 +70,7 @@ static void submit_done(void *user, mr_status status, const mr_error *error, con
     if (status != MR_OK) {
         mr__answer_failed(submit->request, error);
     } else {
-        if (mr_value_int(mr_value_get(&submit->request->json, "attach"), 0) != 0 &&
+        if (mr__field_true(submit->request, "attach") &&
             mr__shard_find(engine->shard, run_id) != NULL) {
             mr__follow_attach(engine, run_id);
         }
@@ -93,16 +101,20 @@ static bool merge(struct mr__arena *arena, mr_value *into, const mr_value *over)
     return true;
 }
 
-/* The values that the caller gave: --vars FILE, then vars, then -v. */
-static mr_status given_vars(struct mr__request *request, mr_value *ret_given, mr_error *reterr)
+/* The values that are given: the old run's, --vars FILE, then vars, then -v. */
+static mr_status given_vars(struct submit *submit, mr_value *ret_given, mr_error *reterr)
 {
+    struct mr__request *request = submit->request;
     const mr_value *file = mr_value_get(&request->json, "vars_file");
     const char *text = mr_value_str(mr_value_get(file, "text"), NULL);
     struct mr__problems problems;
     mr_value from_file;
     mr_status status = MR_OK;
     *ret_given = (mr_value){.type = MR_MAP};
-    if (text != NULL) {
+    if (!merge(&request->arena, ret_given, &submit->old_vars)) {
+        status = MR_ENOMEM;
+    }
+    if (status == MR_OK && text != NULL) {
         mr__problems_init(&problems);
         status = mr__yaml_value(text, mr_value_get(file, "text")->len, &request->arena, &problems,
                                 &from_file);
@@ -144,7 +156,8 @@ static mr_status tags_of(struct submit *submit, struct mr__buf *json, mr_error *
             return mr__error_set(reterr, MR_EINVAL, "tag \"%s\" is not text", given->u.map[i].key);
         }
     }
-    if (!merge(&request->arena, &tags, given)) {
+    if (!merge(&request->arena, &tags, &submit->old_tags) ||
+        !merge(&request->arena, &tags, given)) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
     mr__value_print(json, &tags);
@@ -154,18 +167,33 @@ static mr_status tags_of(struct submit *submit, struct mr__buf *json, mr_error *
     return MR_OK;
 }
 
+/* The tasks that are not asked for. */
+static mr_status only_of(struct submit *submit, mr_error *reterr)
+{
+    const char *const *ids;
+    size_t count;
+    mr_status status = mr__field_list(submit->request, "only", &ids, &count, reterr);
+    if (status == MR_OK && count > 0) {
+        status = mr__kept_only(submit->plan->dag, ids, count, &submit->own_kept, reterr);
+    }
+    return status;
+}
+
 static mr_status submit_fill(struct submit *submit, struct mr__submit *fill, struct mr__buf *vars,
                              struct mr__buf *tags, mr_error *reterr)
 {
     struct mr__request *request = submit->request;
     mr_value given, complete;
-    mr_status status = given_vars(request, &given, reterr);
+    mr_status status = given_vars(submit, &given, reterr);
     if (status == MR_OK) {
         status = mr__dag_vars(submit->plan->dag, &given, &request->arena, &complete, reterr);
     }
     if (status == MR_OK) {
         mr__value_print(vars, &complete);
         status = tags_of(submit, tags, reterr);
+    }
+    if (status == MR_OK && submit->kept == &submit->own_kept) {
+        status = only_of(submit, reterr);
     }
     if (status == MR_OK && vars->len > MR__VARS_BYTES_MAX) {
         status = mr__error_set(reterr, MR_EINVAL, "the variables are over the limit of 1 MiB");
@@ -177,15 +205,18 @@ static mr_status submit_fill(struct submit *submit, struct mr__submit *fill, str
     if (status == MR_OK && (vars->failed || tags->failed)) {
         status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
-    const char *folder = mr__field_str(request, "folder");
-    folder = folder == NULL ? "/" : folder;
     *fill = (struct mr__submit){
         .plan = submit->plan,
-        .folder = {folder, strlen(folder)},
+        .folder = submit->folder,
         .vars = {(const char *)vars->data, vars->len},
         .tags = {(const char *)tags->data, tags->len},
         .key = submit->key,
         .token = submit->token,
+        .origin = submit->origin,
+        .kept = submit->kept->list,
+        .kept_count = submit->kept->count,
+        .share = submit->kept->share,
+        .share_count = submit->kept->share_count,
     };
     return status;
 }
@@ -253,7 +284,7 @@ static mr_status submit_read(struct mr__snapshot *snapshot, void *user)
 {
     struct submit *submit = user;
     struct mr__problems problems;
-    struct mr__parse_options options = {.file = submit->file};
+    struct mr__parse_options options = {.file = submit->file, .compat = submit->compat};
     mr_status status = MR_OK;
     if (submit->key.len > 0) {
         status = find_key(snapshot, submit);
@@ -369,29 +400,45 @@ static struct mr__blob field_blob(const struct mr__request *request, const char 
                                                      : (struct mr__blob){NULL, 0};
 }
 
-void mr__op_submit(struct mr__request *request)
+static struct submit *submit_create(struct mr__request *request)
 {
-    uint8_t digests[32];
-    struct mr__blob text = field_blob(request, "text");
     struct submit *submit = calloc(1, sizeof *submit);
-    if (submit == NULL || text.data == NULL) {
-        free(submit);
-        mr__answer_fail(request, submit == NULL ? MR_ENOMEM : MR_EINVAL,
-                        submit == NULL ? "out of memory" : "a submit needs \"text\"");
-        return;
+    if (submit == NULL) {
+        mr__answer_fail(request, MR_ENOMEM, "out of memory");
+        return NULL;
     }
     submit->request = request;
+    submit->token = field_blob(request, "token");
+    submit->kept = &submit->own_kept;
+    mr__request_ref(request);
+    return submit;
+}
+
+void mr__op_submit(struct mr__request *request)
+{
+    uint8_t digests[33];
+    struct mr__blob text = field_blob(request, "text");
+    if (text.data == NULL) {
+        mr__answer_fail(request, MR_EINVAL, "a submit needs \"text\"");
+        return;
+    }
+    struct submit *submit = submit_create(request);
+    if (submit == NULL) {
+        return;
+    }
     submit->text = text.data;
     submit->text_len = text.len;
     submit->file = mr__field_str(request, "file");
     submit->file = submit->file == NULL ? "-" : submit->file;
+    submit->compat = mr__field_true(request, "compat");
     submit->key = field_blob(request, "key");
-    submit->token = field_blob(request, "token");
+    submit->folder = field_blob(request, "folder");
+    submit->folder = submit->folder.len > 0 ? submit->folder : (struct mr__blob){"/", 1};
     mr__hash128(submit->text, submit->text_len, digests);
     mr__hash128(submit->file, strlen(submit->file), digests + 16);
+    digests[32] = submit->compat ? 1 : 0;
     mr__hash128(digests, sizeof digests, submit->digest);
-    mr__request_ref(request);
-    if (mr_value_int(mr_value_get(&request->json, "attach"), 0) != 0) {
+    if (mr__field_true(request, "attach")) {
         mr__request_hold(request); /* from now on, not only once there is a run to stay for */
     }
     find_parsed(submit);
@@ -402,4 +449,81 @@ void mr__op_submit(struct mr__request *request)
     } else {
         submit_job(submit, MR_OK, NULL, NULL);
     }
+}
+
+/* ---- rerun --------------------------------------------------------------------------------- */
+
+/* Reader thread. */
+static mr_status use_rerun(struct mr__snapshot *snapshot, struct mr__run_job *job)
+{
+    const char *from = mr__field_str(job->request, "from");
+    return from == NULL ? MR_OK : mr__kept_from(job->dag, job->log, from, &job->kept, &job->error);
+}
+
+/* A map of the old run, without what is null: such a variable had no value, and gets none. */
+static mr_status old_map(struct mr__request *request, struct mr__blob json, mr_value *ret_map,
+                         mr_error *reterr)
+{
+    mr_status status = json.len == 0
+                           ? MR_OK
+                           : mr__value_parse(&request->arena, json.data, json.len, ret_map, reterr);
+    if (status != MR_OK || ret_map->type != MR_MAP) {
+        return status;
+    }
+    mr_member *members = mr__arena_alloc(&request->arena, ret_map->len * sizeof *members + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; members != NULL && i < ret_map->len; i++) {
+        if (ret_map->u.map[i].value.type != MR_NULL) {
+            members[n++] = ret_map->u.map[i];
+        }
+    }
+    ret_map->u.map = members;
+    ret_map->len = n;
+    return members == NULL ? mr__error_set(reterr, MR_ENOMEM, "out of memory") : MR_OK;
+}
+
+/* Fills in what a rerun has of the old run. */
+static mr_status submit_like(struct submit *submit, const struct mr__event *created,
+                             mr_error *reterr)
+{
+    struct mr__request *request = submit->request;
+    char id[MR__RUN_ID_TEXT_BYTES];
+    mr__id_text(created->id, id);
+    char *origin = mr__arena_printf(&request->arena, "{\"trigger\":\"rerun\",\"of\":\"%s\"}", id);
+    if (origin == NULL) {
+        return mr__error_set(reterr, MR_ENOMEM, "out of memory");
+    }
+    submit->origin = (struct mr__blob){origin, strlen(origin)};
+    submit->folder = created->folder;
+    submit->file = submit->plan->dag->file == NULL ? "-" : submit->plan->dag->file;
+    mr_status status = old_map(request, created->vars, &submit->old_vars, reterr);
+    return status == MR_OK ? old_map(request, created->tags, &submit->old_tags, reterr) : status;
+}
+
+static void then_rerun(struct mr__run_job *job)
+{
+    struct mr__event created;
+    mr_error error;
+    struct mr__plan *plan = mr__run_job_plan(job);
+    struct submit *submit = plan == NULL ? NULL : submit_create(job->request);
+    if (submit == NULL) {
+        return;
+    }
+    submit->plan = mr__plan_ref(plan);
+    submit->kept = &job->kept; /* the shard copies all of it before the job is freed */
+    MR_ASSERT(mr__read_created(job->log, &created)); /* the job has found the dag by it */
+    if (submit_like(submit, &created, &error) != MR_OK) {
+        mr__answer_failed(job->request, &error);
+        submit_free(submit);
+        return;
+    }
+    submit_go(submit);
+}
+
+void mr__op_rerun(struct mr__request *request)
+{
+    if (mr__field_true(request, "attach")) {
+        mr__request_hold(request);
+    }
+    mr__run_job(request, use_rerun, then_rerun);
 }

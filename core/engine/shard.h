@@ -94,10 +94,21 @@ mr_status mr__definition_parse(const struct mr__definition *definition, struct m
 void mr__shard_submit(struct mr__shard *sh, const struct mr__submit *submit, mr__done_fn done,
                       void *user);
 
-enum mr__command { MR__COMMAND_CANCEL, MR__COMMAND_RETRY, MR__COMMAND_CONTINUE };
+enum mr__command {
+    MR__COMMAND_CANCEL,
+    MR__COMMAND_RETRY,
+    MR__COMMAND_CONTINUE,
+    MR__COMMAND_PAUSE,
+    MR__COMMAND_UNPAUSE
+};
+struct mr__command_of {
+    enum mr__command command;
+    const char *const *tasks; /* ids, also "id[key]"; copied */
+    size_t task_count;        /* 0: the whole run */
+};
 /* A command for a run in memory; a dormant one is resumed first. */
-void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id, enum mr__command command,
-                       mr__done_fn done, void *user);
+void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id,
+                       const struct mr__command_of *what, mr__done_fn done, void *user);
 
 /* Brings a finished run back from history into memory, so that it can be retried: `log` is its
  * events, `plan` is of its version. mr__shard_command must follow at once: if that is refused, the

@@ -44,6 +44,10 @@ static mr_status submit_check(struct mr__shard *sh, const struct mr__submit *sub
         return mr__error_set(reterr, MR_ECONFLICT, "key \"%.*s\" is taken by run %s",
                              (int)MR__MIN(submit->key.len, 200), submit->key.data, id);
     }
+    if (submit->kept_count + submit->share_count > 0) {
+        return mr__error_set(reterr, MR_ENOSYS,
+                             "not in this build: runs that begin with tasks or share data kept");
+    }
     if (sh->opt.store->ops->nearly_full(sh->opt.store)) {
         return mr__error_set(
             reterr, MR_EFULL,
@@ -121,7 +125,7 @@ struct resume {
     struct mr__shard *sh;
     size_t count;
     uint8_t (*ids)[MR__RUN_ID_BYTES];
-    enum mr__command command;
+    struct mr__command_of what; /* its tasks are owned */
     bool has_command;
     mr__done_fn done;
     void *user;
@@ -146,16 +150,30 @@ static void put_revived(struct mr__shard *sh, const struct mr__run *run, size_t 
     mr__buf_finish(&value);
 }
 
-static void command_now(struct mr__shard *sh, struct mr__run *run, enum mr__command command,
-                        mr__done_fn done, void *user)
+/* A command becomes an input of the scheduler. */
+static mr_status command_decide(struct mr__shard *sh, struct mr__run *run,
+                                const struct mr__command_of *what, mr_error *reterr)
+{
+    if (what->task_count > 0 || what->command > MR__COMMAND_CONTINUE) {
+        return mr__error_set(reterr, MR_ENOSYS, "not in this build: %s",
+                             what->task_count > 0 ? "commands for single tasks" : "pause, unpause");
+    }
+    switch (what->command) {
+    case MR__COMMAND_CANCEL: return mr__decide_cancel(&sh->s, run, MR__CANCEL_BY_USER, reterr);
+    case MR__COMMAND_RETRY: return mr__decide_retry(&sh->s, run, reterr);
+    default: return mr__decide_continue(&sh->s, run, reterr);
+    }
+}
+
+static void command_now(struct mr__shard *sh, struct mr__run *run,
+                        const struct mr__command_of *what, mr__done_fn done, void *user)
 {
     mr_error error;
-    mr_status status;
     bool revived =
         (run->flags & (MR__RUNFLAG_SETTLED | MR__RUNFLAG_ARCHIVED)) == MR__RUNFLAG_SETTLED;
     uint8_t status_before = run->status, id[MR__RUN_ID_BYTES];
     size_t len_before = run->log.len;
-    if (command == MR__COMMAND_RETRY && (run->flags & MR__RUNFLAG_ARCHIVED) != 0) {
+    if (what->command == MR__COMMAND_RETRY && (run->flags & MR__RUNFLAG_ARCHIVED) != 0) {
         /* Nothing keeps its journal any more: it comes back from the history, or not at all. */
         (void)mr__error_set(&error, MR_ECONFLICT,
                             "cannot retry: the run is just ending (%s); try again",
@@ -164,14 +182,7 @@ static void command_now(struct mr__shard *sh, struct mr__run *run, enum mr__comm
         return;
     }
     sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
-    switch (command) {
-    case MR__COMMAND_CANCEL:
-        status = mr__decide_cancel(&sh->s, run, MR__CANCEL_BY_USER, &error);
-        break;
-    case MR__COMMAND_RETRY: status = mr__decide_retry(&sh->s, run, &error); break;
-    default: status = mr__decide_continue(&sh->s, run, &error); break;
-    }
-    if (status == MR_OK) {
+    if (command_decide(sh, run, what, &error) == MR_OK) {
         if (revived) {
             put_revived(sh, run, len_before, status_before);
         }
@@ -189,7 +200,7 @@ static void command_swept(struct mr__shard *sh, struct mr__run *run, const struc
 {
     mr_error error;
     if (run != NULL) {
-        command_now(sh, run, resume->command, resume->done, resume->user);
+        command_now(sh, run, &resume->what, resume->done, resume->user);
     } else { /* another command that came first has ended it */
         (void)mr__error_set(&error, MR_ENOTFOUND, "no such run");
         fail_done(resume->done, resume->user, &error, NULL);
@@ -204,22 +215,48 @@ static void resume_swept(void *user)
     sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
     for (size_t i = 0; i < resume->count && !refused; i++) {
         struct mr__run *run = mr__run_find(&sh->s, resume->ids[i]);
-        bool cancel = resume->has_command && resume->command == MR__COMMAND_CANCEL;
-        if (cancel) {
-            command_swept(sh, run, resume); /* first: nothing may be started only to be canceled */
+        /* First: nothing may be started only to be canceled, or in a run that is to pause. */
+        bool first =
+            resume->what.command == MR__COMMAND_CANCEL || resume->what.command == MR__COMMAND_PAUSE;
+        if (resume->has_command && first) {
+            command_swept(sh, run, resume);
         }
         if (run != NULL) {
             mr__resume_run(&sh->s, run, mr__shard_fate, sh);
         }
-        if (resume->has_command && !cancel) {
+        if (resume->has_command && !first) {
             command_swept(sh, run, resume);
         }
     }
     if (sh->inherited && sh->settled_seq == 0) {
         mr__shard_count_inherited(sh);
     }
+    free((void *)resume->what.tasks);
     free(resume->ids);
     free(resume);
+}
+
+/* Copies a command's tasks, whose names the caller keeps no longer than its call: pointers and
+ * texts in one piece of memory. */
+static bool copy_tasks(struct mr__command_of *what)
+{
+    size_t bytes = what->task_count * sizeof(char *);
+    for (size_t i = 0; i < what->task_count; i++) {
+        bytes += strlen(what->tasks[i]) + 1;
+    }
+    char **tasks = malloc(bytes + 1);
+    if (tasks == NULL) {
+        return false;
+    }
+    char *at = (char *)(tasks + what->task_count);
+    for (size_t i = 0; i < what->task_count; i++) {
+        size_t len = strlen(what->tasks[i]) + 1;
+        memcpy(at, what->tasks[i], len);
+        tasks[i] = at;
+        at += len;
+    }
+    what->tasks = (const char *const *)tasks;
+    return true;
 }
 
 static mr_status resume_begin(struct mr__shard *sh, const uint8_t (*run_ids)[MR__RUN_ID_BYTES],
@@ -228,12 +265,13 @@ static mr_status resume_begin(struct mr__shard *sh, const uint8_t (*run_ids)[MR_
     struct resume *resume = malloc(sizeof *resume);
     uint8_t(*ids)[MR__RUN_ID_BYTES] = malloc(like->count * MR__RUN_ID_BYTES + 1);
     if (resume == NULL || ids == NULL) {
-        free(resume);
-        free(ids);
-        return MR_ENOMEM;
+        goto fail_memory;
     }
     *resume = *like;
     resume->ids = ids;
+    if (!copy_tasks(&resume->what)) {
+        goto fail_memory;
+    }
     memcpy(ids, run_ids, like->count * MR__RUN_ID_BYTES);
     for (size_t i = 0; i < like->count; i++) {
         struct mr__run *run = mr__run_find(&sh->s, ids[i]);
@@ -244,6 +282,11 @@ static mr_status resume_begin(struct mr__shard *sh, const uint8_t (*run_ids)[MR_
     sh->opt.executor->ops->sweep(sh->opt.executor, (const uint8_t(*)[MR__RUN_ID_BYTES])ids,
                                  like->count, resume_swept, resume);
     return MR_OK;
+
+fail_memory:
+    free(resume);
+    free(ids);
+    return MR_ENOMEM;
 }
 
 void mr__shard_resume(struct mr__shard *sh, const uint8_t (*run_ids)[MR__RUN_ID_BYTES],
@@ -255,8 +298,8 @@ void mr__shard_resume(struct mr__shard *sh, const uint8_t (*run_ids)[MR__RUN_ID_
     }
 }
 
-void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id, enum mr__command command,
-                       mr__done_fn done, void *user)
+void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id,
+                       const struct mr__command_of *what, mr__done_fn done, void *user)
 {
     mr_error error;
     struct mr__run *run = mr__run_find(&sh->s, run_id);
@@ -267,19 +310,15 @@ void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id, enum mr__com
         (void)mr__error_set(&error, MR_ENOTFOUND, "no such run");
         fail_done(done, user, &error, NULL);
     } else if ((run->flags & MR__RUNFLAG_DORMANT) == 0) {
-        command_now(sh, run, command, done, user);
-    } else if (run->plan->missing > 0 && command != MR__COMMAND_CANCEL) {
+        command_now(sh, run, what, done, user);
+    } else if (run->plan->missing > 0 && what->command != MR__COMMAND_CANCEL) {
         (void)mr__error_set(&error, MR_ENOTFOUND,
                             "an action of the run's dag \"%s\" is missing: no plugin has it",
                             run->plan->dag->id);
         fail_done(done, user, &error, run->id);
     } else {
-        struct resume resume = {.sh = sh,
-                                .count = 1,
-                                .command = command,
-                                .has_command = true,
-                                .done = done,
-                                .user = user};
+        struct resume resume = {
+            .sh = sh, .count = 1, .what = *what, .has_command = true, .done = done, .user = user};
         if (resume_begin(sh, (const uint8_t(*)[MR__RUN_ID_BYTES])run->id, &resume) != MR_OK) {
             (void)mr__error_set(&error, MR_ENOMEM, "out of memory");
             fail_done(done, user, &error, run->id);
