@@ -8,7 +8,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/value.h"
-#include "core/engine/names.h"
+#include "core/engine/run_names.h"
 #include "core/engine/run_scope.h"
 #include "core/scheduler/apply.h"
 
@@ -465,14 +465,14 @@ void mr__doc_event(struct mr__buf *out, struct mr__blob task, const struct mr__e
 
 /* What is known of a log while its events are printed. */
 struct telling {
-    struct mr__names names;
+    struct mr__run_names names;
     uint32_t *attempts, count; /* by task */
     struct mr__buf name, out;
 };
 
 static mr_status tell_event(struct telling *telling, const struct mr__event *event)
 {
-    mr_status status = mr__names_add(&telling->names, event);
+    mr_status status = mr__run_names_add(&telling->names, event);
     if (status != MR_OK) {
         return status;
     }
@@ -492,7 +492,7 @@ static mr_status tell_event(struct telling *telling, const struct mr__event *eve
     telling->attempts[event->task] += event->type == MR__EVENT_ATTEMPT_STARTED;
     mr__buf_reset(&telling->name);
     mr__buf_reset(&telling->out);
-    mr__names_print(&telling->names, event->task, &telling->name);
+    mr__run_names_print(&telling->names, event->task, &telling->name);
     mr__doc_event(&telling->out,
                   (struct mr__blob){(const char *)telling->name.data, telling->name.len}, event,
                   mr__event_of_attempt(event->type) ? telling->attempts[event->task] : 0);
@@ -507,7 +507,7 @@ mr_status mr__doc_events(const struct mr__dag *dag, struct mr__blob log,
     int64_t last_ms = 0;
     mr_status status = MR_OK;
     struct telling telling = {.attempts = NULL};
-    mr__names_init(&telling.names, dag);
+    mr__run_names_init(&telling.names, dag);
     mr__buf_init(&telling.name);
     mr__buf_init(&telling.out);
     mr__reader_init(&r, log.data, log.len);
@@ -518,7 +518,7 @@ mr_status mr__doc_events(const struct mr__dag *dag, struct mr__blob log,
             line(user, (const char *)telling.out.data, telling.out.len);
         }
     }
-    mr__names_finish(&telling.names);
+    mr__run_names_finish(&telling.names);
     mr__buf_finish(&telling.name);
     mr__buf_finish(&telling.out);
     free(telling.attempts);

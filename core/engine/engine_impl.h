@@ -11,6 +11,7 @@
 
 #include "core/base/clock.h"
 #include "core/engine/engine.h"
+#include "core/engine/kept.h"
 #include "core/engine/reads.h"
 #include "core/engine/shard.h"
 #include "core/exec/exec.h"
@@ -99,6 +100,11 @@ void mr__request_ref(struct mr__request *request);
 void mr__request_unref(struct mr__request *request);
 void mr__request_hold(struct mr__request *request); /* keeps the owner until the request ends */
 const char *mr__field_str(const struct mr__request *request, const char *name);
+bool mr__field_true(const struct mr__request *request, const char *name);
+/* A field that is a list of texts, **borrowed** from the request; absent: none. MR_EINVAL,
+ * MR_ENOMEM. */
+mr_status mr__field_list(struct mr__request *request, const char *name,
+                         const char *const **ret_list, size_t *ret_count, mr_error *reterr);
 /* Finds the run that `run` names, then calls `then`, or answers that there is none. */
 void mr__resolve(struct mr__request *request, mr__op_fn then);
 
@@ -116,6 +122,7 @@ struct mr__run_job {
     mr_status status;
     mr_error error;
     struct mr__log_page page;
+    struct mr__kept_set kept; /* rerun */
     /* Reader thread: uses log and dag. */
     mr_status (*use)(struct mr__snapshot *snapshot, struct mr__run_job *job);
     /* Loop thread, at the end; the job is freed afterwards. Not called for a closed request. */
@@ -135,6 +142,9 @@ struct mr__run_job *mr__run_job_make(struct mr__request *request, struct mr__run
                                                       struct mr__run_job *job),
                                      void (*then)(struct mr__run_job *job));
 void mr__run_job_start(struct mr__run_job *job);
+/* Loop thread: the run's plan, all of whose actions exist, **borrowed until the loop turns**. NULL:
+ * the request was answered. */
+struct mr__plan *mr__run_job_plan(struct mr__run_job *job);
 mr_status mr__use_doc(struct mr__snapshot *snapshot, struct mr__run_job *job);
 void mr__then_doc_last(struct mr__run_job *job);
 
@@ -147,10 +157,9 @@ void mr__op_logs(struct mr__request *request);
 void mr__op_ps(struct mr__request *request);
 void mr__op_runs(struct mr__request *request);
 void mr__op_submit(struct mr__request *request);
+void mr__op_rerun(struct mr__request *request);
 void mr__op_resume(struct mr__request *request);
-void mr__op_cancel(struct mr__request *request);
-void mr__op_retry(struct mr__request *request);
-void mr__op_continue(struct mr__request *request);
+void mr__op_command(struct mr__request *request); /* cancel, retry, continue, pause, unpause */
 void mr__op_stats(struct mr__request *request);
 void mr__op_check(struct mr__request *request);
 

@@ -1,126 +1,72 @@
 /* SPDX-License-Identifier: MIT
  *
- * Names from events. Pure; any thread.
+ * Names of tasks as callers give them.
  */
 #include "core/engine/names.h"
 
-#include <stdlib.h>
+#include "core/model/nearest.h"
 
-void mr__names_init(struct mr__names *names, const struct mr__dag *dag)
+#define NAME_SHOWN 64  /* bytes of a name in a message */
+#define LIST_BYTES 380 /* of unknown names in a message: the rest is counted */
+
+/* The length of the part of a name that the dag must know. */
+static size_t id_len(const char *name, bool children)
 {
-    *names = (struct mr__names){.dag = dag, .count = dag->task_count};
+    size_t len = strlen(name);
+    const char *bracket = children && len > 0 && name[len - 1] == ']' ? strchr(name, '[') : NULL;
+    return bracket == NULL ? len : (size_t)(bracket - name);
 }
 
-void mr__names_finish(struct mr__names *names)
+static const char *nearest_id(const struct mr__dag *dag, const char *name, uint64_t *budget)
 {
-    for (uint32_t i = 0; i < names->fan_count; i++) {
-        free(names->fans[i].items);
+    struct mr__nearest nearest;
+    mr__nearest_init(&nearest, name, budget);
+    for (uint32_t t = 0; t < dag->task_count; t++) {
+        mr__nearest_try(&nearest, dag->tasks[t].id, t);
     }
-    free(names->fans);
-    names->fans = NULL;
-    names->fan_count = 0;
+    return nearest.found;
 }
 
-mr_status mr__names_add(struct mr__names *names, const struct mr__event *event)
+/* "biuld" (did you mean "build"?) */
+static void add_unknown(struct mr__buf *list, const struct mr__dag *dag, const char *name,
+                        uint64_t *budget)
 {
-    if (event->type != MR__EVENT_TASK_FANNED) {
-        return MR_OK;
+    const char *near = nearest_id(dag, name, budget);
+    mr__buf_printf(list, "%s\"%.*s\"", list->len > 0 ? ", " : "", NAME_SHOWN, name);
+    if (near != NULL) {
+        mr__buf_printf(list, " (did you mean \"%.*s\"?)", NAME_SHOWN, near);
     }
-    if (event->task >= names->dag->task_count || event->count > MR__RUN_TASKS_MAX - names->count) {
-        return MR_EFORMAT;
-    }
-    struct mr__names_fan *fans = realloc(names->fans, (names->fan_count + 1) * sizeof *fans);
-    names->fans = fans == NULL ? names->fans : fans;
-    const uint8_t **items = malloc((event->count + 1) * sizeof *items);
-    if (fans == NULL || items == NULL) {
-        free(items);
-        return MR_ENOMEM;
-    }
-    struct mr__reader r;
-    mr__reader_init(&r, event->payload.data, event->payload.len);
-    for (uint32_t i = 0; i < event->count; i++) {
-        size_t len;
-        items[i] = r.at;
-        (void)mr__read_blob(&r, &len);
-        (void)mr__read_blob(&r, &len);
-    }
-    if (r.failed) {
-        free(items);
-        return MR_EFORMAT;
-    }
-    fans[names->fan_count++] = (struct mr__names_fan){
-        .task = event->task, .first = names->count, .count = event->count, .items = items};
-    names->count += event->count;
-    return MR_OK;
 }
 
-mr_status mr__names_read(struct mr__names *names, const struct mr__dag *dag, struct mr__blob log)
+mr_status mr__names_check(const struct mr__dag *dag, const char *const *names, size_t count,
+                          bool children, mr_error *reterr)
 {
-    struct mr__reader r;
-    struct mr__event event;
-    int64_t last_ms = 0;
+    uint64_t budget = MR__NEAREST_BUDGET;
+    size_t unknown = 0, hidden = 0;
     mr_status status = MR_OK;
-    mr__names_init(names, dag);
-    mr__reader_init(&r, log.data, log.len);
-    while (status == MR_OK && mr__reader_left(&r) > 0) {
-        status = mr__event_decode(&r, last_ms, &event) ? mr__names_add(names, &event) : MR_EFORMAT;
-        last_ms = event.time_ms;
-    }
-    return status;
-}
-
-static const struct mr__names_fan *fan_of(const struct mr__names *names, uint32_t task)
-{
-    const struct mr__names_fan *found = NULL;
-    for (uint32_t i = 0; i < names->fan_count && task >= names->fans[i].first; i++) {
-        found = &names->fans[i];
-    }
-    return found;
-}
-
-static struct mr__blob key_at(const uint8_t *item)
-{
-    struct mr__reader r = {.at = item, .end = item + MR__VARINT_BYTES_MAX};
-    uint64_t len = mr__read_varint(&r);
-    return (struct mr__blob){(const char *)r.at, (size_t)len};
-}
-
-uint32_t mr__names_row(const struct mr__names *names, uint32_t task)
-{
-    return task < names->dag->task_count ? task : fan_of(names, task)->task;
-}
-
-void mr__names_print(const struct mr__names *names, uint32_t task, struct mr__buf *out)
-{
-    if (task >= names->count) {
-        return;
-    }
-    mr__buf_text(out, names->dag->tasks[mr__names_row(names, task)].id);
-    if (task >= names->dag->task_count) {
-        const struct mr__names_fan *fan = fan_of(names, task);
-        struct mr__blob key = key_at(fan->items[task - fan->first]);
-        mr__buf_u8(out, '[');
-        mr__buf_bytes(out, key.data, key.len);
-        mr__buf_u8(out, ']');
-    }
-}
-
-int64_t mr__names_find(const struct mr__names *names, const char *name, size_t len)
-{
-    const char *bracket = memchr(name, '[', len);
-    if (bracket == NULL) {
-        return mr__dag_find(names->dag, name, len);
-    }
-    int64_t parent = mr__dag_find(names->dag, name, (size_t)(bracket - name));
-    size_t key_len = len - (size_t)(bracket + 1 - name) - 1;
-    for (uint32_t i = 0; i < names->fan_count && parent >= 0 && name[len - 1] == ']'; i++) {
-        const struct mr__names_fan *fan = &names->fans[i];
-        for (uint32_t j = 0; fan->task == (uint32_t)parent && j < fan->count; j++) {
-            struct mr__blob key = key_at(fan->items[j]);
-            if (key.len == key_len && memcmp(key.data, bracket + 1, key_len) == 0) {
-                return fan->first + j;
-            }
+    struct mr__buf list;
+    mr__buf_init(&list);
+    for (size_t i = 0; i < count; i++) {
+        if (mr__dag_find(dag, names[i], id_len(names[i], children)) >= 0) {
+            continue;
+        }
+        unknown++;
+        if (list.len < LIST_BYTES - 2 * NAME_SHOWN) {
+            add_unknown(&list, dag, names[i], &budget);
+        } else {
+            hidden++;
         }
     }
-    return -1;
+    if (hidden > 0) {
+        mr__buf_printf(&list, " and %zu more", hidden);
+    }
+    if (list.failed) {
+        status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
+    } else if (unknown > 0) {
+        status =
+            mr__error_set(reterr, MR_ENOTFOUND, "dag \"%.*s\" has no task%s %.*s", NAME_SHOWN,
+                          dag->id, unknown == 1 ? "" : "s", (int)list.len, (const char *)list.data);
+    }
+    mr__buf_finish(&list);
+    return status;
 }

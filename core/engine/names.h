@@ -1,38 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the task runs of one run are called, from its events alone: the dag's ids, and for the
- * children of fan-outs id[key]. For those who read a run without rebuilding it. Pure; any thread.
+ * Names of tasks as callers give them: are they tasks of this dag? Pure; any thread.
  */
 #ifndef MR__NAMES_H
 #define MR__NAMES_H
 
-#include "core/scheduler/event.h"
-
 #include "core/model/dag.h"
 
-struct mr__names_fan {
-    uint32_t task, first, count;
-    const uint8_t **items; /* by child: where its key stands (a blob) */
-};
-struct mr__names {
-    const struct mr__dag *dag; /* borrowed */
-    struct mr__names_fan *fans;
-    uint32_t fan_count;
-    uint32_t count; /* of all tasks */
-};
-
-void mr__names_init(struct mr__names *names, const struct mr__dag *dag);
-/* Takes an event into account; the bytes it was decoded from must stay. MR_ENOMEM, MR_EFORMAT. */
-mr_status mr__names_add(struct mr__names *names, const struct mr__event *event);
-/* All events of a log, which must stay. */
-mr_status mr__names_read(struct mr__names *names, const struct mr__dag *dag, struct mr__blob log);
-void mr__names_finish(struct mr__names *names);
-
-/* Adds the task's name. A number that no task has: nothing. */
-void mr__names_print(const struct mr__names *names, uint32_t task, struct mr__buf *out);
-/* The number of a task by its name, or -1. */
-int64_t mr__names_find(const struct mr__names *names, const char *name, size_t len);
-/* The task of the dag that a task run is of. */
-uint32_t mr__names_row(const struct mr__names *names, uint32_t task);
+/* MR_ENOTFOUND: the message names all that are not tasks of the dag (as many as find room), with
+ * the nearest id where there is one. With `children` "id[key]" is taken if the dag has the task
+ * `id`: whether it has such a child only its run knows. */
+mr_status mr__names_check(const struct mr__dag *dag, const char *const *names, size_t count,
+                          bool children, mr_error *reterr);
 
 #endif

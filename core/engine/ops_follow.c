@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "core/engine/engine_impl.h"
+#include "core/engine/names.h"
+#include "core/engine/run_names.h"
 
 enum follow_phase {
     PHASE_DOC,  /* a job prints the run as it is */
@@ -143,19 +145,22 @@ static void then_doc(struct mr__run_job *job)
 
 static mr_status use_log_page(struct mr__snapshot *snapshot, struct mr__run_job *job)
 {
-    struct mr__names names;
+    struct mr__run_names names;
     const char *only = job->page.only;
-    mr_status status = mr__names_read(&names, job->dag, job->log);
+    mr_status status = mr__run_names_read(&names, job->dag, job->log);
     job->page.names = &names;
-    job->page.only_task = only == NULL ? -1 : mr__names_find(&names, only, strlen(only));
+    job->page.only_task = only == NULL ? -1 : mr__run_names_find(&names, only, strlen(only));
     memcpy(job->page.run_id, job->run_id, MR__RUN_ID_BYTES);
     if (status == MR_OK && only != NULL && job->page.only_task < 0) {
-        status = mr__error_set(&job->error, MR_EINVAL, "the run has no task \"%s\"", only);
+        status = mr__names_check(job->dag, &only, 1, true, &job->error);
+        if (status == MR_OK) { /* a fan-out that has no such child */
+            status = mr__error_set(&job->error, MR_ENOTFOUND, "the run has no task \"%s\"", only);
+        }
     }
     if (status == MR_OK) {
         status = mr__read_log_page(snapshot, &job->page);
     }
-    mr__names_finish(&names);
+    mr__run_names_finish(&names);
     return status;
 }
 
@@ -345,7 +350,7 @@ void mr__follow_rebuilt(struct mr__engine *engine)
 static bool stands_still(const struct mr__run *run)
 {
     return (run->flags & MR__RUNFLAG_SETTLED) != 0 || run->status == MR__RUN_BLOCKED ||
-           run->status == MR__RUN_PAUSED;
+           (run->status == MR__RUN_PAUSED && (run->flags & MR__RUNFLAG_DORMANT) != 0);
 }
 
 static void follow(struct mr__request *request, struct mr__follow how, bool wait)

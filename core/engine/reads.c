@@ -231,7 +231,7 @@ static mr_status read_task_page(struct mr__snapshot *snapshot, struct mr__log_pa
     read->page = page;
     read->task = page->task < page->names->count ? page->task : MR__HOOK_TASK;
     mr__buf_init(&read->name);
-    mr__names_print(page->names, read->task, &read->name);
+    mr__run_names_print(page->names, read->task, &read->name);
     mr__buf_init(&read->lines);
     mr_status status = page_range(snapshot, read, MR__LOG_OUTPUT, page->next, UINT64_MAX);
     bool full = read->seen >= PAGE_CHUNKS || read->lines.len >= PAGE_BYTES;
@@ -271,7 +271,7 @@ static bool page_wants(const struct mr__log_page *page)
     }
     return page->task < page->names->count &&
            (page->task == page->only_task ||
-            mr__names_row(page->names, page->task) == page->only_task);
+            mr__run_names_row(page->names, page->task) == page->only_task);
 }
 
 mr_status mr__read_log_page(struct mr__snapshot *snapshot, struct mr__log_page *page)

@@ -7,7 +7,7 @@
 #define MR__READS_H
 
 #include "core/engine/doc.h"
-#include "core/engine/names.h"
+#include "core/engine/run_names.h"
 #include "core/store/records.h"
 
 /* Where the finished run stands. MR_ENOTFOUND. */
@@ -35,7 +35,7 @@ struct mr__doc_traces mr__read_traces(struct mr__read_traces *traces);
  * fan-outs, then of hooks; each task's by time. */
 struct mr__log_page {
     uint8_t run_id[MR__RUN_ID_BYTES];
-    const struct mr__names *names; /* borrowed while the page is read */
+    const struct mr__run_names *names; /* borrowed while the page is read */
     const char *only; /* the id of the only task wanted (of a fan-out: and its children), or NULL */
     int64_t only_task; /* its number, -1: all; found with the first page */
     uint64_t upto;     /* no chunk numbered above this */

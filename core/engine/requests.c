@@ -131,6 +131,38 @@ const char *mr__field_str(const struct mr__request *request, const char *name)
     return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
+bool mr__field_true(const struct mr__request *request, const char *name)
+{
+    return mr_value_int(mr_value_get(&request->json, name), 0) != 0;
+}
+
+mr_status mr__field_list(struct mr__request *request, const char *name,
+                         const char *const **ret_list, size_t *ret_count, mr_error *reterr)
+{
+    const mr_value *value = mr_value_get(&request->json, name);
+    *ret_list = NULL;
+    *ret_count = 0;
+    if (value == NULL || value->type == MR_NULL) {
+        return MR_OK;
+    }
+    const char **list = value->type != MR_LIST
+                            ? NULL
+                            : mr__arena_alloc(&request->arena, value->len * sizeof *list + 1);
+    if (value->type == MR_LIST && list == NULL) {
+        return mr__error_set(reterr, MR_ENOMEM, "out of memory");
+    }
+    for (uint32_t i = 0; list != NULL && i < value->len; i++) {
+        list[i] = mr_value_str(&value->u.list[i], NULL);
+        list = list[i] == NULL ? NULL : list;
+    }
+    if (list == NULL) {
+        return mr__error_set(reterr, MR_EINVAL, "\"%s\" must be a list of texts", name);
+    }
+    *ret_list = list;
+    *ret_count = value->len;
+    return MR_OK;
+}
+
 static void dispatch(struct mr__request *request, const char *json, size_t len)
 {
     mr_error error;
@@ -352,6 +384,7 @@ static void job_free(struct mr__run_job *job)
     mr__buf_finish(&job->log_copy);
     mr__buf_finish(&job->out);
     mr__buf_finish(&job->page.lines);
+    mr__kept_finish(&job->kept);
     free(job);
 }
 
@@ -360,7 +393,7 @@ static void job_done(void *user, mr_status status)
     struct mr__run_job *job = user;
     if (job->request->closed || job->request->ended) {
         /* nobody waits for it any more */
-    } else if (status == MR_ENOTFOUND) {
+    } else if (status == MR_ENOTFOUND && job->error.status == MR_OK) {
         mr__answer_fail(job->request, status, "no such run");
     } else if (status != MR_OK) {
         if (job->error.status == MR_OK) {
@@ -472,6 +505,26 @@ void mr__run_job(struct mr__request *request,
     mr__run_job_with(request, run, use, then);
 }
 
+struct mr__plan *mr__run_job_plan(struct mr__run_job *job)
+{
+    struct mr__plan *plan = job->plan;
+    if (plan == NULL) {
+        mr_status status = mr__shard_plan_add(job->request->engine->shard, job->dag, &plan);
+        job->dag = NULL; /* taken */
+        if (status != MR_OK) {
+            mr__answer_fail(job->request, status, "%s", mr_status_text(status));
+            return NULL;
+        }
+    }
+    if (plan->missing > 0) {
+        mr__answer_fail(job->request, MR_ENOTFOUND,
+                        "an action of the run's dag \"%s\" is missing: no plugin has it",
+                        plan->dag->id);
+        return NULL;
+    }
+    return plan;
+}
+
 /* ---- small ops
  * ----------------------------------------------------------------------------------- */
 
@@ -563,25 +616,17 @@ static void op_ping(struct mr__request *request)
 }
 
 static const struct op ops[] = {
-    {"submit", mr__op_submit, false},
-    {"resume", mr__op_resume, false},
-    {"resolve", op_resolve, true},
-    {"show", mr__op_show, true},
-    {"wait", mr__op_wait, true},
-    {"watch", mr__op_watch, true},
-    {"events", mr__op_events, true},
-    {"logs", mr__op_logs, true},
-    {"ps", mr__op_ps, false},
-    {"runs", mr__op_runs, false},
-    {"cancel", mr__op_cancel, true},
-    {"retry", mr__op_retry, true},
-    {"continue", mr__op_continue, true},
-    {"actions", op_actions, false},
-    {"stats", mr__op_stats, false},
-    {"check", mr__op_check, false},
-    {"ping", op_ping, false},
-    {"bench", mr__op_bench, false},
-    {NULL, NULL, false},
+    {"submit", mr__op_submit, false}, {"rerun", mr__op_rerun, true},
+    {"resume", mr__op_resume, false}, {"resolve", op_resolve, true},
+    {"show", mr__op_show, true},      {"wait", mr__op_wait, true},
+    {"watch", mr__op_watch, true},    {"events", mr__op_events, true},
+    {"logs", mr__op_logs, true},      {"ps", mr__op_ps, false},
+    {"runs", mr__op_runs, false},     {"cancel", mr__op_command, true},
+    {"retry", mr__op_command, true},  {"continue", mr__op_command, true},
+    {"pause", mr__op_command, true},  {"unpause", mr__op_command, true},
+    {"actions", op_actions, false},   {"stats", mr__op_stats, false},
+    {"check", mr__op_check, false},   {"ping", op_ping, false},
+    {"bench", mr__op_bench, false},   {NULL, NULL, false},
 };
 
 static const struct op *op_find(const char *name)

@@ -6,6 +6,7 @@
 #include "sdk/cli/files.h"
 #include "sdk/cli/follow.h"
 #include "sdk/cli/print.h"
+#include "sdk/cli/start.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,12 +22,22 @@ static int submit(struct mr__cli *cli, const struct mr__text *request, const cha
                   const struct mr__text *file, struct mr__text *id);
 static int resume_all(struct mr__cli *cli);
 
+/* Which of the words is the FILE: with --only the others are tasks too, wherever they stand. */
+static size_t find_file(const struct mr__options *o)
+{
+    size_t at = 0;
+    while (at < o->words.count && !mr__files_is_file(o->words.at[at])) {
+        at++;
+    }
+    return at < o->words.count ? at : 0;
+}
+
 int mr__cmd_run(struct mr__cli *cli)
 {
     const struct mr__options *o = &cli->options;
     if (o->resume) {
         if (o->words.count > 0 || o->vars.count > 0 || o->vars_file != NULL || o->tags.count > 0 ||
-            o->key != NULL || o->detach) {
+            o->key != NULL || o->detach || o->only.count > 0 || o->compat) {
             return mr__print_error(cli, MR_EINVAL, NULL,
                                    "run --resume goes on with what is unfinished: it takes no FILE "
                                    "and nothing that belongs to a new run");
@@ -36,7 +47,11 @@ int mr__cmd_run(struct mr__cli *cli)
     if (o->words.count == 0) {
         return mr__print_error(cli, MR_EINVAL, NULL, "run: which FILE? (or - or --resume)");
     }
-    const char *word = o->words.at[0];
+    if (o->words.count > 1 && o->only.count == 0) {
+        return mr__print_error(cli, MR_EINVAL, NULL, "run: \"%s\" is too much: millrace run %s",
+                               o->words.at[1], o->command->synopsis);
+    }
+    const char *word = o->words.at[find_file(o)];
     if (!mr__files_is_file(word)) {
         struct mr__text near = {0};
         mr__text_printf(&near, "./%s", word);
@@ -70,23 +85,8 @@ static int run_file(struct mr__cli *cli, const char *path)
     }
     mr__text_finish(&request);
     mr__text_finish(&file);
-    if (code == MR__EXIT_OK && (!mr__print_is_json(cli) || detach)) {
-        if (mr__print_is_json(cli)) {
-            struct mr__text answer = {0};
-            mr__text_puts(&answer, "{\"id\":");
-            mr__text_json(&answer, mr__text_str(&id), id.len);
-            mr__text_puts(&answer, "}\n");
-            mr__print_out(cli, mr__text_str(&answer), answer.len);
-            mr__text_finish(&answer);
-        } else {
-            mr__text_puts(&id, "\n");
-            mr__print_out(cli, mr__text_str(&id), id.len);
-            id.at[--id.len] = '\0';
-        }
-        (void)mr__print_flush(cli, MR__EXIT_OK); /* told at the end; the run goes on all the same */
-    }
-    if (code == MR__EXIT_OK && !detach) {
-        code = mr__follow_and_print(cli, mr__text_str(&id));
+    if (code == MR__EXIT_OK) {
+        code = mr__start_stay(cli, &id, detach);
     }
     mr__text_finish(&id);
     return code;
@@ -116,6 +116,35 @@ static void add_pairs(struct mr__text *request, const char *name, const struct m
         }
     }
     mr__text_puts(request, "}");
+}
+
+static void add_id(struct mr__text *request, const char *id, size_t len, bool *first)
+{
+    mr__text_puts(request, *first ? ",\"only\":[" : ",");
+    mr__text_json(request, id, len);
+    *first = false;
+}
+
+/* Adds ,"only":[...]: the options' ids, and the words beside the FILE. */
+static void add_only(struct mr__text *request, const struct mr__options *o)
+{
+    bool first = true;
+    size_t file = find_file(o);
+    if (o->only.count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < o->only.count; i++) {
+        for (const char *at = o->only.at[i]; at != NULL; at = strchr(at, ',')) {
+            at += *at == ',' ? 1 : 0;
+            add_id(request, at, strcspn(at, ","), &first);
+        }
+    }
+    for (size_t i = 0; i < o->words.count; i++) {
+        if (i != file) {
+            add_id(request, o->words.at[i], strlen(o->words.at[i]), &first);
+        }
+    }
+    mr__text_puts(request, "]");
 }
 
 /* A text that nobody else makes up: if the owner dies before its answer comes, the request is
@@ -189,6 +218,8 @@ static int make_request(struct mr__cli *cli, const char *path, struct mr__text *
         add_token(request);
         add_pairs(request, "vars_text", &o->vars);
         add_pairs(request, "tags", &o->tags);
+        add_only(request, o);
+        mr__text_puts(request, o->compat ? ",\"compat\":true" : "");
         if (o->key != NULL) {
             mr__request_string(request, "key", o->key);
         }
@@ -213,21 +244,11 @@ static int submit(struct mr__cli *cli, const struct mr__text *request, const cha
     struct mr__text answer = {0};
     struct mr__failure failure;
     int code = MR__EXIT_OK;
-    mr__session_own_begin(cli);
-    bool accepted = mr__session_try(cli, request, &answer, &failure);
-    struct mr__pick submitted = mr__pick_value(mr__text_str(&answer), answer.len);
-    if (accepted) {
-        (void)mr__pick_text(mr__pick_member(submitted, "run"), id); /* absent: empty, see below */
-    }
-    mr__session_own_add(cli, id->len > 0 ? id->at : NULL);
+    bool accepted = mr__start_send(cli, request, &answer, id, &failure);
     if (!accepted && failure.status == MR_EDEFINITION && failure.json == NULL) {
         code = refuse_text(cli, path, file);
     } else if (!accepted) {
         code = mr__print_failure(cli, &failure);
-    } else if (id->len == 0) {
-        code = mr__print_error(cli, MR_EFORMAT, NULL, "the store's owner named no run");
-    } else if (!cli->options.quiet) {
-        mr__print_problems(cli, mr__pick_member(submitted, "warnings"));
     }
     mr__text_finish(&answer);
     return code;

@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-#define COMPAT                                          \
-    {                                                   \
-        MR__OPTION_LATER, 0, "compat", "fastflow", NULL \
+#define COMPAT                                                                                \
+    {                                                                                         \
+        MR__OPTION_COMPAT, 0, "compat", "fastflow", "reads dag files by fastflow's own rules" \
     }
 
 static const struct mr__option run_options[] = {
@@ -21,12 +21,21 @@ static const struct mr__option run_options[] = {
     {MR__OPTION_DETACH, 0, "detach", NULL, "returns when the run is accepted; its owner must stay"},
     {MR__OPTION_RESUME, 0, "resume", NULL, "goes on with every unfinished run instead"},
     {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
-    {MR__OPTION_LATER, 0, "only", "TASK", NULL},
+    {MR__OPTION_ONLY, 0, "only", "TASK...", "only these tasks (a,b or repeat); others are skipped"},
     COMPAT,
     {MR__OPTION_NONE},
 };
 static const struct mr__option jobs_options[] = {
     {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
+    {MR__OPTION_NONE},
+};
+static const struct mr__option rerun_options[] = {
+    {MR__OPTION_FROM, 0, "from", "TASK", "keeps what is done, but for TASK and what follows it"},
+    {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
+    {MR__OPTION_NONE},
+};
+static const struct mr__option next_options[] = {
+    {MR__OPTION_COUNT, 'n', "count", "N", "how many times (5)"},
     {MR__OPTION_NONE},
 };
 static const struct mr__option validate_options[] = {COMPAT, {MR__OPTION_NONE}};
@@ -62,7 +71,7 @@ const struct mr__command mr__commands[] = {
      "canceled, 8: blocked. Ctrl-C cancels; after kill -9, `run --resume` goes on.\n\n"
      "  millrace run deploy.yaml -v stage=prod\n"
      "  millrace run --resume",
-     run_options, 0, 1, mr__cmd_run},
+     run_options, 0, -1, mr__cmd_run},
     {"validate", daily, "FILE...", "checks dag files and shows every error",
      "Nothing is run or stored. Exit 3 if any file has an error.", validate_options, 1, -1,
      mr__cmd_validate},
@@ -83,11 +92,32 @@ const struct mr__command mr__commands[] = {
      "A first word that names no run is a task of the latest one: `millrace logs build`.",
      logs_options, 0, 2, mr__cmd_logs},
     {"events", runs, "[RUN]", "lists what happened in a run", "", NULL, 0, 1, mr__cmd_events},
-    {"retry", runs, "[RUN]", "runs what failed or was canceled again, and what is left",
-     "Stays until the run ends; what succeeded is kept.", jobs_options, 0, -1, mr__cmd_retry},
-    {"cancel", runs, "[RUN]", "cancels a run", "", jobs_options, 0, -1, mr__cmd_cancel},
-    {"continue", runs, "[RUN]", "lets a blocked run pass", "Stays until the run ends.",
+    {"why", runs, "[RUN] [TASK]", "tells what a run or task waits for, or why it stands",
+     "A first word that names no run is a task of the latest one: `millrace why push`.", NULL, 0, 2,
+     mr__cmd_why},
+    {"retry", runs, "[RUN] [TASK...]", "runs what failed or was canceled again, and what is left",
+     "Stays until the run ends; what succeeded is kept. With TASKs: only these.\n"
+     "A first word that names no run is a task of the latest one: `millrace retry push`.",
+     jobs_options, 0, -1, mr__cmd_retry},
+    {"cancel", runs, "[RUN] [TASK...]", "cancels a run, or some of its tasks",
+     "A run with canceled tasks goes on with what does not depend on them, and fails.\n"
+     "A first word that names no run is a task of the latest one.",
+     jobs_options, 0, -1, mr__cmd_cancel},
+    {"continue", runs, "[RUN] [TASK...]", "lets blocked tasks pass",
+     "Stays until the run ends. With TASKs: only these.\n"
+     "A first word that names no run is a task of the latest one.",
      jobs_options, 0, -1, mr__cmd_continue},
+    {"pause", runs, "[RUN]", "lets no further task of a run begin",
+     "What has begun goes on to its end.", jobs_options, 0, 1, mr__cmd_pause},
+    {"unpause", runs, "[RUN]", "lets a paused run go on", "Stays until the run ends.", jobs_options,
+     0, 1, mr__cmd_unpause},
+    {"rerun", runs, "[RUN]", "begins a new run with the version and variables of another",
+     "Stays until the new run ends. Its id goes to stdout as soon as it is accepted. With --from,\n"
+     "what ended well before TASK is kept with its output, and so is the share data.",
+     rerun_options, 0, 1, mr__cmd_rerun},
+
+    {"schedule next", definitions, "DAG|FILE", "shows when a dag will run by itself", "",
+     next_options, 1, 1, mr__cmd_schedule_next},
 
     {"actions", system_group, "[NAME]", "lists the actions, or shows one with its params", "", NULL,
      0, 1, mr__cmd_actions},
@@ -104,17 +134,12 @@ const struct mr__command mr__commands[] = {
     {"exec", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"plan", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"init", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"why", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"pause", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"unpause", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"rerun", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"prune", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"dags", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"push", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"stop", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"start", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"graph", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"schedule", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"serve", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"plugin new", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
@@ -159,7 +184,7 @@ static void add_group(struct mr__text *text, const char *group)
         if (c->group == group && c->run != NULL) {
             size_t from = text->len;
             mr__text_printf(text, "  %s %s", c->name, c->synopsis);
-            add_column(text, from, 22);
+            add_column(text, from, 26);
             mr__text_printf(text, "%s\n", c->summary);
         }
     }
@@ -173,6 +198,7 @@ void mr__commands_help(struct mr__cli *cli, const struct mr__command *command)
                              "kill -9.\n\n  millrace run examples/hello.yaml\n");
         add_group(&text, daily);
         add_group(&text, runs);
+        add_group(&text, definitions);
         add_group(&text, system_group);
         mr__text_puts(&text,
                       "\nA RUN is an id, four or more characters of its beginning or end, or "

@@ -21,17 +21,22 @@ int mr__cmd_continue(struct mr__cli *cli);
 int mr__cmd_events(struct mr__cli *cli);
 int mr__cmd_help(struct mr__cli *cli);
 int mr__cmd_logs(struct mr__cli *cli);
+int mr__cmd_pause(struct mr__cli *cli);
 int mr__cmd_plugin_check(struct mr__cli *cli);
 int mr__cmd_ps(struct mr__cli *cli);
+int mr__cmd_rerun(struct mr__cli *cli);
 int mr__cmd_retry(struct mr__cli *cli);
 int mr__cmd_run(struct mr__cli *cli);
 int mr__cmd_runs(struct mr__cli *cli);
+int mr__cmd_schedule_next(struct mr__cli *cli);
 int mr__cmd_show(struct mr__cli *cli);
 int mr__cmd_store_check(struct mr__cli *cli);
 int mr__cmd_store_stats(struct mr__cli *cli);
+int mr__cmd_unpause(struct mr__cli *cli);
 int mr__cmd_validate(struct mr__cli *cli);
 int mr__cmd_version(struct mr__cli *cli);
 int mr__cmd_wait(struct mr__cli *cli);
 int mr__cmd_watch(struct mr__cli *cli);
+int mr__cmd_why(struct mr__cli *cli);
 
 #endif

@@ -14,6 +14,7 @@
 
 #define JOBS_MAX         4096
 #define NUMBER_MAX       INT64_C(1000000000000)
+#define COUNT_MAX        1000
 #define SUGGEST_DISTANCE 2
 
 struct parser {
@@ -128,6 +129,7 @@ void mr__options_finish(struct mr__options *options)
     free((void *)options->plugins.at);
     free((void *)options->vars.at);
     free((void *)options->tags.at);
+    free((void *)options->only.at);
     memset(options, 0, sizeof *options);
 }
 
@@ -519,6 +521,17 @@ static mr_status read_text(struct parser *p, const struct mr__option *option, co
     return MR_OK;
 }
 
+/* One id, or several with ',' between: no id has one in it. */
+static mr_status read_ids(struct parser *p, const struct mr__option *option, const char *value)
+{
+    size_t len = strlen(value);
+    if (len == 0 || value[0] == ',' || value[len - 1] == ',' || strstr(value, ",,") != NULL ||
+        !mr__text_is_utf8(value, len)) {
+        return refuse_value(p, option, value, "a task, or several with ',' between");
+    }
+    return list_add(&p->o->only, value);
+}
+
 static mr_status set_number_option(struct parser *p, const struct mr__option *option,
                                    const char *value)
 {
@@ -531,6 +544,7 @@ static mr_status set_number_option(struct parser *p, const struct mr__option *op
         o->jobs = status == MR_OK ? (uint32_t)number : 0;
         return status;
     case MR__OPTION_LIMIT: return read_number(p, option, value, 0, NUMBER_MAX, &o->limit);
+    case MR__OPTION_COUNT: return read_number(p, option, value, 1, COUNT_MAX, &o->count);
     case MR__OPTION_RUNS: return read_number(p, option, value, 1, NUMBER_MAX, &o->bench_runs);
     case MR__OPTION_IN_FLIGHT:
         return read_number(p, option, value, 1, NUMBER_MAX, &o->bench_in_flight);
@@ -546,6 +560,7 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     static const char *const modes[] = {"auto", "tree", "plain", "none", NULL};
     static const char *const statuses[] = {"init",    "scheduled", "running",  "success", "failed",
                                            "blocked", "paused",    "canceled", NULL};
+    static const char *const compats[] = {"fastflow", NULL};
     int choice = 0;
     mr_status status;
     if (option->id == MR__OPTION_OUTPUT) {
@@ -557,6 +572,9 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     } else if (option->id == MR__OPTION_PROGRESS) {
         status = read_choice(p, option, value, modes, &choice);
         p->o->progress = (enum mr__progress_mode)choice;
+    } else if (option->id == MR__OPTION_COMPAT) {
+        status = read_choice(p, option, value, compats, &choice);
+        p->o->compat = status == MR_OK;
     } else {
         status = read_choice(p, option, value, statuses, &choice);
         p->o->status = statuses[choice];
@@ -582,6 +600,7 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
         return MR_OK;
     case MR__OPTION_OUTPUT:
     case MR__OPTION_COLOR:
+    case MR__OPTION_COMPAT:
     case MR__OPTION_PROGRESS:
     case MR__OPTION_STATUS: return set_choice_option(p, option, value);
     case MR__OPTION_TIMEOUT:
@@ -597,6 +616,8 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
     case MR__OPTION_DETACH: o->detach = true; return MR_OK;
     case MR__OPTION_RESUME: o->resume = true; return MR_OK;
     case MR__OPTION_FOLLOW: o->follow = true; return MR_OK;
+    case MR__OPTION_FROM: return read_text(p, option, value, &o->from);
+    case MR__OPTION_ONLY: return read_ids(p, option, value);
     case MR__OPTION_SINCE: return read_since(p, option, value);
     case MR__OPTION_LATER:
         (void)snprintf(later, sizeof later, "--%s", option->name); /* names are short */

@@ -143,6 +143,25 @@ MR_API void mr_free(void *memory);
 MR_API mr_status mr_validate(const char *file, const char *text, size_t text_len,
                              const char *plugins, char **ret_json, mr_error *reterr);
 
+/* The same with options: fill with MR_VALIDATE(...). One of `file` (read by this call) or `text` is
+ * needed. */
+typedef struct mr_validate_options {
+    uint32_t size;
+    uint32_t compat;     /* 1: by fastflow's rules, as `--compat fastflow` */
+    const char *file;    /* path of a dag file */
+    const char *text;    /* or its text; `file` then only names it in errors */
+    size_t text_len;     /* bytes of `text` */
+    const char *plugins; /* as in mr_options */
+} mr_validate_options;
+
+#define MR_VALIDATE(...)                                 \
+    {                                                    \
+        .size = sizeof(mr_validate_options), __VA_ARGS__ \
+    }
+
+MR_API mr_status mr_validate_with(const mr_validate_options *options, char **ret_json,
+                                  mr_error *reterr);
+
 /* Loads one plugin file as the engine would, in this process; `ret_json` (may be NULL), **owned**:
  * mr_free, describes it. MR_EABI with the reason, MR_ENOTFOUND, MR_EPERM. */
 MR_API mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ops that change something: submit, resume, cancel, retry, continue. Loop thread, but where a
- * job's function says otherwise.
+ * submit: a text becomes a run. It is parsed and checked in a reading job, unless it was parsed
+ * lately, then the run's variables are completed and the shard gets it.
+ *
+ * rerun: the same with the dag version, variables, tags and folder of another run, which a reading
+ * job looks up. Loop thread, but where a job's function says otherwise.
  */
 #include <stdlib.h>
 
@@ -10,19 +13,21 @@
 
 #define NO_ERRORS "{\"errors\":[]"
 
-/* ---- submit
- * -------------------------------------------------------------------------------------- */
-
 struct submit {
     struct mr__request *request;
     const char *text, *file; /* in the request's arena */
     size_t text_len;
-    uint8_t digest[16];      /* of text and file: the parsed texts are known by it */
+    bool compat;             /* to be parsed by fastflow's rules */
+    uint8_t digest[16];      /* of text, file and compat: the parsed texts are known by it */
     struct mr__plan *plan;   /* a reference, once it is known */
     struct mr__dag *dag;     /* parsed by the job */
     struct mr__buf problems; /* JSON of errors and warnings */
     bool bad;
     struct mr__blob key, token;
+    struct mr__blob folder, origin;
+    mr_value old_vars, old_tags;     /* rerun: maps of the old run, else null */
+    struct mr__kept_set own_kept;    /* submit with `only` */
+    const struct mr__kept_set *kept; /* that, or the one of rerun's job */
     bool found; /* a run of the index has the key, or one in memory the token */
     uint8_t found_id[MR__RUN_ID_BYTES];
 };
@@ -33,6 +38,7 @@ static void submit_free(struct submit *submit)
     mr__plan_unref(submit->plan);
     mr__dag_unref(submit->dag);
     mr__buf_finish(&submit->problems);
+    mr__kept_finish(&submit->own_kept);
     free(submit);
 }
 
@@ -64,7 +70,7 @@ static void submit_done(void *user, mr_status status, const mr_error *error, con
     if (status != MR_OK) {
         mr__answer_failed(submit->request, error);
     } else {
-        if (mr_value_int(mr_value_get(&submit->request->json, "attach"), 0) != 0 &&
+        if (mr__field_true(submit->request, "attach") &&
             mr__shard_find(engine->shard, run_id) != NULL) {
             mr__follow_attach(engine, run_id);
         }
@@ -95,16 +101,20 @@ static bool merge(struct mr__arena *arena, mr_value *into, const mr_value *over)
     return true;
 }
 
-/* The values that the caller gave: --vars FILE, then vars, then -v. */
-static mr_status given_vars(struct mr__request *request, mr_value *ret_given, mr_error *reterr)
+/* The values that are given: the old run's, --vars FILE, then vars, then -v. */
+static mr_status given_vars(struct submit *submit, mr_value *ret_given, mr_error *reterr)
 {
+    struct mr__request *request = submit->request;
     const mr_value *file = mr_value_get(&request->json, "vars_file");
     const char *text = mr_value_str(mr_value_get(file, "text"), NULL);
     struct mr__problems problems;
     mr_value from_file;
     mr_status status = MR_OK;
     *ret_given = (mr_value){.type = MR_MAP};
-    if (text != NULL) {
+    if (!merge(&request->arena, ret_given, &submit->old_vars)) {
+        status = MR_ENOMEM;
+    }
+    if (status == MR_OK && text != NULL) {
         mr__problems_init(&problems);
         status = mr__yaml_value(text, mr_value_get(file, "text")->len, &request->arena, &problems,
                                 &from_file);
@@ -146,7 +156,8 @@ static mr_status tags_of(struct submit *submit, struct mr__buf *json, mr_error *
             return mr__error_set(reterr, MR_EINVAL, "tag \"%s\" is not text", given->u.map[i].key);
         }
     }
-    if (!merge(&request->arena, &tags, given)) {
+    if (!merge(&request->arena, &tags, &submit->old_tags) ||
+        !merge(&request->arena, &tags, given)) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
     mr__value_print(json, &tags);
@@ -156,18 +167,33 @@ static mr_status tags_of(struct submit *submit, struct mr__buf *json, mr_error *
     return MR_OK;
 }
 
+/* The tasks that are not asked for. */
+static mr_status only_of(struct submit *submit, mr_error *reterr)
+{
+    const char *const *ids;
+    size_t count;
+    mr_status status = mr__field_list(submit->request, "only", &ids, &count, reterr);
+    if (status == MR_OK && count > 0) {
+        status = mr__kept_only(submit->plan->dag, ids, count, &submit->own_kept, reterr);
+    }
+    return status;
+}
+
 static mr_status submit_fill(struct submit *submit, struct mr__submit *fill, struct mr__buf *vars,
                              struct mr__buf *tags, mr_error *reterr)
 {
     struct mr__request *request = submit->request;
     mr_value given, complete;
-    mr_status status = given_vars(request, &given, reterr);
+    mr_status status = given_vars(submit, &given, reterr);
     if (status == MR_OK) {
         status = mr__dag_vars(submit->plan->dag, &given, &request->arena, &complete, reterr);
     }
     if (status == MR_OK) {
         mr__value_print(vars, &complete);
         status = tags_of(submit, tags, reterr);
+    }
+    if (status == MR_OK && submit->kept == &submit->own_kept) {
+        status = only_of(submit, reterr);
     }
     if (status == MR_OK && vars->len > MR__VARS_BYTES_MAX) {
         status = mr__error_set(reterr, MR_EINVAL, "the variables are over the limit of 1 MiB");
@@ -179,15 +205,18 @@ static mr_status submit_fill(struct submit *submit, struct mr__submit *fill, str
     if (status == MR_OK && (vars->failed || tags->failed)) {
         status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
-    const char *folder = mr__field_str(request, "folder");
-    folder = folder == NULL ? "/" : folder;
     *fill = (struct mr__submit){
         .plan = submit->plan,
-        .folder = {folder, strlen(folder)},
+        .folder = submit->folder,
         .vars = {(const char *)vars->data, vars->len},
         .tags = {(const char *)tags->data, tags->len},
         .key = submit->key,
         .token = submit->token,
+        .origin = submit->origin,
+        .kept = submit->kept->list,
+        .kept_count = submit->kept->count,
+        .share = submit->kept->share,
+        .share_count = submit->kept->share_count,
     };
     return status;
 }
@@ -255,7 +284,7 @@ static mr_status submit_read(struct mr__snapshot *snapshot, void *user)
 {
     struct submit *submit = user;
     struct mr__problems problems;
-    struct mr__parse_options options = {.file = submit->file};
+    struct mr__parse_options options = {.file = submit->file, .compat = submit->compat};
     mr_status status = MR_OK;
     if (submit->key.len > 0) {
         status = find_key(snapshot, submit);
@@ -371,29 +400,45 @@ static struct mr__blob field_blob(const struct mr__request *request, const char 
                                                      : (struct mr__blob){NULL, 0};
 }
 
-void mr__op_submit(struct mr__request *request)
+static struct submit *submit_create(struct mr__request *request)
 {
-    uint8_t digests[32];
-    struct mr__blob text = field_blob(request, "text");
     struct submit *submit = calloc(1, sizeof *submit);
-    if (submit == NULL || text.data == NULL) {
-        free(submit);
-        mr__answer_fail(request, submit == NULL ? MR_ENOMEM : MR_EINVAL,
-                        submit == NULL ? "out of memory" : "a submit needs \"text\"");
-        return;
+    if (submit == NULL) {
+        mr__answer_fail(request, MR_ENOMEM, "out of memory");
+        return NULL;
     }
     submit->request = request;
+    submit->token = field_blob(request, "token");
+    submit->kept = &submit->own_kept;
+    mr__request_ref(request);
+    return submit;
+}
+
+void mr__op_submit(struct mr__request *request)
+{
+    uint8_t digests[33];
+    struct mr__blob text = field_blob(request, "text");
+    if (text.data == NULL) {
+        mr__answer_fail(request, MR_EINVAL, "a submit needs \"text\"");
+        return;
+    }
+    struct submit *submit = submit_create(request);
+    if (submit == NULL) {
+        return;
+    }
     submit->text = text.data;
     submit->text_len = text.len;
     submit->file = mr__field_str(request, "file");
     submit->file = submit->file == NULL ? "-" : submit->file;
+    submit->compat = mr__field_true(request, "compat");
     submit->key = field_blob(request, "key");
-    submit->token = field_blob(request, "token");
+    submit->folder = field_blob(request, "folder");
+    submit->folder = submit->folder.len > 0 ? submit->folder : (struct mr__blob){"/", 1};
     mr__hash128(submit->text, submit->text_len, digests);
     mr__hash128(submit->file, strlen(submit->file), digests + 16);
+    digests[32] = submit->compat ? 1 : 0;
     mr__hash128(digests, sizeof digests, submit->digest);
-    mr__request_ref(request);
-    if (mr_value_int(mr_value_get(&request->json, "attach"), 0) != 0) {
+    if (mr__field_true(request, "attach")) {
         mr__request_hold(request); /* from now on, not only once there is a run to stay for */
     }
     find_parsed(submit);
@@ -406,210 +451,79 @@ void mr__op_submit(struct mr__request *request)
     }
 }
 
-/* ---- resume
- * -------------------------------------------------------------------------------------- */
+/* ---- rerun --------------------------------------------------------------------------------- */
 
-static void add_missing(struct mr__buf *out, const struct mr__run *run, const char *id, bool first)
+/* Reader thread. */
+static mr_status use_rerun(struct mr__snapshot *snapshot, struct mr__run_job *job)
 {
-    const struct mr__plan *plan = run->plan;
-    uint32_t t = 0;
-    while (plan->dag->tasks[t].action == NULL ||
-           (plan->bindings[t].flags & MR__ACTION_KNOWN) != 0) {
-        t++;
+    const char *from = mr__field_str(job->request, "from");
+    return from == NULL ? MR_OK : mr__kept_from(job->dag, job->log, from, &job->kept, &job->error);
+}
+
+/* A map of the old run, without what is null: such a variable had no value, and gets none. */
+static mr_status old_map(struct mr__request *request, struct mr__blob json, mr_value *ret_map,
+                         mr_error *reterr)
+{
+    mr_status status = json.len == 0
+                           ? MR_OK
+                           : mr__value_parse(&request->arena, json.data, json.len, ret_map, reterr);
+    if (status != MR_OK || ret_map->type != MR_MAP) {
+        return status;
     }
-    const struct mr__dag_task *task = &plan->dag->tasks[t];
-    mr__buf_printf(out, "%s{\"run\":\"%s\",\"task\":", first ? "" : ",", id);
-    mr__json_str(out, task->id, strlen(task->id));
-    mr__buf_text(out, ",\"action\":");
-    mr__json_str(out, task->action, strlen(task->action));
-    mr__buf_text(out, "}");
-}
-
-/* Whether the request means this run: it names some, or means all. */
-static bool resume_means(const struct mr__request *request, const char *id)
-{
-    const mr_value *runs = mr_value_get(&request->json, "runs");
-    bool found = runs == NULL || runs->type != MR_LIST;
-    for (uint32_t i = 0; !found && i < runs->len; i++) {
-        found = strcmp(mr_value_str(&runs->u.list[i], ""), id) == 0;
+    mr_member *members = mr__arena_alloc(&request->arena, ret_map->len * sizeof *members + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; members != NULL && i < ret_map->len; i++) {
+        if (ret_map->u.map[i].value.type != MR_NULL) {
+            members[n++] = ret_map->u.map[i];
+        }
     }
-    return found;
+    ret_map->u.map = members;
+    ret_map->len = n;
+    return members == NULL ? mr__error_set(reterr, MR_ENOMEM, "out of memory") : MR_OK;
 }
 
-void mr__op_resume(struct mr__request *request)
+/* Fills in what a rerun has of the old run. */
+static mr_status submit_like(struct submit *submit, const struct mr__event *created,
+                             mr_error *reterr)
 {
-    bool attach = mr_value_int(mr_value_get(&request->json, "attach"), 0) != 0;
-    struct mr__engine *engine = request->engine;
-    struct mr__scheduler *s = mr__shard_state(engine->shard);
-    struct mr__buf *out = &request->out, missing;
-    uint8_t(*ids)[MR__RUN_ID_BYTES] = malloc(s->run_count * MR__RUN_ID_BYTES + 1);
-    size_t count = 0, listed = 0;
-    mr__buf_init(&missing);
-    mr__buf_reset(out);
-    mr__buf_text(out, "{\"runs\":[");
-    for (uint32_t slot = 0; ids != NULL && slot < s->runs_cap; slot++) {
-        const struct mr__run *run = s->runs[slot];
-        char id[MR__RUN_ID_TEXT_BYTES];
-        if (run == NULL || run->status == MR__RUN_BLOCKED || run->status == MR__RUN_PAUSED ||
-            (run->flags & MR__RUNFLAG_SETTLED) != 0) {
-            continue;
-        }
-        mr__id_text(run->id, id);
-        if (!resume_means(request, id)) {
-            continue;
-        }
-        if ((run->flags & MR__RUNFLAG_DORMANT) != 0 && run->plan->missing > 0) {
-            add_missing(&missing, run, id, missing.len == 0);
-            continue;
-        }
-        if ((run->flags & MR__RUNFLAG_DORMANT) != 0) {
-            memcpy(ids[count++], run->id, MR__RUN_ID_BYTES);
-        }
-        if (attach) {
-            mr__follow_attach(engine, run->id);
-        }
-        mr__buf_printf(out, "%s\"%s\"", listed++ == 0 ? "" : ",", id);
+    struct mr__request *request = submit->request;
+    char id[MR__RUN_ID_TEXT_BYTES];
+    mr__id_text(created->id, id);
+    char *origin = mr__arena_printf(&request->arena, "{\"trigger\":\"rerun\",\"of\":\"%s\"}", id);
+    if (origin == NULL) {
+        return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
-    mr__buf_text(out, "],\"missing\":[");
-    mr__buf_bytes(out, missing.data, missing.len);
-    mr__buf_text(out, "],\"end\":true}");
-    out->failed |= ids == NULL || missing.failed;
-    if (count > 0 && ids != NULL) {
-        mr__shard_resume(engine->shard, (const uint8_t(*)[MR__RUN_ID_BYTES])ids, count);
-    }
-    free(ids);
-    mr__buf_finish(&missing);
-    mr__answer(request, true);
+    submit->origin = (struct mr__blob){origin, strlen(origin)};
+    submit->folder = created->folder;
+    submit->file = submit->plan->dag->file == NULL ? "-" : submit->plan->dag->file;
+    mr_status status = old_map(request, created->vars, &submit->old_vars, reterr);
+    return status == MR_OK ? old_map(request, created->tags, &submit->old_tags, reterr) : status;
 }
 
-/* ---- commands
- * ------------------------------------------------------------------------------------ */
-
-static void command_done(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
+static void then_rerun(struct mr__run_job *job)
 {
-    struct mr__request *request = user;
-    struct mr__engine *engine = request->engine;
-    struct mr__run *run = mr__shard_find(engine->shard, request->run_id);
-    if (status != MR_OK) {
-        mr__answer_failed(request, error);
-    } else if (!request->closed && !request->ended) {
-        char id[MR__RUN_ID_TEXT_BYTES];
-        mr__id_text(request->run_id, id);
-        if (run != NULL && mr_value_int(mr_value_get(&request->json, "attach"), 0) != 0) {
-            mr__follow_attach(engine, request->run_id);
-        }
-        mr__buf_reset(&request->out);
-        mr__buf_printf(&request->out, "{\"run\":\"%s\",\"status\":\"%s\",\"end\":true}", id,
-                       run == NULL ? "canceled" : mr__run_status_name(run->status));
-        mr__answer(request, true);
-    }
-    mr__request_unref(request);
-}
-
-static mr_status use_nothing(struct mr__snapshot *snapshot, struct mr__run_job *job)
-{
-    return MR_OK;
-}
-
-/* The status that the run's last event gave it. */
-static uint8_t last_status(struct mr__blob log)
-{
-    struct mr__reader r;
-    struct mr__event event = {0};
-    int64_t last_ms = 0;
-    mr__reader_init(&r, log.data, log.len);
-    while (mr__reader_left(&r) > 0 && mr__event_decode(&r, last_ms, &event)) {
-        last_ms = event.time_ms;
-    }
-    return event.type == MR__EVENT_RUN_SETTLED ? event.status : MR__RUN_RUNNING;
-}
-
-static void refuse_finished(struct mr__run_job *job, const char *verb)
-{
-    mr__answer_fail(job->request, MR_ECONFLICT, "cannot %s: the run is %s", verb,
-                    mr__run_status_name(last_status(job->log)));
-}
-
-static void then_refuse_cancel(struct mr__run_job *job)
-{
-    refuse_finished(job, "cancel");
-}
-
-static void then_refuse_continue(struct mr__run_job *job)
-{
-    refuse_finished(job, "continue");
-}
-
-static void then_retry(struct mr__run_job *job)
-{
-    struct mr__request *request = job->request;
-    struct mr__shard *shard = request->engine->shard;
-    struct mr__plan *plan;
+    struct mr__event created;
     mr_error error;
-    uint8_t status = last_status(job->log);
-    if (mr__shard_find(shard, request->run_id) == NULL) {
-        if (status != MR__RUN_FAILED && status != MR__RUN_CANCELED) {
-            refuse_finished(job, "retry");
-            return;
-        }
-        mr_status result = MR_OK;
-        if (job->plan != NULL) {
-            plan = job->plan;
-        } else {
-            result = mr__shard_plan_add(shard, job->dag, &plan);
-            job->dag = NULL;
-        }
-        if (result != MR_OK) {
-            mr__answer_fail(request, result, "%s", mr_status_text(result));
-            return;
-        }
-        if (plan->missing > 0) {
-            mr__answer_fail(request, MR_ENOTFOUND,
-                            "an action of the run's dag \"%s\" is missing: no plugin has it",
-                            plan->dag->id);
-            return;
-        }
-        if (mr__shard_revive(shard, request->run_id, plan, job->log, &error) != MR_OK) {
-            mr__answer_failed(request, &error);
-            return;
-        }
+    struct mr__plan *plan = mr__run_job_plan(job);
+    struct submit *submit = plan == NULL ? NULL : submit_create(job->request);
+    if (submit == NULL) {
+        return;
     }
-    mr__request_ref(request);
-    struct mr__command_of what = {.command = MR__COMMAND_RETRY};
-    mr__shard_command(shard, request->run_id, &what, command_done, request);
+    submit->plan = mr__plan_ref(plan);
+    submit->kept = &job->kept; /* the shard copies all of it before the job is freed */
+    MR_ASSERT(mr__read_created(job->log, &created)); /* the job has found the dag by it */
+    if (submit_like(submit, &created, &error) != MR_OK) {
+        mr__answer_failed(job->request, &error);
+        submit_free(submit);
+        return;
+    }
+    submit_go(submit);
 }
 
-static void command(struct mr__request *request, enum mr__command command,
-                    void (*finished)(struct mr__run_job *job))
+void mr__op_rerun(struct mr__request *request)
 {
-    struct mr__shard *shard = request->engine->shard;
-    const mr_value *tasks = mr_value_get(&request->json, "tasks");
-    const struct mr__run *run = mr__shard_find(shard, request->run_id);
-    if (mr_value_int(mr_value_get(&request->json, "attach"), 0) != 0) {
+    if (mr__field_true(request, "attach")) {
         mr__request_hold(request);
     }
-    if (tasks != NULL && tasks->len > 0) {
-        mr__answer_fail(request, MR_ENOSYS, "single tasks are not yet supported");
-    } else if (run == NULL || (run->flags & MR__RUNFLAG_SETTLED) != 0) {
-        mr__run_job(request, use_nothing, finished);
-    } else {
-        mr__request_ref(request);
-        struct mr__command_of what = {.command = command};
-        mr__shard_command(shard, request->run_id, &what, command_done, request);
-    }
-}
-
-void mr__op_cancel(struct mr__request *request)
-{
-    command(request, MR__COMMAND_CANCEL, then_refuse_cancel);
-}
-
-void mr__op_retry(struct mr__request *request)
-{
-    command(request, MR__COMMAND_RETRY, then_retry);
-}
-
-void mr__op_continue(struct mr__request *request)
-{
-    command(request, MR__COMMAND_CONTINUE, then_refuse_continue);
+    mr__run_job(request, use_rerun, then_rerun);
 }
