@@ -8,9 +8,9 @@
 
 #include "core/base/clock.h"
 #include "core/base/value.h"
+#include "core/engine/past.h"
 #include "core/engine/run_names.h"
 #include "core/engine/run_scope.h"
-#include "core/scheduler/apply.h"
 
 struct task_doc {
     int64_t started_ms, ended_ms;
@@ -262,28 +262,6 @@ static mr_status print_task(struct mr__buf *out, const struct mr__run *run, uint
     return result;
 }
 
-static mr_status replay(struct mr__scheduler *s, struct mr__run *run, struct mr__blob log,
-                        struct task_docs *docs, struct mr__event *ret_last)
-{
-    struct mr__reader r;
-    mr__reader_init(&r, log.data, log.len);
-    while (mr__reader_left(&r) > 0) {
-        const uint8_t *begin = r.at;
-        if (!mr__event_decode(&r, run->last_ms, ret_last)) {
-            return MR_EFORMAT;
-        }
-        mr_status status = mr__replay(s, run, begin, (size_t)(r.at - begin));
-        if (status != MR_OK) {
-            return status;
-        }
-        if (!docs_grow(docs, run->task_count)) {
-            return MR_ENOMEM;
-        }
-        fold(run, ret_last, docs);
-    }
-    return MR_OK;
-}
-
 static void print_share(struct mr__buf *out, const struct mr__run *run)
 {
     mr__buf_text(out, ",\"share\":{");
@@ -340,42 +318,28 @@ static mr_status print_run(struct mr__buf *out, const struct mr__run *run,
     return status == MR_OK && out->failed ? MR_ENOMEM : status;
 }
 
-static struct mr__action_binding bind_nothing(void *user, const char *action)
-{
-    return (struct mr__action_binding){0};
-}
-
 mr_status mr__doc_run(struct mr__buf *out, struct mr__dag *dag, struct mr__blob log,
                       const struct mr__doc_traces *traces)
 {
-    struct mr__scheduler s;
-    struct mr__plan *plan = NULL;
-    struct mr__run *run;
-    struct mr__event created, last = {0};
-    struct mr__reader r;
-    mr__reader_init(&r, log.data, log.len);
-    if (!mr__event_decode(&r, 0, &created) || created.type != MR__EVENT_RUN_CREATED) {
-        return MR_EFORMAT;
-    }
+    struct mr__past past;
+    struct mr__event event, last = {0};
     struct task_docs docs = {NULL, 0};
-    mr_status status = docs_grow(&docs, dag->task_count)
-                           ? mr__plan_create(dag, bind_nothing, NULL, &plan)
-                           : MR_ENOMEM;
-    mr__scheduler_init(&s, 1);
-    if (status == MR_OK) {
-        status = mr__run_create(&s, 0, created.id, plan, &run);
+    mr_status status = mr__past_begin(&past, dag, log);
+    if (status != MR_OK) {
+        return status;
     }
-    if (status == MR_OK) {
-        status = replay(&s, run, log, &docs, &last);
+    while ((status = mr__past_next(&past, &event)) == MR_OK) {
+        last = event;
+        if (!docs_grow(&docs, past.run->task_count)) {
+            status = MR_ENOMEM;
+            break;
+        }
+        fold(past.run, &event, &docs);
     }
-    if (status == MR_OK) {
-        status = print_run(out, run, &created, &last, &docs, traces);
+    if (status == MR_ENOTFOUND) { /* no event is left */
+        status = print_run(out, past.run, &past.created, &last, &docs, traces);
     }
-    mr__scheduler_finish(&s);
-    if (plan != NULL) {
-        plan->dag = NULL; /* it was only lent: its references are counted on the loop alone */
-        mr__plan_unref(plan);
-    }
+    mr__past_finish(&past);
     free(docs.list);
     return status;
 }

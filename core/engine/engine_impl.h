@@ -151,6 +151,7 @@ void mr__then_doc_last(struct mr__run_job *job);
 /* ---- the ops ---- */
 void mr__op_show(struct mr__request *request);
 void mr__op_events(struct mr__request *request);
+void mr__op_why(struct mr__request *request);
 void mr__op_watch(struct mr__request *request);
 void mr__op_wait(struct mr__request *request);
 void mr__op_logs(struct mr__request *request);

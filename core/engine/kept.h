@@ -14,7 +14,7 @@ struct mr__kept_set { /* zeros: nothing is kept */
     size_t count;
     struct mr__blob *share; /* pairs {key, JSON} */
     size_t share_count;     /* of pairs */
-    char *reason;           /* what the reasons of `list` may point to, or NULL */
+    struct mr__arena arena; /* holds what they point to */
 };
 void mr__kept_finish(struct mr__kept_set *set); /* NULL is allowed */
 
@@ -25,9 +25,8 @@ mr_status mr__kept_only(const struct mr__dag *dag, const char *const *ids, size_
 
 /* A run of the same dag version is done again from the task `from` on: what is neither `from` nor
  * below it and ended well is kept with its output, and the share data as it is. `log` holds the
- * run's events; outputs and share data are **borrowed** from it. MR_ENOTFOUND: no such task.
- * MR_ECONFLICT: a task above `from` did not end well, which the message names. MR_EFORMAT,
- * MR_ENOMEM. */
+ * run's events. MR_ENOTFOUND: no such task. MR_ECONFLICT: a task above `from` did not end well,
+ * which the message names. MR_EFORMAT, MR_ENOMEM. */
 mr_status mr__kept_from(struct mr__dag *dag, struct mr__blob log, const char *from,
                         struct mr__kept_set *ret_set, mr_error *reterr);
 

@@ -54,7 +54,8 @@ mr_status mr__run_names_add(struct mr__run_names *names, const struct mr__event 
     return MR_OK;
 }
 
-mr_status mr__run_names_read(struct mr__run_names *names, const struct mr__dag *dag, struct mr__blob log)
+mr_status mr__run_names_read(struct mr__run_names *names, const struct mr__dag *dag,
+                             struct mr__blob log)
 {
     struct mr__reader r;
     struct mr__event event;
@@ -63,7 +64,8 @@ mr_status mr__run_names_read(struct mr__run_names *names, const struct mr__dag *
     mr__run_names_init(names, dag);
     mr__reader_init(&r, log.data, log.len);
     while (status == MR_OK && mr__reader_left(&r) > 0) {
-        status = mr__event_decode(&r, last_ms, &event) ? mr__run_names_add(names, &event) : MR_EFORMAT;
+        status =
+            mr__event_decode(&r, last_ms, &event) ? mr__run_names_add(names, &event) : MR_EFORMAT;
         last_ms = event.time_ms;
     }
     return status;

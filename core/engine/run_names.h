@@ -25,7 +25,8 @@ void mr__run_names_init(struct mr__run_names *names, const struct mr__dag *dag);
 /* Takes an event into account; the bytes it was decoded from must stay. MR_ENOMEM, MR_EFORMAT. */
 mr_status mr__run_names_add(struct mr__run_names *names, const struct mr__event *event);
 /* All events of a log, which must stay. */
-mr_status mr__run_names_read(struct mr__run_names *names, const struct mr__dag *dag, struct mr__blob log);
+mr_status mr__run_names_read(struct mr__run_names *names, const struct mr__dag *dag,
+                             struct mr__blob log);
 void mr__run_names_finish(struct mr__run_names *names);
 
 /* Adds the task's name. A number that no task has: nothing. */

@@ -67,8 +67,8 @@ static enum mr__why_kind why_run(const struct mr__run *run, uint32_t t)
 {
     const struct mr__action_binding *binding = mr__run_binding(run, t);
     if ((run->flags & MR__RUNFLAG_DORMANT) != 0) {
-        bool known = mr__run_dag_task(run, t)->action == NULL ||
-                     (binding->flags & MR__ACTION_KNOWN) != 0;
+        bool known =
+            mr__run_dag_task(run, t)->action == NULL || (binding->flags & MR__ACTION_KNOWN) != 0;
         return known ? MR__WHY_OWNER : MR__WHY_ACTION;
     }
     if (run->status == MR__RUN_PAUSED) {
@@ -126,8 +126,7 @@ struct mr__why mr__why_task(const struct mr__scheduler *s, const struct mr__run 
     if (task->flags & MR__TASKFLAG_JUDGING) {
         why.kind = MR__WHY_JUDGE;
     } else if (why.kind == MR__WHY_TURN) {
-        why.kind = (task->flags & MR__TASKFLAG_HELD) != 0 ? MR__WHY_FAN_SLOT
-                                                          : why_ready(s, run, t);
+        why.kind = (task->flags & MR__TASKFLAG_HELD) != 0 ? MR__WHY_FAN_SLOT : why_ready(s, run, t);
     }
     return why;
 }
@@ -169,9 +168,10 @@ void mr__why_print(const struct mr__scheduler *s, const struct mr__run *run, uin
     case MR__WHY_DEAD:
         mr__buf_text(out, " cannot begin: before it, ");
         mr__run_task_name(run, why->other, out);
-        mr__buf_printf(out, " is %s", (run->tasks[why->other].flags & MR__TASKFLAG_DEAD) != 0
-                                          ? "kept from beginning too"
-                                          : mr__task_status_name(run->tasks[why->other].status));
+        mr__buf_printf(out, " is %s",
+                       (run->tasks[why->other].flags & MR__TASKFLAG_DEAD) != 0
+                           ? "kept from beginning too"
+                           : mr__task_status_name(run->tasks[why->other].status));
         break;
     case MR__WHY_ATTEMPT: mr__buf_printf(out, " runs: attempt %u", task->attempt); break;
     case MR__WHY_CANCEL:
