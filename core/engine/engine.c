@@ -106,6 +106,16 @@ static void on_settled(void *user, struct mr__run *run)
     mr__follow_settled(engine, run);
 }
 
+static void on_hooked(void *user, const struct mr__scope_run *run, uint32_t mask)
+{
+    struct mr__engine *engine = user;
+    for (uint32_t hook = 0; hook < MR__HOOKS; hook++) {
+        if ((mask & 1u << hook) != 0) {
+            engine->opt.on_hook(engine->opt.hook_user, (enum mr__hook)hook, run);
+        }
+    }
+}
+
 static void on_log_chunk(void *user, struct mr__run *run, uint32_t task,
                          const struct mr__log_chunk *chunk)
 {
@@ -297,6 +307,7 @@ static void shut_server_done(void *user)
 {
     struct mr__engine *engine = user;
     engine->server = NULL;
+    mr__shard_close(engine->shard);
     engine->executor->ops->shutdown(engine->executor, engine->opt.shutdown_ms, shut_executor_done,
                                     engine);
 }
@@ -414,9 +425,11 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
         .clock = engine->clock,
         .ids = &engine->ids,
         .jobs = exec.jobs,
+        .hooks = opt->on_hook == NULL ? 0 : opt->hooks & ((1u << MR__HOOKS) - 1),
         .events = {.user = engine,
                    .notify = on_notify,
                    .settled = on_settled,
+                   .hooked = on_hooked,
                    .log = on_log_chunk,
                    .arm = on_arm,
                    .rebuilt = on_rebuilt,

@@ -31,7 +31,7 @@ struct mr__shard_events {
      */
     void (*settled)(void *user, struct mr__run *run);
     /* Hooks are due, before the dag's own are called. Only if shard_options.hooks has one. */
-    void (*hooked)(void *user, struct mr__run *run, uint32_t mask);
+    void (*hooked)(void *user, const struct mr__scope_run *run, uint32_t mask);
     /* Output or a trace line of a watched run, as it comes. */
     void (*log)(void *user, struct mr__run *run, uint32_t task, const struct mr__log_chunk *chunk);
     /* Call mr__shard_timer at this monotonic time; INT64_MAX: not at all. Replaces the last one. */

@@ -243,14 +243,15 @@ void mr__scripts_hook(struct mr__shard *sh, struct mr__run *run, uint32_t mask)
     if (run->hooks_due != mask || !hooking_add(sh, run, mask)) {
         return;
     }
-    if ((mask & sh->opt.hooks) != 0 && sh->opt.events.hooked != NULL) {
-        sh->opt.events.hooked(sh->opt.events.user, run, mask & sh->opt.hooks);
-    }
-    if (scripted == 0) {
-        mr__scripts_hooked(sh, run->id, mask);
+    if (!scope_begin(sh, run, &rs)) {
         return;
     }
-    if (!scope_begin(sh, run, &rs)) {
+    if ((mask & sh->opt.hooks) != 0) {
+        sh->opt.events.hooked(sh->opt.events.user, &rs.scope.run, mask & sh->opt.hooks);
+    }
+    if (scripted == 0) {
+        mr__run_scope_finish(&rs);
+        mr__scripts_hooked(sh, run->id, mask);
         return;
     }
     struct mr__hook_call call = {.mask = scripted, .share = mr__shard_context(sh, run)->share};
