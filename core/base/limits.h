@@ -22,17 +22,16 @@
 #define MR__FAN_BYTES_MAX        (16u << 20) /* its items as JSON, with their keys */
 
 /* runs */
-#define MR__OUTPUT_BYTES_MAX    (16u << 20) /* outputs and share of one run, together */
-#define MR__SHARE_KEY_BYTES_MAX 256u
-#define MR__SHARE_KEYS_MAX      65536u
-#define MR__REASON_BYTES_MAX    1024u
-#define MR__KEY_BYTES_MAX       256u
-#define MR__VARS_BYTES_MAX      (1u << 20)
-#define MR__TAGS_BYTES_MAX      (16u << 10)
-#define MR__LOST_MAX            3u /* lost attempts of a task run before it fails in any case */
-#define MR__RUNS_LIVE_MAX       4000000u
-#define MR__REF_RUNS            10000u /* finished runs among which a short id is looked up */
-#define MR__REF_CHARS_MIN       4u
+#define MR__OUTPUT_BYTES_MAX (16u << 20) /* outputs and share of one run, together */
+#define MR__SHARE_KEYS_MAX   65536u
+#define MR__REASON_BYTES_MAX 1024u
+#define MR__KEY_BYTES_MAX    256u /* of an idempotency key, of a key of the share data */
+#define MR__VARS_BYTES_MAX   (1u << 20)
+#define MR__TAGS_BYTES_MAX   (16u << 10)
+#define MR__LOST_MAX         3u /* lost attempts of a task run before it fails in any case */
+#define MR__RUNS_LIVE_MAX    4000000u
+#define MR__REF_RUNS         10000u /* finished runs among which a short id is looked up */
+#define MR__REF_CHARS_MIN    4u
 
 /* executor */
 #define MR__JOBS_MAX              4096u
@@ -46,6 +45,11 @@
 #define MR__DETAIL_BYTES_MAX      (16u << 10) /* of a failure: error.exit, ... */
 #define MR__OUTPUT_TEXT_BYTES     4096u       /* sh's output: text keeps this much from the end */
 #define MR__PROCESS_ARGS_MAX      4096u
+#define MR__EVALUATIONS_MAX       65536u /* handed to workers and not yet answered */
+#define MR__EVALUATION_THREADS    2u
+#define MR__HOOK_THREADS          4u
+#define MR__HOOK_MS_MAX           30000 /* of one hook */
+#define MR__HOOK_LINES_MAX        1024u /* of a run's hooks, on the way to the loop */
 
 /* Lua (lua/lua_host.h) */
 #define MR__LUA_SOURCE_BYTES_MAX (64u << 10) /* of one script, of one action file */
