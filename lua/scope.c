@@ -13,8 +13,6 @@
 #include "core/model/scope.h"
 #include "lua/lua_impl.h"
 
-static const char *const run_fields[] = {"createdAt",   "dag",       "folder", "id",     "reason",
-                                         "scheduledAt", "startedAt", "status", "trigger"};
 static const char *const scope_names[] = {"run", "share", "tasks", "vars"};
 
 /* ---- what was parsed before ------------------------------------------------------------------ */
@@ -282,7 +280,7 @@ static void push_run(lua_State *L, const struct mr__scope_run *run)
     if (push_cached(L, "", "run")) {
         return;
     }
-    lua_createtable(L, 0, (int)MR__COUNT(run_fields));
+    lua_createtable(L, 0, 9);
     set_text(L, "id", run->id);
     set_text(L, "dag", run->dag);
     set_text(L, "status", run->status);
