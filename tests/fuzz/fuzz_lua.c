@@ -31,18 +31,19 @@ static void check_error(mr_status status, const mr_error *error)
     MR_ASSERT(status == MR_OK || mr__utf8_valid(error->message, strlen(error->message)));
 }
 
-static void try_expression(struct lua_fixture *f, const char *text, size_t len)
+static void try_expression(struct lua_fixture *f, const char *text, size_t len,
+                           struct mr__arena *arena)
 {
     mr_value value;
     mr_error error = {0};
     fixture_script(f, MR__SCRIPT_EXPRESSION, text, len);
-    mr_status status = mr__lua_eval(f->lua, &f->scope, 0, &small, &f->arena, &value, &error);
+    mr_status status = mr__lua_eval(f->lua, &f->scope, 0, &small, arena, &value, &error);
     check_error(status, &error);
     if (status == MR_OK) {
         mr__buf_reset(&f->text);
         mr__value_print(&f->text, &value);
-        MR_ASSERT(mr__value_parse(&f->arena, (const char *)f->text.data, f->text.len, &value,
-                                  NULL) == MR_OK);
+        MR_ASSERT(mr__value_parse(arena, (const char *)f->text.data, f->text.len, &value, NULL) ==
+                  MR_OK);
     }
 }
 
@@ -54,18 +55,19 @@ static void try_chunk(struct lua_fixture *f, const char *text, size_t len)
     check_error(mr__lua_run(f->lua, &f->scope, 0, &acts, &small, &f->text, &error), &error);
 }
 
-static void try_file(struct lua_fixture *f, const char *text, size_t len)
+static void try_file(struct lua_fixture *f, const char *text, size_t len, struct mr__arena *arena)
 {
     struct mr__lua_file file = {.path = "f.lua", .text = text, .len = len};
     struct mr__lua_action action;
     mr_error error = {0};
     mr__hash128(text, len, file.digest);
-    check_error(mr__lua_action_read(f->lua, &file, &f->arena, &action, &error), &error);
+    check_error(mr__lua_action_read(f->lua, &file, arena, &action, &error), &error);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct lua_fixture f;
+    struct mr__arena arena; /* of what comes out; the fixture's own holds what scripts see */
     char *text = malloc(size + 1);
     if (f.lua == NULL) {
         fixture_init(&f);
@@ -73,9 +75,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MR_ASSERT(text != NULL);
     memcpy(text, data, size);
     text[size] = '\0';
-    try_expression(&f, text, size);
+    mr__arena_init(&arena);
+    try_expression(&f, text, size, &arena);
     try_chunk(&f, text, size);
-    try_file(&f, text, size);
+    try_file(&f, text, size, &arena);
+    mr__arena_finish(&arena);
     free(text);
     MR_ASSERT(fixture_eval(&f, "1+1") == MR_OK && strcmp(mr__buf_cstr(&f.text), "2") == 0);
     return 0;
