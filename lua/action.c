@@ -41,8 +41,7 @@ static void run_file(lua_State *L, const struct mr__lua_file *file)
     (void)lua_setupvalue(L, -2, 1);
     lua_call(L, 0, 1);
     if (!lua_istable(L, -1)) {
-        (void)luaL_error(L, "%s:1: the file returns no table but a %s", lua_of(L)->file,
-                         luaL_typename(L, -1));
+        (void)luaL_error(L, "the file returns no table but a %s", luaL_typename(L, -1));
     }
 }
 
@@ -54,7 +53,8 @@ struct reading {
     struct mr__lua_action action;
 };
 
-/* Raises "PATH:1: MESSAGE": what a table holds has no line of its own. */
+/* Raises a message without a place, which then gets the file's first line: what a table holds has
+ * no line of its own. */
 MR__PRINTF(2, 3)
 static int refuse(lua_State *L, const char *fmt, ...)
 {
@@ -63,7 +63,7 @@ static int refuse(lua_State *L, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    lua_pushfstring(L, "%s:1: %s", lua_of(L)->file, text);
+    lua_pushstring(L, text);
     return lua_error(L);
 }
 

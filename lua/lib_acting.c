@@ -4,8 +4,6 @@
  * mr__lua_acts. A call that is NULL there is a name that the script does not know. The thread that
  * the state belongs to; may raise.
  */
-#include <lualib.h>
-
 #include "core/base/clock.h"
 #include "lua/lua_impl.h"
 
@@ -23,13 +21,14 @@ static const struct mr__lua_acts *begin_call(lua_State *L)
     return lua_of(L)->acts;
 }
 
-static void fail_host(lua_State *L, mr_status status, const mr_error *error)
+void mr__lua_check_host(lua_State *L, mr_status status, const mr_error *error)
 {
-    lua_pushstring(L, mr_status_text(status));
-    if (status == MR_ECANCELED) {
-        (void)mr__lua_end(L, ENDED_CANCELED);
-    } else if (status == MR_ENOMEM) {
-        (void)mr__lua_end(L, ENDED_NOMEM);
+    if (status == MR_OK) {
+        return;
+    }
+    if (status == MR_ENOMEM || status == MR_ECANCELED) {
+        lua_pushstring(L, mr_status_text(status));
+        (void)mr__lua_end(L, status == MR_ENOMEM ? ENDED_NOMEM : ENDED_CANCELED);
     }
     (void)luaL_error(L, "%s", error->message[0] != '\0' ? error->message : mr_status_text(status));
 }
@@ -89,9 +88,7 @@ static int acting_sleep(lua_State *L)
         ms = luaL_checkinteger(L, 1);
     }
     mr_status status = acts->sleep(acts->user, MR__MAX(ms, 0));
-    if (status != MR_OK) {
-        fail_host(L, status, &error);
-    }
+    mr__lua_check_host(L, status, &error);
     return 0;
 }
 
@@ -114,9 +111,7 @@ static int acting_flush(lua_State *L)
     const struct mr__lua_acts *acts = begin_call(L);
     mr_error error = {0};
     mr_status status = acts->share_flush(acts->user, &error);
-    if (status != MR_OK) {
-        fail_host(L, status, &error);
-    }
+    mr__lua_check_host(L, status, &error);
     return 0;
 }
 
@@ -154,24 +149,8 @@ bool mr__lua_acting_has(const struct mr__lua_acts *acts, const char *name)
     }
 }
 
-/* math with its random numbers, which no expression may have. */
-static void open_random(lua_State *L)
-{
-    lua_newtable(L);
-    mr__lua_open_own(L, luaopen_math, "math");
-    lua_pushnil(L);
-    while (lua_next(L, -2) != 0) {
-        lua_pushvalue(L, -2);
-        lua_insert(L, -2);
-        lua_rawset(L, -5);
-    }
-    lua_pop(L, 1);
-    mr__lua_seal(L);
-    lua_setfield(L, -2, "math");
-}
-
 void mr__lua_open_acting(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
-    open_random(L);
+    mr__lua_open_math(L, true);
 }

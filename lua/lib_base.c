@@ -189,17 +189,21 @@ void mr__lua_open_own(lua_State *L, lua_CFunction open, const char *name)
     lua_call(L, 1, 1);
 }
 
-static void open_math(lua_State *L)
+void mr__lua_open_math(lua_State *L, bool random)
 {
     static const char *const names[] = {
         "abs",  "acos", "asin", "atan", "ceil",       "cos",        "deg", "exp",  "floor",
         "fmod", "huge", "log",  "max",  "maxinteger", "mininteger", "min", "modf", "pi",
         "rad",  "sin",  "sqrt", "tan",  "type",       "ult",        NULL};
     static const char *const texts[] = {"tointeger", NULL};
+    static const char *const randoms[] = {"random", "randomseed", NULL};
     lua_newtable(L);
     mr__lua_open_own(L, luaopen_math, "math");
     mr__lua_take(L, names, false);
     mr__lua_take(L, texts, true);
+    if (random) {
+        mr__lua_take(L, randoms, false);
+    }
     lua_pop(L, 1);
     mr__lua_seal(L);
     lua_setfield(L, -2, "math");
@@ -240,6 +244,6 @@ void mr__lua_open_base(lua_State *L)
     mr__lua_take(L, names, false);
     mr__lua_take(L, texts, true);
     lua_pop(L, 1);
-    open_math(L);
+    mr__lua_open_math(L, false);
     open_utf8(L);
 }

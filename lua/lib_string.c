@@ -26,16 +26,13 @@ static int string_rep(lua_State *L)
         return luaL_error(L, "resulting string too large");
     }
     size_t total = (size_t)count * (len + separator_len) - separator_len;
-    mr__lua_tick(L, 1 + total / 16 + (uint64_t)count);
+    mr__lua_tick(L, 1 + total / 32);
     luaL_Buffer buffer;
-    char *to = luaL_buffinitsize(L, &buffer, total);
-    for (lua_Integer i = 0; i < count; i++) {
-        memcpy(to, text, len);
-        to += len;
-        if (i + 1 < count) {
-            memcpy(to, separator, separator_len);
-            to += separator_len;
-        }
+    char *to = luaL_buffinitsize(L, &buffer, total + separator_len);
+    memcpy(to, text, len);
+    memcpy(to + len, separator, separator_len);
+    for (size_t done = len + separator_len; done < total; done *= 2) {
+        memcpy(to + done, to, MR__MIN(done, total - done));
     }
     luaL_pushresultsize(&buffer, total);
     return 1;

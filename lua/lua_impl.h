@@ -75,6 +75,7 @@ struct mr__lua {
 
     /* The allocator. */
     size_t bytes;        /* in use */
+    size_t bytes_peak;   /* the most that it was; for tests, which set it back */
     size_t bytes_max;    /* 0: no limit */
     size_t string_max;   /* of one text; 0: no limit */
     size_t collect_at;   /* bytes at which a collection begins between two calls */
@@ -87,12 +88,15 @@ struct mr__lua {
     const struct mr__lua_acts *acts; /* NULL: the pure tier */
     const struct mr__lua_budget *budget;
     const char *file; /* in messages, instead of the mark that chunks are named by */
+    uint32_t line;    /* of the script: for messages that have no line of their own */
     uint64_t steps;
-    int64_t deadline_ns; /* 0: none */
-    uint8_t ended;       /* enum ended */
-    bool fine_hook;      /* the hook looks at each instruction */
+    uint64_t look_steps;  /* at which the clock is looked at next */
+    int64_t cpu_begin_ns; /* of the thread, at the first look; 0: there was none */
+    int64_t look_ns;      /* before then the script cannot be late */
+    uint8_t ended;        /* enum ended */
+    bool fine_hook;       /* the hook looks at each instruction */
     bool has_cache;
-    uint32_t hooks;
+    uint32_t looks;
     struct mr__buf out;    /* JSON on its way out */
     struct mr__buf reason; /* of fail() and of what ended the script */
 
@@ -127,6 +131,7 @@ struct mr__lua_call {
     const struct mr__lua_acts *acts;
     const struct mr__lua_budget *budget;
     const char *file;
+    uint32_t line; /* at which the script begins; 0: the file's first */
 };
 /* Begins a call and runs `body` with `arg` in it, protected. MR_OK; MR_EFAILED for an error of the
  * script; MR_ELIMIT, MR_ECANCELED, MR_ENOMEM. Whatever came of it, the state is of use afterwards.
@@ -208,11 +213,15 @@ lua_Integer mr__lua_scope_keys(lua_State *L, int index, const struct proxy *prox
 /* ---- the library: each leaves its functions in the table on top */
 
 void mr__lua_open_base(lua_State *L);
+/* No expression may have random numbers. */
+void mr__lua_open_math(lua_State *L, bool random);
 void mr__lua_open_data(lua_State *L); /* json, date, filter, ... */
 void mr__lua_open_string(lua_State *L);
 void mr__lua_open_patterns(lua_State *L); /* find, match, gmatch, gsub */
 void mr__lua_open_table(lua_State *L);
 void mr__lua_open_acting(lua_State *L); /* the table of the acting tier's own names */
+/* Raises what a call of the host's said, but for MR_OK. */
+void mr__lua_check_host(lua_State *L, mr_status status, const mr_error *error);
 /* Whether the acting function `name` is there in this call. */
 bool mr__lua_acting_has(const struct mr__lua_acts *acts, const char *name);
 /* The text by which a value is shown: never an address. Pushes it. */

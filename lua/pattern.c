@@ -85,6 +85,7 @@ static bool in_class(unsigned char c, unsigned char name)
     case 'u': in = isupper(c) != 0; break;
     case 'w': in = isalnum(c) != 0; break;
     case 'x': in = isxdigit(c) != 0; break;
+    case 'z': in = c == '\0'; break; /* deprecated, and there */
     default: return name == c;
     }
     return isupper(name) ? !in : in;

@@ -149,7 +149,7 @@ static void make_meta(lua_State *L, enum proxy_kind kind)
     lua_setfield(L, -2, "__tostring");
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");
-    lua_pushstring(L, kind == PROXY_NULL ? "null" : "table");
+    lua_pushstring(L, kind == PROXY_NULL ? "null" : "read-only table");
     lua_setfield(L, -2, "__name"); /* "attempt to ... a null value" */
     if (kind != PROXY_NULL && kind != PROXY_PURE) {
         lua_pushcfunction(L, proxy_len);

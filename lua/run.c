@@ -32,7 +32,7 @@ mr_status mr__lua_compile_check(struct mr__lua *lua, const struct mr__script *sc
                                 uint32_t *ret_line, mr_error *reterr)
 {
     struct chunk_source source = source_of(script, NULL, 0);
-    struct mr__lua_call call = {.budget = &mr__lua_budget_worker, .file = ""};
+    struct mr__lua_call call = {.budget = &mr__lua_budget_worker, .file = "", .line = source.line};
     mr_error error = {0};
     mr_status status = mr__lua_protect(lua, &call, check_body, &source, &error);
     if (status == MR_OK || status == MR_ENOMEM) {
@@ -82,7 +82,7 @@ static int eval_body(lua_State *L)
     struct evaluation *e = lua_touserdata(L, 1);
     mr__lua_push_chunk(L, &e->source);
     lua_push_kept(L, KEPT_PURE);
-    (void)lua_setupvalue(L, -2, 1); /* a script can set its own _ENV: each time anew */
+    (void)lua_setupvalue(L, -2, 1);
     lua_call(L, 0, 1);
     switch (lua_type(L, -1)) {
     case LUA_TNIL: e->value = mr__value_null(); break;
@@ -109,7 +109,8 @@ mr_status mr__lua_eval(struct mr__lua *lua, const struct mr__scope *scope, uint3
     struct evaluation e = {.source =
                                source_of(&scope->dag->scripts[script], scope->dag->version, script),
                            .arena = arena};
-    struct mr__lua_call call = {.scope = scope, .budget = budget, .file = scope->dag->file};
+    struct mr__lua_call call = {
+        .scope = scope, .budget = budget, .file = scope->dag->file, .line = e.source.line};
     mr_status status = mr__lua_protect(lua, &call, eval_body, &e, reterr);
     if (status == MR_OK && e.composed) {
         status =
@@ -155,8 +156,11 @@ mr_status mr__lua_run(struct mr__lua *lua, const struct mr__scope *scope, uint32
     MR_ASSERT(script < scope->dag->script_count && acts != NULL);
     struct chunk_source source =
         source_of(&scope->dag->scripts[script], scope->dag->version, script);
-    struct mr__lua_call call = {
-        .scope = scope, .acts = acts, .budget = budget, .file = scope->dag->file};
+    struct mr__lua_call call = {.scope = scope,
+                                .acts = acts,
+                                .budget = budget,
+                                .file = scope->dag->file,
+                                .line = source.line};
     mr_status status = mr__lua_protect(lua, &call, run_body, &source, reterr);
     return status == MR_OK ? mr__lua_give_output(lua, output, reterr) : status;
 }

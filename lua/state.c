@@ -17,19 +17,20 @@
 
 #include "lua/lua_impl.h"
 
-#define LARGE_BYTES    1024u        /* an allocation from here on costs steps */
-#define BYTES_A_STEP   64u          /* copied in about the time of one instruction */
-#define LONG_TEXT      (64u << 10)  /* from here on the hook looks at each instruction */
-#define REFUSED_FACTOR 32u          /* a refusal makes Lua collect everything: bytes a step */
-#define COLLECT_BYTES  (256u << 10) /* of garbage between the calls, at least */
-#define COLLECT_STEP   16           /* KiB */
-#define CANCEL_HOOKS   16u          /* looks at the budget between two at acts->canceled */
-#define KEPT_SLACK     (1u << 20)   /* what may stay after a limit before the state is made anew */
+#define LARGE_BYTES      1024u        /* an allocation from here on costs steps */
+#define BYTES_A_STEP     64u          /* copied in about the time of one instruction */
+#define LONG_TEXT        (64u << 10)  /* from here on the hook looks at each instruction */
+#define REFUSED_FACTOR   32u          /* a refusal makes Lua collect everything: bytes a step */
+#define COLLECT_BYTES    (256u << 10) /* of garbage between the calls, at least */
+#define COLLECT_STEP     16           /* KiB */
+#define PLACE_LEVELS_MAX 16
+#define CANCEL_LOOKS     16u        /* looks at the budget between two at acts->canceled */
+#define KEPT_SLACK       (1u << 20) /* what may stay after a limit before the state is made anew */
 
 const struct mr__lua_budget mr__lua_budget_loop = {
     .instructions = 40000, .ms = 1, .memory_bytes = 4u << 20, .output_bytes = 1u << 20};
 const struct mr__lua_budget mr__lua_budget_worker = {
-    .instructions = 2000000, .ms = 60, .memory_bytes = 32u << 20, .output_bytes = 4u << 20};
+    .instructions = 2000000, .ms = 50, .memory_bytes = 32u << 20, .output_bytes = 4u << 20};
 const struct mr__lua_budget mr__lua_budget_acting = {
     .instructions = 0, .ms = 0, .memory_bytes = 128u << 20, .output_bytes = MR__OUTPUT_BYTES_MAX};
 
@@ -84,15 +85,16 @@ static void *allocate(void *user, void *old, size_t old_bytes, size_t bytes)
         return bytes > before ? NULL : old; /* Lua takes it that shrinking never fails */
     }
     lua->bytes += bytes - before;
+    lua->bytes_peak = MR__MAX(lua->bytes_peak, lua->bytes);
     return memory;
 }
 
 /* ---- budget ---------------------------------------------------------------------------------- */
 
-static int64_t now_ns(void)
+static int64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
@@ -102,32 +104,64 @@ static void spent(struct mr__lua *lua, enum ended ended)
     look_closely(lua);
 }
 
+/* Whether the script has run too long. What counts is the time for which its thread really ran: on
+ * a busy machine a script must not fail because others had their turn. That clock is the dearer
+ * one, so that the other one says when to look at it. */
+static bool is_late(struct mr__lua *lua)
+{
+    int64_t limit_ns = lua->budget->ms * 1000000, now = clock_ns(CLOCK_MONOTONIC);
+    if (lua->cpu_begin_ns == 0) {
+        lua->cpu_begin_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        lua->look_ns = now + limit_ns;
+    }
+    if (now < lua->look_ns) {
+        return false;
+    }
+    int64_t left_ns = limit_ns - (clock_ns(CLOCK_THREAD_CPUTIME_ID) - lua->cpu_begin_ns);
+    lua->look_ns = now + left_ns;
+    return left_ns <= 0;
+}
+
 /* Sets `ended` where a budget is spent. */
 static bool within_budget(struct mr__lua *lua)
 {
-    if (lua->ended != ENDED_NOT || lua->budget == NULL) {
+    const struct mr__lua_budget *budget = lua->budget;
+    const struct mr__lua_acts *acts = lua->acts;
+    if (lua->ended != ENDED_NOT || budget == NULL) {
         return lua->ended == ENDED_NOT;
     }
-    if (lua->budget->instructions > 0 && lua->steps > lua->budget->instructions) {
+    if (budget->instructions > 0 && lua->steps > budget->instructions) {
         spent(lua, ENDED_STEPS);
-    } else if (lua->deadline_ns > 0 && now_ns() > lua->deadline_ns) {
-        spent(lua, ENDED_TIME);
-    } else if (lua->acts != NULL && lua->acts->canceled != NULL &&
-               lua->hooks++ % CANCEL_HOOKS == 0 && lua->acts->canceled(lua->acts->user)) {
-        spent(lua, ENDED_CANCELED);
+    } else if (lua->steps >= lua->look_steps || lua->fine_hook) {
+        lua->look_steps = lua->steps + MR__LUA_HOOK_STEP;
+        if (budget->ms > 0 && is_late(lua)) {
+            spent(lua, ENDED_TIME);
+        } else if (acts != NULL && acts->canceled != NULL && lua->looks++ % CANCEL_LOOKS == 0 &&
+                   acts->canceled(acts->user)) {
+            spent(lua, ENDED_CANCELED);
+        }
     }
     return lua->ended == ENDED_NOT;
+}
+
+/* Pushes the place of the nearest function that is Lua: "" where there is none. */
+static void push_place(lua_State *L)
+{
+    for (int level = 0; level < PLACE_LEVELS_MAX; level++) {
+        luaL_where(L, level);
+        if (lua_rawlen(L, -1) > 0) {
+            return;
+        }
+        lua_pop(L, 1);
+    }
+    lua_pushliteral(L, "");
 }
 
 int mr__lua_raise_ended(lua_State *L)
 {
     struct mr__lua *lua = lua_of(L);
     const struct mr__lua_budget *budget = lua->budget;
-    luaL_where(L, 0);
-    if (*lua_tostring(L, -1) == '\0') {
-        lua_pop(L, 1);
-        luaL_where(L, 1);
-    }
+    push_place(L);
     switch (lua->ended) {
     case ENDED_STEPS:
         lua_pushfstring(L, "the script took more than %I steps", (lua_Integer)budget->instructions);
@@ -259,14 +293,27 @@ void mr__lua_place(lua_State *L)
     lua_replace(L, -2);
 }
 
-/* One line of UTF-8, as every message is. */
+/* Whether a message begins with the mark of a chunk, or with what has been made of one. */
+static bool has_place(const struct mr__lua *lua, const char *text, size_t len)
+{
+    size_t file_len = strlen(lua->file);
+    return (len > 0 && text[0] == '\1') ||
+           (len > file_len + 1 && memcmp(text, lua->file, file_len) == 0 && text[file_len] == ':' &&
+            text[file_len + 1] >= '0' && text[file_len + 1] <= '9');
+}
+
+/* One line of UTF-8, as every message is. `with_place`: it begins with FILE:LINE, that of the
+ * script as a whole where it has none of its own. */
 static void give_message(struct mr__lua *lua, mr_status status, const char *text, size_t len,
-                         mr_error *reterr)
+                         bool with_place, mr_error *reterr)
 {
     if (reterr == NULL) {
         return;
     }
     mr__buf_reset(&lua->out);
+    if (with_place && !has_place(lua, text, len)) {
+        mr__buf_printf(&lua->out, "%s:%u: ", lua->file, lua->line);
+    }
     place_text(&lua->out, lua->file, text, MR__MIN(len, 4u * MR_ERROR_MESSAGE_BYTES));
     size_t room = MR__MIN(lua->out.len, sizeof reterr->message - 1);
     reterr->status = status;
@@ -308,26 +355,27 @@ static void give_error(struct mr__lua *lua, mr_status status, mr_error *reterr)
     const char *message;
     if (lua->ended == ENDED_FAILED) {
         message = mr__buf_cstr(&lua->reason);
-        give_message(lua, status, message == NULL ? "failed" : message, lua->reason.len, reterr);
+        give_message(lua, status, message == NULL ? "failed" : message, lua->reason.len, false,
+                     reterr);
         return;
     }
     if (lua->ended == ENDED_MEMORY) {
         int n = lua->budget == NULL ? 0 : (int)(lua->budget->memory_bytes >> 10);
         (void)snprintf(text, sizeof text,
-                       "%s: the script took more than %d KiB of memory, or %d KiB for one text",
-                       lua->file, n, n / (int)MR__LUA_STRING_PART);
-        give_message(lua, status, text, strlen(text), reterr);
+                       "the script took more than %d KiB of memory, or %d KiB for one text", n,
+                       n / (int)MR__LUA_STRING_PART);
+        give_message(lua, status, text, strlen(text), true, reterr);
         return;
     }
     if (lua_type(lua->L, -1) == LUA_TSTRING) {
         message = lua_tolstring(lua->L, -1, &len);
     } else {
-        (void)snprintf(text, sizeof text, "%s: error() was called with a %s", lua->file,
+        (void)snprintf(text, sizeof text, "error() was called with a %s",
                        lua_typename(lua->L, lua_type(lua->L, -1)));
         message = text;
         len = strlen(text);
     }
-    give_message(lua, status, message, len, reterr);
+    give_message(lua, status, message, len, true, reterr);
 }
 
 static void begin(struct mr__lua *lua, const struct mr__lua_call *call)
@@ -336,11 +384,13 @@ static void begin(struct mr__lua *lua, const struct mr__lua_call *call)
     lua->acts = call->acts;
     lua->budget = call->budget;
     lua->file = call->file == NULL ? "?" : call->file;
+    lua->line = MR__MAX(call->line, 1u);
     lua->steps = 0;
-    lua->hooks = 0;
+    lua->looks = 0;
     lua->ended = ENDED_NOT;
     lua->refused = lua->out_of_memory = false;
-    lua->deadline_ns = call->budget->ms > 0 ? now_ns() + call->budget->ms * 1000000 : 0;
+    lua->look_steps = 0;
+    lua->cpu_begin_ns = 0;
     lua->bytes_max = call->budget->memory_bytes > 0 ? lua->bytes + call->budget->memory_bytes : 0;
     lua->string_max = call->budget->memory_bytes / MR__LUA_STRING_PART;
     if (call->acts != NULL) {
@@ -359,6 +409,7 @@ static int drop_cache(lua_State *L)
 static void make_anew(struct mr__lua *lua)
 {
     lua_close(lua->L);
+    lua->L = NULL;
     mr__lua_chunks_reset(lua);
     (void)open_protected(lua); /* what fails here is tried again by the next call */
 }

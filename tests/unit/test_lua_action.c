@@ -14,7 +14,7 @@
 
 static struct lua_fixture f;
 static struct mr__buf notes; /* what the host was asked, a line each */
-static int canceled_after; /* calls; 0: never */
+static int canceled_after;   /* calls; 0: never */
 
 static int set_up(void **state)
 {
@@ -160,7 +160,7 @@ static void run__fails_with_its_reason(void **state)
     assert_run("share.refused = 1", MR_EFAILED, "d.yaml:12: the share data is full", "");
     assert_run("sleep('soon')", MR_EFAILED,
                "d.yaml:12: bad argument #1 to 'sleep': \"soon\" is no duration such as 10s", "");
-    assert_run("return {f = print}", MR_EFAILED, "the result.f is a function", "");
+    assert_run("return {f = print}", MR_EFAILED, "d.yaml:12: the result.f is a function", "");
     assert_run("share.f = function() end", MR_EFAILED, "d.yaml:12: share.f is a function", "");
 }
 
