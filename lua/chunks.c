@@ -48,15 +48,17 @@ static int load_parts(lua_State *L, const struct chunk_source *source, const cha
 static int load_expression(lua_State *L, const struct chunk_source *source)
 {
     int status = load_parts(L, source, "return ", "\n");
-    if (status == LUA_OK) {
-        lua_pop(L, 1);
-        status = load_parts(L, source, "return (", ")");
-    } else {
+    if (status != LUA_OK) {
         return status;
     }
+    lua_pop(L, 1);
+    status = load_parts(L, source, "return (", ")");
     if (status == LUA_ERRSYNTAX) {
         lua_pop(L, 1);
         status = load_parts(L, source, "return (", "\n)");
+    }
+    if (status == LUA_ERRSYNTAX) {
+        (void)luaL_error(L, "one expression is expected here, not none or several");
     }
     return status;
 }
@@ -65,6 +67,10 @@ void mr__lua_compile(lua_State *L, const struct chunk_source *source)
 {
     if (source->len > MR__LUA_SOURCE_BYTES_MAX) {
         (void)luaL_error(L, "a script of more than %d bytes", (int)MR__LUA_SOURCE_BYTES_MAX);
+    }
+    /* Nothing that a script needs, and of Lua's own faults more than one began with it. */
+    if (memmem(source->text, source->len, "_ENV", 4) != NULL) {
+        (void)luaL_error(L, "a script may not name _ENV");
     }
     mr__lua_tick(L, source->len / 4);
     int status = source->kind == MR__SCRIPT_EXPRESSION ? load_expression(L, source)

@@ -21,13 +21,14 @@ static const struct mr__lua_acts *begin_call(lua_State *L)
     return lua_of(L)->acts;
 }
 
-static void fail_host(lua_State *L, mr_status status, const mr_error *error)
+void mr__lua_check_host(lua_State *L, mr_status status, const mr_error *error)
 {
-    lua_pushstring(L, mr_status_text(status));
-    if (status == MR_ECANCELED) {
-        (void)mr__lua_end(L, ENDED_CANCELED);
-    } else if (status == MR_ENOMEM) {
-        (void)mr__lua_end(L, ENDED_NOMEM);
+    if (status == MR_OK) {
+        return;
+    }
+    if (status == MR_ENOMEM || status == MR_ECANCELED) {
+        lua_pushstring(L, mr_status_text(status));
+        (void)mr__lua_end(L, status == MR_ENOMEM ? ENDED_NOMEM : ENDED_CANCELED);
     }
     (void)luaL_error(L, "%s", error->message[0] != '\0' ? error->message : mr_status_text(status));
 }
@@ -87,9 +88,7 @@ static int acting_sleep(lua_State *L)
         ms = luaL_checkinteger(L, 1);
     }
     mr_status status = acts->sleep(acts->user, MR__MAX(ms, 0));
-    if (status != MR_OK) {
-        fail_host(L, status, &error);
-    }
+    mr__lua_check_host(L, status, &error);
     return 0;
 }
 
@@ -112,9 +111,7 @@ static int acting_flush(lua_State *L)
     const struct mr__lua_acts *acts = begin_call(L);
     mr_error error = {0};
     mr_status status = acts->share_flush(acts->user, &error);
-    if (status != MR_OK) {
-        fail_host(L, status, &error);
-    }
+    mr__lua_check_host(L, status, &error);
     return 0;
 }
 

@@ -220,6 +220,8 @@ void mr__lua_open_string(lua_State *L);
 void mr__lua_open_patterns(lua_State *L); /* find, match, gmatch, gsub */
 void mr__lua_open_table(lua_State *L);
 void mr__lua_open_acting(lua_State *L); /* the table of the acting tier's own names */
+/* Raises what a call of the host's said, but for MR_OK. */
+void mr__lua_check_host(lua_State *L, mr_status status, const mr_error *error);
 /* Whether the acting function `name` is there in this call. */
 bool mr__lua_acting_has(const struct mr__lua_acts *acts, const char *name);
 /* The text by which a value is shown: never an address. Pushes it. */

@@ -82,7 +82,7 @@ static int eval_body(lua_State *L)
     struct evaluation *e = lua_touserdata(L, 1);
     mr__lua_push_chunk(L, &e->source);
     lua_push_kept(L, KEPT_PURE);
-    (void)lua_setupvalue(L, -2, 1); /* a script can set its own _ENV: each time anew */
+    (void)lua_setupvalue(L, -2, 1);
     lua_call(L, 0, 1);
     switch (lua_type(L, -1)) {
     case LUA_TNIL: e->value = mr__value_null(); break;

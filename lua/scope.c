@@ -13,8 +13,6 @@
 #include "core/model/scope.h"
 #include "lua/lua_impl.h"
 
-static const char *const run_fields[] = {"createdAt",   "dag",       "folder", "id",     "reason",
-                                         "scheduledAt", "startedAt", "status", "trigger"};
 static const char *const scope_names[] = {"run", "share", "tasks", "vars"};
 
 /* ---- what was parsed before ------------------------------------------------------------------ */
@@ -67,12 +65,21 @@ static const struct mr__scope *scope_of(lua_State *L, const char *name)
     return scope;
 }
 
-static const char *key_text(lua_State *L, const char *what)
+static const char *key_text(lua_State *L, const char *what, size_t *ret_len)
 {
+    size_t len;
     if (lua_type(L, 2) != LUA_TSTRING) {
         (void)luaL_error(L, "%s has names only, no %s as key", what, luaL_typename(L, 2));
     }
-    return lua_tostring(L, 2);
+    const char *key = lua_tolstring(L, 2, &len);
+    if (len > MR__KEY_BYTES_MAX || memchr(key, '\0', len) != NULL || !mr__utf8_valid(key, len)) {
+        (void)luaL_error(L, "a name in %s is UTF-8 of at most %d bytes", what,
+                         (int)MR__KEY_BYTES_MAX);
+    }
+    if (ret_len != NULL) {
+        *ret_len = len;
+    }
+    return key;
 }
 
 /* ---- vars ------------------------------------------------------------------------------------ */
@@ -80,7 +87,7 @@ static const char *key_text(lua_State *L, const char *what)
 int mr__lua_vars_index(lua_State *L)
 {
     const struct mr__scope *scope = scope_of(L, "vars");
-    const char *key = key_text(L, "vars");
+    const char *key = key_text(L, "vars", NULL);
     const mr_value *value = mr_value_get(scope->vars, key);
     if (value == NULL) {
         struct mr__nearest nearest;
@@ -111,9 +118,8 @@ int mr__lua_share_index(lua_State *L)
 {
     const struct mr__scope *scope = scope_of(L, "share");
     size_t len;
-    const char *key = key_text(L, "share");
+    const char *key = key_text(L, "share", &len);
     struct mr__blob json;
-    key = lua_tolstring(L, 2, &len);
     if (scope->share == NULL || !scope->share(scope, key, len, &json)) {
         lua_pushnil(L);
         return 1;
@@ -130,41 +136,21 @@ int mr__lua_share_index(lua_State *L)
     return 1;
 }
 
-/* Raises what a call of the host's said. */
-static void check_host(lua_State *L, mr_status status, const mr_error *error)
-{
-    struct mr__lua *lua = lua_of(L);
-    if (status == MR_OK) {
-        return;
-    }
-    if (status == MR_ENOMEM || status == MR_ECANCELED) {
-        lua_pushstring(L, mr_status_text(status));
-        lua->out_of_memory = status == MR_ENOMEM;
-        (void)mr__lua_end(L, status == MR_ENOMEM ? ENDED_NOMEM : ENDED_CANCELED);
-    }
-    (void)luaL_error(L, "%s", error->message[0] != '\0' ? error->message : mr_status_text(status));
-}
-
 int mr__lua_share_set(lua_State *L)
 {
     const struct mr__lua_acts *acts = lua_of(L)->acts;
-    const char *key = key_text(L, "share");
+    const char *key = key_text(L, "share", NULL);
     char what[96];
     mr_error error = {0};
     if (acts == NULL || acts->share_set == NULL) {
         return luaL_error(L, "share is read-only here: only lua: tasks and hooks set it");
-    }
-    if (lua_rawlen(L, 2) > MR__KEY_BYTES_MAX || !mr__utf8_valid(key, lua_rawlen(L, 2)) ||
-        strlen(key) != lua_rawlen(L, 2)) {
-        return luaL_error(L, "a key of the share data is UTF-8 of at most %d bytes",
-                          (int)MR__KEY_BYTES_MAX);
     }
     struct mr__blob json = {NULL, 0};
     if (!lua_isnil(L, 3)) {
         (void)snprintf(what, sizeof what, "share.%.80s", key);
         json = mr__lua_to_json(L, 3, what);
     }
-    check_host(L, acts->share_set(acts->user, key, json.data, json.len, &error), &error);
+    mr__lua_check_host(L, acts->share_set(acts->user, key, json.data, json.len, &error), &error);
     return 0;
 }
 
@@ -173,7 +159,7 @@ int mr__lua_share_set(lua_State *L)
 int mr__lua_value_index(lua_State *L)
 {
     const struct mr__lua_acts *acts = lua_of(L)->acts;
-    const char *key = key_text(L, "value");
+    const char *key = key_text(L, "value", NULL);
     struct mr__blob json;
     if (acts == NULL || acts->value == NULL || !acts->value(acts->user, key, &json)) {
         lua_pushnil(L);
@@ -186,7 +172,7 @@ int mr__lua_value_index(lua_State *L)
 int mr__lua_value_set(lua_State *L)
 {
     const struct mr__lua_acts *acts = lua_of(L)->acts;
-    const char *key = key_text(L, "value");
+    const char *key = key_text(L, "value", NULL);
     char what[96];
     mr_error error = {0};
     if (acts == NULL || acts->value_set == NULL) {
@@ -197,7 +183,7 @@ int mr__lua_value_set(lua_State *L)
         (void)snprintf(what, sizeof what, "value.%.80s", key);
         json = mr__lua_to_json(L, 3, what);
     }
-    check_host(L, acts->value_set(acts->user, key, json.data, json.len), &error);
+    mr__lua_check_host(L, acts->value_set(acts->user, key, json.data, json.len), &error);
     return 0;
 }
 
@@ -206,11 +192,12 @@ int mr__lua_value_set(lua_State *L)
 int mr__lua_tasks_index(lua_State *L)
 {
     const struct mr__scope *scope = scope_of(L, "tasks");
-    const char *key = key_text(L, "tasks");
+    size_t len;
+    const char *key = key_text(L, "tasks", &len);
     if (scope->dag == NULL || scope->task == NULL) {
         return luaL_error(L, "tasks are not to be seen from here");
     }
-    int64_t number = mr__dag_find(scope->dag, key, lua_rawlen(L, 2));
+    int64_t number = mr__dag_find(scope->dag, key, len);
     if (number < 0) {
         struct mr__nearest nearest;
         uint64_t budget = 1000000;
@@ -230,7 +217,7 @@ int mr__lua_task_index(lua_State *L)
 {
     const struct mr__scope *scope = scope_of(L, "tasks");
     uint32_t number = to_proxy(L, 1)->number;
-    const char *key = key_text(L, "a task");
+    const char *key = key_text(L, "a task", NULL);
     struct mr__scope_task task = {0};
     if (scope->dag == NULL || scope->task == NULL || number >= scope->dag->task_count ||
         !scope->task(scope, number, &task)) {
@@ -282,7 +269,7 @@ static void push_run(lua_State *L, const struct mr__scope_run *run)
     if (push_cached(L, "", "run")) {
         return;
     }
-    lua_createtable(L, 0, (int)MR__COUNT(run_fields));
+    lua_createtable(L, 0, 9);
     set_text(L, "id", run->id);
     set_text(L, "dag", run->dag);
     set_text(L, "status", run->status);

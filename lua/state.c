@@ -409,6 +409,7 @@ static int drop_cache(lua_State *L)
 static void make_anew(struct mr__lua *lua)
 {
     lua_close(lua->L);
+    lua->L = NULL;
     mr__lua_chunks_reset(lua);
     (void)open_protected(lua); /* what fails here is tried again by the next call */
 }

@@ -55,6 +55,11 @@
 #define MR__DETAIL_BYTES_MAX      (16u << 10) /* of a failure: error.exit, ... */
 #define MR__OUTPUT_TEXT_BYTES     4096u       /* sh's output: text keeps this much from the end */
 #define MR__PROCESS_ARGS_MAX      4096u
+#define MR__EVALUATIONS_MAX       65536u /* handed to workers and not yet answered */
+#define MR__EVALUATION_THREADS    2u
+#define MR__HOOK_THREADS          4u
+#define MR__HOOK_MS_MAX           30000 /* of one hook */
+#define MR__HOOK_LINES_MAX        1024u /* of a run's hooks, on the way to the loop */
 
 /* Lua (lua/lua_host.h) */
 #define MR__LUA_SOURCE_BYTES_MAX (64u << 10) /* of one script, of one action file */

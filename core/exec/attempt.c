@@ -67,6 +67,7 @@ void mr__attempt_start(struct mr__exec *x, const struct mr__attempt *attempt, en
         .ref = attempt->ref, .outcome = MR__OUTCOME_FAILED, .reason = mr_status_text(MR_ENOMEM)};
     struct mr__task *t = take(x, attempt);
     if (t == NULL) {
+        mr__scope_copy_destroy(attempt->scope);
         report(x, &failure);
         return;
     }
@@ -126,6 +127,11 @@ static struct mr__task *take(struct mr__exec *x, const struct mr__attempt *attem
     t->attempt = attempt;
     t->action = attempt->action;
     t->retry = attempt->retry;
+    t->script = attempt->script;
+    if (attempt->scope != NULL) {
+        t->scope = attempt->scope;
+        x->scoped++;
+    }
     t->wait_ms = -1;
     atomic_store_explicit(&t->state, MR__TASK_RUNNING, memory_order_relaxed);
     return t;
@@ -582,6 +588,12 @@ static void finish_parts(struct mr__task *t)
     }
     mr__members_finish(&t->output);
     mr__members_finish(&t->details);
+    mr__members_finish(&t->values);
+    if (t->scope != NULL) {
+        mr__scope_copy_destroy(t->scope);
+        t->scope = NULL;
+        t->exec->scoped--;
+    }
     if (t->share != NULL || t->sets != NULL) {
         mr__task_share_finish(t);
     }

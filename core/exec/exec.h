@@ -17,6 +17,7 @@ struct mr__exec_options {
     const char *store; /* absolute: the folder in which the child table lies; NULL: no table */
     uint32_t jobs;
     struct mr__clock *clock;
+    int64_t hook_ms; /* of one hook; 0: MR__HOOK_MS_MAX */
     struct mr__exec_events events;
     mr__registry_log log; /* what a plugin did wrong, on the loop; or NULL */
     void *log_user;

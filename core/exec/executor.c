@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "core/exec/lua_task.h"
 #include "core/exec/task_host.h"
 
 #define KILL_WAIT_MS 2000 /* after KILL: a child that the kernel does not let go is left behind */
@@ -12,6 +13,8 @@
 static void exec_before(struct mr__executor *port, const struct mr__attempt *attempt);
 static void exec_start(struct mr__executor *port, const struct mr__attempt *attempt);
 static void exec_after(struct mr__executor *port, const struct mr__attempt *attempt);
+static mr_status exec_evaluate(struct mr__executor *port, struct mr__evaluation *evaluation);
+static void exec_hook(struct mr__executor *port, const struct mr__hook_call *call);
 static void exec_cancel(struct mr__executor *port, const struct mr__attempt_ref *ref,
                         uint32_t reason);
 static void exec_forget(struct mr__executor *port, const struct mr__attempt_ref *ref);
@@ -26,6 +29,9 @@ static void exec_shutdown(struct mr__executor *port, int64_t grace_ms, void (*cb
 static void exec_destroy(struct mr__executor *port);
 static void on_async(uv_async_t *async);
 static void free_core(struct mr__exec *x);
+static mr_status make_pools(struct mr__exec *x, uint32_t jobs);
+static void destroy_pools(struct mr__exec *x);
+static mr_status make_conditions(struct mr__exec *x);
 
 static struct mr__exec *exec_of(struct mr__executor *port)
 {
@@ -39,6 +45,8 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
                                                 .before = exec_before,
                                                 .start = exec_start,
                                                 .after = exec_after,
+                                                .evaluate = exec_evaluate,
+                                                .hook = exec_hook,
                                                 .cancel = exec_cancel,
                                                 .forget = exec_forget,
                                                 .fate = exec_fate,
@@ -56,12 +64,13 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     x->loop = options->loop;
     x->registry = options->registry;
     x->events = options->events;
+    x->hook_ms = options->hook_ms > 0 ? options->hook_ms : MR__HOOK_MS_MAX;
     x->log = options->log;
     x->log_user = options->log_user;
     mr__hash_init(&x->attempts);
     x->store = options->store == NULL ? NULL : strdup(options->store);
     if ((options->store != NULL && x->store == NULL) ||
-        mr__process_stack_init(&x->stack) != MR_OK || mr__pool_create(jobs, &x->pool) != MR_OK) {
+        mr__process_stack_init(&x->stack) != MR_OK || make_pools(x, jobs) != MR_OK) {
         (void)mr__error_set(reterr, status, "%s", mr_status_text(status));
         goto fail_parts;
     }
@@ -72,8 +81,11 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
         }
         x->has_table = true;
     }
-    (void)pthread_mutex_init(&x->mutex, NULL); /* With default attributes neither can fail here. */
-    (void)pthread_cond_init(&x->room, NULL);
+    status = make_conditions(x);
+    if (status != MR_OK) {
+        (void)mr__error_set(reterr, status, "%s", mr_status_text(status));
+        goto fail_parts;
+    }
     int failed = uv_async_init(x->loop, &x->async, on_async);
     if (failed != 0) {
         status = mr__error_set(reterr, MR_EIO, "cannot watch the mailbox: %s", uv_strerror(failed));
@@ -87,15 +99,51 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     return MR_OK;
 
 fail_loop:
+    (void)pthread_cond_destroy(&x->stop);
     (void)pthread_cond_destroy(&x->room);
     (void)pthread_mutex_destroy(&x->mutex);
 fail_parts:
     mr__child_table_close(&x->table);
-    mr__pool_destroy(x->pool);
+    destroy_pools(x);
     mr__process_stack_finish(&x->stack);
     free(x->store);
     free(x);
     return status;
+}
+
+static mr_status make_pools(struct mr__exec *x, uint32_t jobs)
+{
+    mr_status status = mr__pool_create(jobs, mr__lua_end_local, &x->pool);
+    if (status == MR_OK) {
+        status = mr__pool_create(MR__EVALUATION_THREADS, mr__lua_end_local, &x->evaluators);
+    }
+    if (status == MR_OK) {
+        status = mr__pool_create(MR__HOOK_THREADS, mr__lua_end_local, &x->hookers);
+    }
+    return status;
+}
+
+static void destroy_pools(struct mr__exec *x)
+{
+    mr__pool_destroy(x->pool);
+    mr__pool_destroy(x->evaluators);
+    mr__pool_destroy(x->hookers);
+}
+
+static mr_status make_conditions(struct mr__exec *x)
+{
+    pthread_condattr_t monotonic;
+    if (pthread_condattr_init(&monotonic) != 0) {
+        return MR_ENOMEM;
+    }
+    bool made = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
+                pthread_cond_init(&x->stop, &monotonic) == 0;
+    (void)pthread_condattr_destroy(&monotonic);
+    if (made) { /* With default attributes neither can fail here. */
+        (void)pthread_mutex_init(&x->mutex, NULL);
+        (void)pthread_cond_init(&x->room, NULL);
+    }
+    return made ? MR_OK : MR_ENOMEM;
 }
 
 uint32_t mr__exec_survivors(struct mr__executor *port)
@@ -183,10 +231,11 @@ static struct mr__action_binding exec_bind(struct mr__executor *port, const char
     struct mr__action_binding binding = {.action = action};
     if (action != NULL) {
         const mr_action *table = action->table;
-        bool job = mr__attempt_is_job(action);
-        binding.flags =
-            MR__ACTION_KNOWN | ((table->flags & MR_IDEMPOTENT) != 0 ? MR__ACTION_IDEMPOTENT : 0) |
-            (job ? MR__ACTION_JOB : 0) | (mr__attempt_has_before(action) ? MR__ACTION_BEFORE : 0);
+        binding.flags = MR__ACTION_KNOWN |
+                        ((table->flags & MR_IDEMPOTENT) != 0 ? MR__ACTION_IDEMPOTENT : 0) |
+                        (mr__attempt_is_job(action) ? MR__ACTION_JOB : 0) |
+                        (mr__attempt_has_before(action) ? MR__ACTION_BEFORE : 0) |
+                        (table == &mr__lua_action ? MR__ACTION_SCOPE : 0);
     }
     return binding;
 }
@@ -200,6 +249,7 @@ static void begin(struct mr__exec *x, const struct mr__attempt *attempt, enum mr
         x->loop_known = true;
     }
     if (x->closing) {
+        mr__scope_copy_destroy(attempt->scope);
         return;
     }
     if (phase != MR__PHASE_RUN || mr__attempt_has_before(attempt->action)) {
@@ -207,7 +257,10 @@ static void begin(struct mr__exec *x, const struct mr__attempt *attempt, enum mr
     }
     if (entry == NULL) {
         mr__attempt_start(x, attempt, phase);
-    } else if (entry->task != NULL) {
+        return;
+    }
+    mr__scope_copy_destroy(attempt->scope); /* It has one, or needs none any more. */
+    if (entry->task != NULL) {
         mr__attempt_continue(entry->task, attempt, phase);
     }
 }
@@ -225,6 +278,16 @@ static void exec_start(struct mr__executor *port, const struct mr__attempt *atte
 static void exec_after(struct mr__executor *port, const struct mr__attempt *attempt)
 {
     begin(exec_of(port), attempt, MR__PHASE_AFTER);
+}
+
+static mr_status exec_evaluate(struct mr__executor *port, struct mr__evaluation *evaluation)
+{
+    return mr__exec_evaluate(exec_of(port), evaluation);
+}
+
+static void exec_hook(struct mr__executor *port, const struct mr__hook_call *call)
+{
+    mr__exec_hook(exec_of(port), call);
 }
 
 static void exec_cancel(struct mr__executor *port, const struct mr__attempt_ref *ref,
@@ -305,6 +368,12 @@ static void exec_shutdown(struct mr__executor *port, int64_t grace_ms, void (*cb
     uv_update_time(x->loop);
     x->shutdown_due_ms = (int64_t)uv_now(x->loop) + grace_ms;
     mr__survivors_close(x);
+    mr__exec_evaluate_close(x);
+    mr__exec_hook_close(x);
+    (void)pthread_mutex_lock(&x->mutex);
+    atomic_store(&x->stopping, true);
+    (void)pthread_cond_broadcast(&x->stop);
+    (void)pthread_mutex_unlock(&x->mutex);
     /* An end may take others with it, and their links: so again until all have been told. */
     for (bool again = true; again;) {
         again = false;
@@ -333,7 +402,8 @@ static void on_shutdown_timer(uv_timer_t *timer)
 {
     struct mr__exec *x = timer->data;
     if (x->killing || x->children == 0) {
-        finish_handles(x);
+        x->killing = x->overdue = true;
+        check_shutdown(x);
         return;
     }
     x->killing = true;
@@ -345,10 +415,12 @@ static void on_shutdown_timer(uv_timer_t *timer)
     (void)uv_timer_start(&x->shutdown_timer, on_shutdown_timer, KILL_WAIT_MS, 0);
 }
 
-/* All attempts are over, or after the grace at least all children. */
+/* All attempts are over, or after the grace at least all children; and in any case whatever looks
+ * into a dag, which may go from then on. Lua ends soon once it is told. */
 static void check_shutdown(struct mr__exec *x)
 {
-    if (x->closing && !x->finishing && x->children == 0 && (x->live == NULL || x->killing)) {
+    bool over = x->children == 0 && (x->live == NULL || x->killing);
+    if (x->closing && !x->finishing && x->scoped == 0 && (over || x->overdue)) {
         finish_handles(x);
     }
 }
@@ -420,7 +492,7 @@ static void exec_destroy(struct mr__executor *port)
 {
     struct mr__exec *x = exec_of(port);
     MR_ASSERT(x->finishing && x->handles == 0);
-    mr__pool_destroy(x->pool);
+    destroy_pools(x);
     mr__exec_drain_letters(x); /* of workers that were left behind */
     mr__exec_drop_flushes(x);
     mr__child_table_close(&x->table);
@@ -459,6 +531,7 @@ void mr__exec_foreign_less_and_unlock(struct mr__exec *x)
 
 static void free_core(struct mr__exec *x)
 {
+    (void)pthread_cond_destroy(&x->stop);
     (void)pthread_cond_destroy(&x->room);
     (void)pthread_mutex_destroy(&x->mutex);
     free(x->store);

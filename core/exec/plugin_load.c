@@ -31,16 +31,46 @@ struct names {
     size_t count;
 };
 
-static mr_status list_folder(const char *folder, int folder_fd, struct names *names,
+static mr_status list_folder(const char *folder, int folder_fd, bool with_lua, struct names *names,
                              mr_error *reterr);
+static mr_status open_file(int folder_fd, const char *name, const char *file, int *ret_fd,
+                           mr_error *reterr);
+static mr_status read_file(int folder_fd, const char *name, const char *file,
+                           struct mr__buf *ret_text, mr_error *reterr);
 static mr_status load_file(int folder_fd, const char *name, const char *file,
                            const mr_plugin **ret_plugin, mr_error *reterr);
 static mr_status check_place(int fd, const char *file, mr_error *reterr);
 static mr_status check_action(const char *file, const mr_action *action, mr_error *reterr);
 static mr_status check_params(const char *file, const mr_action *action, mr_error *reterr);
 
-mr_status mr__plugin_load_folder(const char *folder, mr__plugin_found found, void *user,
-                                 mr_error *reterr)
+static bool ends_with(const char *name, const char *ending)
+{
+    size_t len = strlen(name), ending_len = strlen(ending);
+    return len > ending_len && strcmp(name + len - ending_len, ending) == 0;
+}
+
+/* Loads one file and tells of it. */
+static mr_status load_one(int folder_fd, const char *name, const char *file, mr__plugin_found found,
+                          mr__plugin_found_lua found_lua, void *user)
+{
+    const mr_plugin *plugin = NULL;
+    struct mr__buf text = {0};
+    mr_error refusal;
+    mr_status status;
+    if (ends_with(name, ".so")) {
+        status = load_file(folder_fd, name, file, &plugin, &refusal);
+        return found(user, file, status == MR_OK ? plugin : NULL,
+                     status == MR_OK ? NULL : &refusal);
+    }
+    status = read_file(folder_fd, name, file, &text, &refusal);
+    status = status == MR_OK ? found_lua(user, file, mr__buf_cstr(&text), text.len)
+                             : found(user, file, NULL, &refusal);
+    mr__buf_finish(&text);
+    return status;
+}
+
+mr_status mr__plugin_load_folder(const char *folder, mr__plugin_found found,
+                                 mr__plugin_found_lua found_lua, void *user, mr_error *reterr)
 {
     struct names names = {NULL, 0};
     struct stat st;
@@ -58,19 +88,15 @@ mr_status mr__plugin_load_folder(const char *folder, mr__plugin_found found, voi
         status =
             mr__error_set(reterr, MR_EPERM, "plugin folder %s: others may write to it", folder);
     } else {
-        status = list_folder(folder, folder_fd, &names, reterr);
+        status = list_folder(folder, folder_fd, found_lua != NULL, &names, reterr);
     }
     for (size_t i = 0; i < names.count && status == MR_OK; i++) {
-        const mr_plugin *plugin = NULL;
-        mr_error refusal;
         char *file = NULL;
         if (asprintf(&file, "%s/%s", folder, names.list[i]) < 0) {
             status = mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
             break;
         }
-        mr_status loaded = load_file(folder_fd, names.list[i], file, &plugin, &refusal);
-        status =
-            found(user, file, loaded == MR_OK ? plugin : NULL, loaded == MR_OK ? NULL : &refusal);
+        status = load_one(folder_fd, names.list[i], file, found, found_lua, user);
         free(file);
     }
     for (size_t i = 0; i < names.count; i++) {
@@ -86,7 +112,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static mr_status list_folder(const char *folder, int folder_fd, struct names *names,
+static mr_status list_folder(const char *folder, int folder_fd, bool with_lua, struct names *names,
                              mr_error *reterr)
 {
     int fd = dup(folder_fd);
@@ -102,8 +128,7 @@ static mr_status list_folder(const char *folder, int folder_fd, struct names *na
     mr_status status = MR_OK;
     names->list = calloc(FILES_MAX, sizeof *names->list);
     for (struct dirent *entry; status == MR_OK && (entry = readdir(dir)) != NULL;) {
-        size_t len = strlen(entry->d_name);
-        if (len <= 3 || strcmp(entry->d_name + len - 3, ".so") != 0) {
+        if (!ends_with(entry->d_name, ".so") && (!with_lua || !ends_with(entry->d_name, ".lua"))) {
             continue;
         }
         char *copy = names->list == NULL ? NULL : strdup(entry->d_name);
@@ -140,11 +165,9 @@ static void unique_path(int fd, char ret_path[256])
     (void)snprintf(ret_path + at, 256 - at, "/%d", fd);
 }
 
-static mr_status load_file(int folder_fd, const char *name, const char *file,
-                           const mr_plugin **ret_plugin, mr_error *reterr)
+static mr_status open_file(int folder_fd, const char *name, const char *file, int *ret_fd,
+                           mr_error *reterr)
 {
-    char path[256];
-    mr_plugin_entry_fn entry = NULL;
     int fd = openat(folder_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         int number = errno;
@@ -154,6 +177,51 @@ static mr_status load_file(int folder_fd, const char *name, const char *file,
     mr_status status = check_place(fd, file, reterr);
     if (status != MR_OK) {
         (void)close(fd);
+        return status;
+    }
+    *ret_fd = fd;
+    return MR_OK;
+}
+
+static mr_status read_file(int folder_fd, const char *name, const char *file,
+                           struct mr__buf *ret_text, mr_error *reterr)
+{
+    char part[4096];
+    int fd;
+    mr_status status = open_file(folder_fd, name, file, &fd, reterr);
+    if (status != MR_OK) {
+        return status;
+    }
+    ssize_t got = 1;
+    while (got > 0 && ret_text->len <= MR__LUA_SOURCE_BYTES_MAX && !ret_text->failed) {
+        got = read(fd, part, sizeof part);
+        if (got > 0) {
+            mr__buf_bytes(ret_text, part, (size_t)got);
+        }
+    }
+    int number = errno;
+    (void)close(fd);
+    if (got < 0) {
+        return mr__error_set(reterr, mr__status_from_errno(number), "%s: %s", file,
+                             strerror(number));
+    }
+    if (ret_text->len > MR__LUA_SOURCE_BYTES_MAX) {
+        return mr__error_set(reterr, MR_EABI, "%s: more than %u bytes", file,
+                             MR__LUA_SOURCE_BYTES_MAX);
+    }
+    return mr__buf_cstr(ret_text) != NULL
+               ? MR_OK
+               : mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
+}
+
+static mr_status load_file(int folder_fd, const char *name, const char *file,
+                           const mr_plugin **ret_plugin, mr_error *reterr)
+{
+    char path[256];
+    mr_plugin_entry_fn entry = NULL;
+    int fd;
+    mr_status status = open_file(folder_fd, name, file, &fd, reterr);
+    if (status != MR_OK) {
         return status;
     }
     unique_path(fd, path);

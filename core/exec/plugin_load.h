@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Loading plugins: a folder's .so files, each checked before anything in it is called. On the
- * opening thread. Loaded objects stay for the life of the process.
+ * Loading plugins: a folder's .so files, each checked before anything in it is called, and the
+ * texts of its .lua files. On the opening thread. Loaded objects stay for the life of the process.
  */
 #ifndef MR__PLUGIN_LOAD_H
 #define MR__PLUGIN_LOAD_H
@@ -15,9 +15,15 @@
 typedef mr_status (*mr__plugin_found)(void *user, const char *file, const mr_plugin *plugin,
                                       const mr_error *refusal);
 
-/* MR_ENOTFOUND: no such folder; MR_EPERM: others may write to it. */
-mr_status mr__plugin_load_folder(const char *folder, mr__plugin_found found, void *user,
-                                 mr_error *reterr);
+/* Called for each .lua file, of at most MR__LUA_SOURCE_BYTES_MAX. All borrowed. One that was
+ * refused is told to mr__plugin_found. */
+typedef mr_status (*mr__plugin_found_lua)(void *user, const char *file, const char *text,
+                                          size_t len);
+
+/* MR_ENOTFOUND: no such folder; MR_EPERM: others may write to it. `found_lua` NULL: .lua files are
+ * not looked at. */
+mr_status mr__plugin_load_folder(const char *folder, mr__plugin_found found,
+                                 mr__plugin_found_lua found_lua, void *user, mr_error *reterr);
 
 /* What plugin.h demands of a table; `file` is for the message. MR_EABI. */
 mr_status mr__plugin_check(const char *file, const mr_plugin *plugin, mr_error *reterr);

@@ -14,8 +14,11 @@
 struct worker {
     struct mr__pool *pool;
     pthread_t thread;
-    bool busy; /* in a job */
+    bool busy;   /* in a job */
+    void *local; /* its slot */
 };
+
+static _Thread_local struct worker *self; /* of the calling thread, if it is one */
 
 struct mr__pool {
     pthread_mutex_t mutex;
@@ -26,12 +29,14 @@ struct mr__pool {
     uint32_t count, max;
     uint32_t refs;
     bool closing;
+    void (*end_local)(void *local);
     struct worker workers[];
 };
 
 static void *work(void *arg);
 
-mr_status mr__pool_create(uint32_t threads_max, struct mr__pool **ret_pool)
+mr_status mr__pool_create(uint32_t threads_max, void (*end_local)(void *local),
+                          struct mr__pool **ret_pool)
 {
     struct mr__pool *pool = calloc(1, sizeof *pool + threads_max * sizeof pool->workers[0]);
     if (pool == NULL) {
@@ -39,6 +44,7 @@ mr_status mr__pool_create(uint32_t threads_max, struct mr__pool **ret_pool)
     }
     pool->max = threads_max;
     pool->refs = 1;
+    pool->end_local = end_local;
     pool->queue.next = pool->queue.previous = &pool->queue;
     if (pthread_mutex_init(&pool->mutex, NULL) != 0) {
         goto fail_pool;
@@ -129,6 +135,7 @@ static void *work(void *arg)
 {
     struct worker *worker = arg;
     struct mr__pool *pool = worker->pool;
+    self = worker;
     (void)pthread_mutex_lock(&pool->mutex);
     while (!pool->closing) {
         struct mr__pool_job *job = pool->queue.next;
@@ -145,8 +152,18 @@ static void *work(void *arg)
         (void)pthread_mutex_lock(&pool->mutex);
         worker->busy = false;
     }
+    (void)pthread_mutex_unlock(&pool->mutex);
+    if (worker->local != NULL && pool->end_local != NULL) {
+        pool->end_local(worker->local);
+    }
+    (void)pthread_mutex_lock(&pool->mutex);
     unref_and_unlock(pool);
     return NULL;
+}
+
+void **mr__pool_local(void)
+{
+    return self == NULL ? NULL : &self->local;
 }
 
 void mr__pool_destroy(struct mr__pool *pool)

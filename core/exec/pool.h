@@ -18,7 +18,13 @@ struct mr__pool_job {
     void (*run)(struct mr__pool_job *job);
 };
 
-mr_status mr__pool_create(uint32_t threads_max, struct mr__pool **ret_pool);
+/* `end_local` (or NULL) is called at the end of a thread with what that has left in its slot. */
+mr_status mr__pool_create(uint32_t threads_max, void (*end_local)(void *local),
+                          struct mr__pool **ret_pool);
+
+/* The slot of the worker that calls: one pointer of its own, NULL at first, for what is expensive
+ * to make and belongs to one thread. NULL: the caller is no worker. */
+void **mr__pool_local(void);
 
 /* One thread submits. MR_ENOMEM or MR_EIO: no thread could be started, and none is there. */
 mr_status mr__pool_submit(struct mr__pool *pool, struct mr__pool_job *job);

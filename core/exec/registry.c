@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
  * The registry: the actions of all plugins, by name. Filled by the opening thread, then read-only.
- * It owns its rows; what they point to in plugins is static.
+ * It owns its rows, and the tables and texts of Lua files; what rows point to in plugins is static.
  */
 #include "core/exec/registry.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/exec/check_scripts.h"
+#include "core/exec/lua_file.h"
+#include "core/exec/lua_task.h"
 #include "core/exec/plugin_load.h"
 #include "core/model/nearest.h"
 
@@ -30,14 +33,16 @@ struct loading {
     void *user;
     bool named; /* a folder that somebody named: what is wrong there is an error */
     mr_error *reterr;
+    struct mr__lua *lua; /* to read Lua files with; made when the first is met */
 };
 
 static mr_status load_named(struct loading *loading, const char *folders);
 static mr_status load_installed(struct loading *loading);
 static mr_status on_found(void *user, const char *file, const mr_plugin *plugin,
                           const mr_error *refusal);
+static mr_status on_found_lua(void *user, const char *file, const char *text, size_t len);
 static mr_status add_plugin(struct loading *loading, const char *file, const mr_plugin *plugin,
-                            mr_error *reterr);
+                            const struct mr__lua_file *lua, mr_error *reterr);
 static int by_name(const void *a, const void *b);
 
 mr_status mr__registry_create(const char *folders, mr__registry_log log, void *user,
@@ -50,10 +55,14 @@ mr_status mr__registry_create(const char *folders, mr__registry_log log, void *u
     mr__arena_init(&registry->arena);
     mr__hash_init(&registry->by_name);
     struct loading loading = {.registry = registry, .log = log, .user = user, .reterr = reterr};
-    mr_status status = folders == NULL ? MR_OK : load_named(&loading, folders);
+    mr_status status = add_plugin(&loading, NULL, &mr__lua_plugin, NULL, reterr);
+    if (status == MR_OK && folders != NULL) {
+        status = load_named(&loading, folders);
+    }
     if (status == MR_OK) {
         status = load_installed(&loading);
     }
+    mr__lua_destroy(loading.lua);
     if (status != MR_OK) {
         mr__registry_destroy(registry);
         return status;
@@ -90,7 +99,8 @@ static mr_status load_named(struct loading *loading, const char *folders)
         if (folder == NULL) {
             status = mr__error_set(loading->reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
         } else if (len > 0) {
-            status = mr__plugin_load_folder(folder, on_found, loading, loading->reterr);
+            status =
+                mr__plugin_load_folder(folder, on_found, on_found_lua, loading, loading->reterr);
         }
         free(folder);
         folders += len + (folders[len] == ':');
@@ -103,12 +113,28 @@ static mr_status load_installed(struct loading *loading)
 {
     mr_error error;
     loading->named = false;
-    mr_status status = mr__plugin_load_folder(MR__PLUGIN_DIR, on_found, loading, &error);
+    mr_status status =
+        mr__plugin_load_folder(MR__PLUGIN_DIR, on_found, on_found_lua, loading, &error);
     if (status == MR_ENOMEM) {
         return mr__error_set(loading->reterr, status, "%s", error.message);
     }
     if (status != MR_OK && status != MR_ENOTFOUND && loading->log != NULL) {
         loading->log(loading->user, 1, error.message);
+    }
+    return MR_OK;
+}
+
+/* What is wrong in a folder that somebody named ends the loading; else it is a line in the log. */
+static mr_status found(struct loading *loading, const mr_error *error)
+{
+    if (error->status == MR_OK) {
+        return MR_OK;
+    }
+    if (loading->named || error->status == MR_ENOMEM) {
+        return mr__error_set(loading->reterr, error->status, "%s", error->message);
+    }
+    if (loading->log != NULL) {
+        loading->log(loading->user, 1, error->message);
     }
     return MR_OK;
 }
@@ -121,32 +147,49 @@ static mr_status on_found(void *user, const char *file, const mr_plugin *plugin,
     if (plugin == NULL) {
         error = *refusal;
     } else {
-        (void)add_plugin(loading, file, plugin, &error);
+        (void)add_plugin(loading, file, plugin, NULL, &error);
     }
-    if (error.status == MR_OK) {
-        return MR_OK;
-    }
-    if (loading->named || error.status == MR_ENOMEM) {
-        return mr__error_set(loading->reterr, error.status, "%s", error.message);
-    }
-    if (loading->log != NULL) {
-        loading->log(loading->user, 1, error.message);
-    }
-    return MR_OK;
+    return found(loading, &error);
 }
 
-/* True if this very plugin (its static table) has been met already: a second link to one file. */
-static bool is_loaded(const struct mr__registry *registry, const mr_plugin *plugin)
+static mr_status on_found_lua(void *user, const char *file, const char *text, size_t len)
+{
+    struct loading *loading = user;
+    const struct mr__lua_file *lua;
+    const mr_plugin *plugin;
+    mr_error error = {.status = MR_OK};
+    mr_status status = loading->lua == NULL ? mr__lua_create(&loading->lua) : MR_OK;
+    if (status != MR_OK) {
+        (void)mr__error_set(&error, status, "%s", mr_status_text(status));
+    } else if (mr__lua_file_read(loading->lua, &loading->registry->arena, file, text, len, &lua,
+                                 &plugin, &error) == MR_OK) {
+        (void)add_plugin(loading, file, plugin, lua, &error);
+    }
+    return found(loading, &error);
+}
+
+/* True if this very plugin (its static table, or its text) has been met already: a second link to
+ * one file. */
+static bool is_loaded(const struct mr__registry *registry, const mr_plugin *plugin,
+                      const struct mr__lua_file *lua)
 {
     const mr_action *first = plugin->actions[0];
     uint64_t at;
-    return first == NULL ||
-           (mr__hash_get(&registry->by_name, first->name, strlen(first->name), &at) &&
-            registry->actions[at]->table == first);
+    if (first == NULL) {
+        return true;
+    }
+    if (!mr__hash_get(&registry->by_name, first->name, strlen(first->name), &at)) {
+        return false;
+    }
+    const struct mr__action *action = registry->actions[at];
+    return action->table == first ||
+           (lua != NULL && action->lua != NULL &&
+            memcmp(lua->digest, action->lua->digest, sizeof lua->digest) == 0);
 }
 
 static mr_status add_action(struct mr__registry *registry, const char *file,
-                            const mr_plugin *plugin, const mr_action *table)
+                            const mr_plugin *plugin, const struct mr__lua_file *lua,
+                            const mr_action *table)
 {
     if (registry->count == registry->cap) {
         uint32_t cap = registry->cap == 0 ? 16 : registry->cap * 2;
@@ -158,15 +201,16 @@ static mr_status add_action(struct mr__registry *registry, const char *file,
         registry->cap = cap;
     }
     struct mr__action *action = mr__arena_alloc(&registry->arena, sizeof *action);
-    const char *copy = mr__arena_dup(&registry->arena, file, strlen(file));
-    if (action == NULL || copy == NULL) {
+    const char *copy = file == NULL ? NULL : mr__arena_dup(&registry->arena, file, strlen(file));
+    if (action == NULL || (file != NULL && copy == NULL)) {
         return MR_ENOMEM;
     }
     *action = (struct mr__action){.table = table,
                                   .name = table->name,
                                   .plugin = plugin->name,
                                   .plugin_version = plugin->version,
-                                  .file = copy};
+                                  .file = copy,
+                                  .lua = lua};
     mr_status status =
         mr__hash_put(&registry->by_name, table->name, strlen(table->name), registry->count);
     if (status == MR_OK) {
@@ -176,24 +220,25 @@ static mr_status add_action(struct mr__registry *registry, const char *file,
 }
 
 static mr_status add_plugin(struct loading *loading, const char *file, const mr_plugin *plugin,
-                            mr_error *reterr)
+                            const struct mr__lua_file *lua, mr_error *reterr)
 {
     struct mr__registry *registry = loading->registry;
-    if (is_loaded(registry, plugin)) {
+    if (is_loaded(registry, plugin, lua)) {
         return MR_OK;
     }
     for (const mr_action *const *at = plugin->actions; *at != NULL; at++) {
         uint64_t other;
         if (mr__hash_get(&registry->by_name, (*at)->name, strlen((*at)->name), &other)) {
+            const char *first = registry->actions[other]->file;
             return mr__error_set(reterr, MR_EABI, "%s: action \"%s\" is already that of %s", file,
-                                 (*at)->name, registry->actions[other]->file);
+                                 (*at)->name, first == NULL ? "millrace itself" : first);
         }
     }
     for (const mr_action *const *at = plugin->actions; *at != NULL; at++) {
         if (registry->count == ACTIONS_MAX) {
             return mr__error_set(reterr, MR_ELIMIT, "%s: more than %u actions", file, ACTIONS_MAX);
         }
-        mr_status status = add_action(registry, file, plugin, *at);
+        mr_status status = add_action(registry, file, plugin, lua, *at);
         if (status != MR_OK) {
             return mr__error_set(reterr, status, "%s", mr_status_text(status));
         }
@@ -268,6 +313,7 @@ void mr__registry_check(const struct mr__registry *registry, const struct mr__da
                         "unknown action \"%s\" in task \"%s\"", task->action, task->id);
     }
     mr__arena_finish(&checking.scratch);
+    mr__scripts_check(dag, problems);
 }
 
 static void check_unknown(struct checking *checking, const struct mr__dag_task *task,

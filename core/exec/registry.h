@@ -11,19 +11,24 @@
 #include "core/base/value.h"
 #include "core/model/dag.h"
 
+struct mr__lua_file;
+
 struct mr__action {
-    const mr_action *table; /* the plugin's: static */
+    const mr_action *table; /* the plugin's: static; of a Lua file: the registry's */
     const char *name;       /* aliases: the alias */
-    const char *plugin, *plugin_version, *file;
+    const char *plugin, *plugin_version;
+    const char *file;               /* NULL: built in */
+    const struct mr__lua_file *lua; /* of an action that is a Lua file; else NULL */
 };
 
 struct mr__registry;
 
 typedef void (*mr__registry_log)(void *user, int32_t level, const char *line);
 
-/* Loads every .so in each folder of `folders` (':' between; may be NULL) and in the installed
- * folder (MR__PLUGIN_DIR at build time; none if it is not there). A refused plugin of a named
- * folder is MR_EABI or MR_EPERM; of the installed one a line in the log. */
+/* The built-in action `lua`, and every .so and .lua (an action as one Lua file) in each folder of
+ * `folders` (':' between; may be NULL) and in the installed folder (MR__PLUGIN_DIR at build time;
+ * none if it is not there). A refused plugin of a named folder is MR_EABI or MR_EPERM; of the
+ * installed one a line in the log. */
 mr_status mr__registry_create(const char *folders, mr__registry_log log, void *user,
                               struct mr__registry **ret_registry, mr_error *reterr);
 void mr__registry_destroy(struct mr__registry *registry); /* plugins stay loaded */
@@ -34,8 +39,8 @@ const struct mr__action *mr__registry_at(const struct mr__registry *registry,
                                          size_t i); /* by name */
 
 /* Adds to `problems` every task of `dag` whose action is unknown (with a suggestion) or whose
- * params do not fit: unknown name, wrong type, required and missing. Templated values are not
- * checked. */
+ * params do not fit: unknown name, wrong type, required and missing (templated values are not
+ * checked); and every script that is no Lua. */
 void mr__registry_check(const struct mr__registry *registry, const struct mr__dag *dag,
                         struct mr__problems *problems);
 

@@ -208,20 +208,25 @@ static struct mr__message *make_message(enum mr__message_kind kind, const char *
     return message;
 }
 
+size_t mr__task_trace_line(char ret_line[MR__TRACE_LINE_BYTES_MAX], const char *text, size_t len)
+{
+    size_t bytes = cut(text, len, MR__TRACE_LINE_BYTES_MAX);
+    for (size_t i = 0; i < bytes; i++) {
+        ret_line[i] = text[i] == '\n' || text[i] == '\r' ? ' ' : text[i];
+    }
+    return bytes;
+}
+
 static void host_trace(mr_task *task, const char *fmt, va_list args)
 {
     struct mr__task *t = mr__task_of(task);
     struct mr__exec *x = t->exec;
-    char line[MR__TRACE_LINE_BYTES_MAX + 4];
-    int len = vsnprintf(line, sizeof line, fmt, args);
+    char text[MR__TRACE_LINE_BYTES_MAX + 4], line[MR__TRACE_LINE_BYTES_MAX];
+    int len = vsnprintf(text, sizeof text, fmt, args);
     if (len < 0) {
         return;
     }
-    size_t bytes = MR__MIN((size_t)len, sizeof line - 1);
-    bytes = cut(line, bytes, MR__TRACE_LINE_BYTES_MAX);
-    for (size_t i = 0; i < bytes; i++) {
-        line[i] = line[i] == '\n' || line[i] == '\r' ? ' ' : line[i];
-    }
+    size_t bytes = mr__task_trace_line(line, text, MR__MIN((size_t)len, sizeof text - 1));
     if (!mr__task_on_loop(x)) {
         struct mr__message *message = make_message(MR__MESSAGE_TRACE, line, bytes);
         if (message != NULL) {
@@ -292,14 +297,9 @@ static uint32_t host_cancel_reason(mr_task *task)
     return atomic_load(&mr__task_of(task)->cancel_reason);
 }
 
-static mr_status host_sleep(mr_task *task, int64_t ms)
+struct timespec mr__task_time_after(int64_t ms)
 {
-    struct mr__task *t = mr__task_of(task);
-    struct mr__exec *x = t->exec;
     struct timespec until;
-    if (atomic_load(&t->state) != MR__TASK_QUEUED || mr__task_on_loop(x)) {
-        return mr__task_misused(t, "mr_sleep");
-    }
     ms = MR__MIN(MR__MAX(ms, 0), INT64_C(100) * 366 * 86400 * 1000);
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)(ms / 1000);
@@ -308,6 +308,17 @@ static mr_status host_sleep(mr_task *task, int64_t ms)
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
+    return until;
+}
+
+static mr_status host_sleep(mr_task *task, int64_t ms)
+{
+    struct mr__task *t = mr__task_of(task);
+    struct mr__exec *x = t->exec;
+    if (atomic_load(&t->state) != MR__TASK_QUEUED || mr__task_on_loop(x)) {
+        return mr__task_misused(t, "mr_sleep");
+    }
+    struct timespec until = mr__task_time_after(ms);
     int result = 0;
     (void)pthread_mutex_lock(&x->mutex);
     while (atomic_load(&t->cancel_reason) == MR_NOT_CANCELED && result != ETIMEDOUT) {

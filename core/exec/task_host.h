@@ -2,7 +2,8 @@
  *
  * The executor from inside: its own struct and that of an attempt, shared by executor.c (the port),
  * attempt.c (an attempt's life), mailbox.c (what other threads leave), task_host.c, task_output.c,
- * task_share.c (what an action can call) and survivors.c (children of an earlier engine).
+ * task_share.c (what an action can call), lua_task.c (Lua on workers), evaluation.c and hooks.c
+ * (what is no attempt) and survivors.c (children of an earlier engine).
  *
  * The loop thread owns everything here but what is marked otherwise. Other threads reach an attempt
  * only through its host calls, and leave messages with it under the executor's one mutex.
@@ -100,6 +101,9 @@ struct mr__task {
     const char *reason; /* of a failure, in the arena; or NULL */
     void *data;         /* the plugin's own */
     struct mr__members output, details;
+    struct mr__members values;    /* private ones of a Lua file, across its phases */
+    struct mr__scope_copy *scope; /* of the task's own Lua; **owned** */
+    uint32_t script;
     struct mr__share *share;            /* a reference, made when first asked for; or NULL */
     struct mr__task_share *sets;        /* likewise: task_share.c */
     _Atomic(const mr_task_info *) info; /* made when first asked for; **owned** */
@@ -162,6 +166,13 @@ struct mr__exec {
     uv_thread_t loop_thread;
     struct mr__process_stack stack;
     struct mr__pool *pool;
+    struct mr__pool *evaluators,
+        *hookers; /* of evaluation.c, of hooks.c: no action holds them up */
+    struct mr__evaluation_job *evaluations; /* not answered yet */
+    uint32_t evaluation_count;
+    struct mr__hook_job *hooks; /* likewise */
+    int64_t hook_ms;
+    uint32_t scoped; /* attempts, evaluations and hooks that look into a dag: the end waits */
 
     struct mr__hash attempts; /* key -> struct mr__entry * */
     struct mr__entry *free_entries;
@@ -181,16 +192,19 @@ struct mr__exec {
     uint32_t children; /* likewise, of whole children */
     struct mr__sweep *sweeps;
 
-    bool closing;   /* shutdown has begun: no more events */
-    bool killing;   /* its grace is over */
-    bool finishing; /* every handle is being closed */
-    bool closed;    /* under the mutex: the mailbox is gone */
+    bool closing;          /* shutdown has begun: no more events */
+    bool killing;          /* its grace is over */
+    bool overdue;          /* and the time that a killed child has */
+    _Atomic bool stopping; /* `closing` for hooks, with `stop` */
+    bool finishing;        /* every handle is being closed */
+    bool closed;           /* under the mutex: the mailbox is gone */
     void (*shutdown_cb)(void *user);
     void *shutdown_user;
     int64_t shutdown_due_ms; /* loop time */
 
     pthread_mutex_t mutex;
     pthread_cond_t room; /* in the mailbox, for workers */
+    pthread_cond_t stop; /* for hooks that sleep; monotonic */
     struct mr__task *queue_first, *queue_last;
     struct mr__letter *letter_first, *letter_last;
     char *notes[MR__EXEC_NOTES_MAX]; /* for the log, from other threads */
@@ -255,6 +269,10 @@ mr_status mr__task_fail(struct mr__task *t, mr_status status, const char *fmt, .
 MR__PRINTF(2, 3) void mr__task_note(struct mr__exec *x, const char *fmt, ...);
 /* Makes mr_task_info and copies the variables, before what they are made from is gone. */
 mr_status mr__task_snapshot(struct mr__task *t);
+/* A text as one line of a trace, cut at MR__TRACE_LINE_BYTES_MAX; returns its length. */
+size_t mr__task_trace_line(char ret_line[MR__TRACE_LINE_BYTES_MAX], const char *text, size_t len);
+/* The monotonic clock's time in `ms` from now. */
+struct timespec mr__task_time_after(int64_t ms);
 /* The time of the phase that begins, into what mr_info has shown already. */
 void mr__task_set_times(struct mr__task *t, const struct mr__attempt *attempt);
 void mr__task_close_timers(struct mr__task *t);
@@ -272,6 +290,8 @@ static inline struct mr__task *mr__task_of(mr_task *t)
 mr_status mr__task_output(mr_task *task, const char *key, const mr_value *value);
 mr_status mr__task_output_json(mr_task *task, const char *key, const char *json, size_t len);
 mr_status mr__task_detail(mr_task *task, const char *key, const mr_value *value);
+/* As mr__task_output, of JSON that is compact. */
+mr_status mr__task_set_output(struct mr__task *t, const char *key, const struct mr__buf *json);
 /* Any value as JSON, checked: MR_EINVAL for what has no JSON form. */
 mr_status mr__task_json(struct mr__buf *ret_json, const mr_value *value, mr_error *reterr);
 /* JSON text made compact: exactly one value, else MR_EINVAL. */
@@ -282,6 +302,9 @@ mr_status mr__task_compact(struct mr__buf *ret_json, const char *json, size_t le
  * and MR_ENOMEM leave it without the member. */
 mr_status mr__members_set(struct mr__members *members, const char *key, const void *json,
                           size_t len, size_t bytes_max);
+bool mr__members_find(const struct mr__members *members, const char *key,
+                      struct mr__blob *ret_json);
+void mr__members_del(struct mr__members *members, const char *key);
 /* Of one that is not empty. A whole is moved to `buf`. False: out of memory. */
 bool mr__members_json(struct mr__members *members, struct mr__buf *buf);
 void mr__members_finish(struct mr__members *members);
@@ -322,6 +345,15 @@ void mr__exec_entry_del(struct mr__exec *x, struct mr__entry *entry);
 void mr__exec_less(void *user);
 /* Under the mutex, which is released: one attempt in somebody's hands less. */
 void mr__exec_foreign_less_and_unlock(struct mr__exec *x);
+
+/* ---- evaluation.c, hooks.c: loop --------------------------------------------------------------
+ */
+
+mr_status mr__exec_evaluate(struct mr__exec *x, struct mr__evaluation *evaluation);
+void mr__exec_hook(struct mr__exec *x, const struct mr__hook_call *call);
+/* Takes back what no worker has begun. */
+void mr__exec_evaluate_close(struct mr__exec *x);
+void mr__exec_hook_close(struct mr__exec *x);
 
 /* ---- survivors.c ------------------------------------------------------------------------------
  */

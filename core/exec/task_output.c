@@ -36,6 +36,33 @@ static void del_row(struct mr__members *members, struct mr__members_row *row)
     memmove(row, row + 1, (size_t)(&members->rows[members->count] - row) * sizeof *row);
 }
 
+static struct mr__members_row *find_row(const struct mr__members *members, const char *key)
+{
+    for (uint32_t i = 0; i < members->count; i++) {
+        if (members->rows[i].key != NULL && strcmp(members->rows[i].key, key) == 0) {
+            return &members->rows[i];
+        }
+    }
+    return NULL;
+}
+
+bool mr__members_find(const struct mr__members *members, const char *key, struct mr__blob *ret_json)
+{
+    const struct mr__members_row *row = find_row(members, key);
+    if (row != NULL) {
+        *ret_json = (struct mr__blob){(const char *)row->json.data, row->json.len};
+    }
+    return row != NULL;
+}
+
+void mr__members_del(struct mr__members *members, const char *key)
+{
+    struct mr__members_row *row = find_row(members, key);
+    if (row != NULL) {
+        del_row(members, row);
+    }
+}
+
 /* The row whose key this is, or a new one. NULL: out of memory. */
 static struct mr__members_row *row_of(struct mr__members *members, const char *key)
 {
@@ -43,10 +70,9 @@ static struct mr__members_row *row_of(struct mr__members *members, const char *k
     if (members->count > 0 && (key == NULL || whole_before)) {
         mr__members_finish(members); /* A whole and members replace each other. */
     }
-    for (uint32_t i = 0; i < members->count; i++) {
-        if (strcmp(members->rows[i].key, key) == 0) {
-            return &members->rows[i];
-        }
+    struct mr__members_row *found = key == NULL ? NULL : find_row(members, key);
+    if (found != NULL) {
+        return found;
     }
     if (members->count == members->cap) {
         uint32_t cap = members->cap == 0 ? 4 : members->cap * 2;
@@ -182,8 +208,7 @@ mr_status mr__task_json(struct mr__buf *ret_json, const mr_value *value, mr_erro
 /* ---- the calls --------------------------------------------------------------------------------
  */
 
-/* `json` is valid and compact. */
-static mr_status set_output(struct mr__task *t, const char *key, const struct mr__buf *json)
+mr_status mr__task_set_output(struct mr__task *t, const char *key, const struct mr__buf *json)
 {
     if (t->phase == MR__PHASE_AFTER) {
         return mr__task_fail(t, MR_EINVAL, "output in run_after: that of run is told already");
@@ -207,7 +232,7 @@ mr_status mr__task_output(mr_task *task, const char *key, const mr_value *value)
     struct mr__buf json = {0};
     mr_error error;
     mr_status status = mr__task_json(&json, value, &error);
-    status = status == MR_OK ? set_output(t, key, &json)
+    status = status == MR_OK ? mr__task_set_output(t, key, &json)
                              : mr__task_fail(t, status, "output: %s", error.message);
     mr__buf_finish(&json);
     return status;
@@ -223,7 +248,7 @@ mr_status mr__task_output_json(mr_task *task, const char *key, const char *json,
     }
     mr_status status = mr__task_compact(&compact, json, len, &error);
     status = status == MR_OK
-                 ? set_output(t, key, &compact)
+                 ? mr__task_set_output(t, key, &compact)
                  : mr__task_fail(t, status, "output is not one JSON value: %s", error.message);
     mr__buf_finish(&compact);
     return status;

@@ -278,10 +278,10 @@ mr_status mr__task_share_put(struct mr__task *t, const char *key, const char *js
 {
     size_t key_len = key == NULL ? 0 : strlen(key);
     struct mr__task_share *s = share_of(t);
-    if (key_len == 0 || key_len > MR__SHARE_KEY_BYTES_MAX || !mr__utf8_valid(key, key_len)) {
+    if (key_len == 0 || key_len > MR__KEY_BYTES_MAX || !mr__utf8_valid(key, key_len)) {
         return mr__error_set(reterr, MR_EINVAL,
                              "a key of the share data has 1 to %u bytes of UTF-8",
-                             MR__SHARE_KEY_BYTES_MAX);
+                             MR__KEY_BYTES_MAX);
     }
     if (t->wait_ms >= 0) {
         return mr__error_set(reterr, MR_EINVAL, "share data set after mr_finish_after");

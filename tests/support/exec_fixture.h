@@ -55,10 +55,14 @@ struct fixture {
     char flush_sets[256];
     void (*flush_done)(void *arg, mr_status status);
     void *flush_arg;
-    uint32_t waiting_count, trace_count, note_count;
+    uint32_t waiting_count, trace_count, note_count, hooked_count, evaluated_count;
+    uint32_t hooked_mask;
+    struct mr__evaluation *evaluated; /* the latest; **owned** */
+    int64_t hook_ms;
     int64_t waiting_ms;
     char trace[1100], note[300];
-    char *log; /* of both streams */
+    char traces[8192]; /* each with its task: "1:text\n" */
+    char *log;         /* of both streams */
     size_t log_len, log_total;
     bool forget; /* at each end, as the engine does */
     bool over;   /* shutdown's callback came */
@@ -148,12 +152,30 @@ static inline void fixture_waiting(void *user, const struct mr__attempt_ref *ref
     f->waiting_ms = ms;
 }
 
+static inline void fixture_evaluated(void *user, struct mr__evaluation *evaluation)
+{
+    struct fixture *f = user;
+    mr__evaluation_destroy(f->evaluated);
+    f->evaluated = evaluation;
+    f->evaluated_count++;
+}
+
+static inline void fixture_hooked(void *user, const uint8_t *run_id, uint32_t mask)
+{
+    struct fixture *f = user;
+    f->hooked_count++;
+    f->hooked_mask = mask;
+}
+
 static inline void fixture_trace(void *user, const struct mr__attempt_ref *ref, const char *line,
                                  size_t len)
 {
     struct fixture *f = user;
     f->trace_count++;
     (void)snprintf(f->trace, sizeof f->trace, "%.*s", (int)len, line);
+    size_t at = strlen(f->traces);
+    (void)snprintf(f->traces + at, sizeof f->traces - at, "%d:%.*s\n",
+                   ref->task == MR__HOOK_TASK ? -1 : (int)ref->task, (int)len, line);
 }
 
 static inline void fixture_log(void *user, const struct mr__attempt_ref *ref, uint32_t stream,
@@ -182,10 +204,13 @@ static inline void fixture_open(struct fixture *f, uint32_t jobs)
                                        .store = f->store,
                                        .jobs = jobs,
                                        .clock = NULL,
+                                       .hook_ms = f->hook_ms,
                                        .events = {.user = f,
                                                   .began = fixture_began,
                                                   .ending = fixture_ending,
                                                   .share = fixture_share,
+                                                  .evaluated = fixture_evaluated,
+                                                  .hooked = fixture_hooked,
                                                   .ended = fixture_ended,
                                                   .waiting = fixture_waiting,
                                                   .trace = fixture_trace,
@@ -237,6 +262,7 @@ static inline void fixture_free(struct fixture *f)
     free(f->ends);
     free(f->ending.output);
     mr__share_unref(f->share);
+    mr__evaluation_destroy(f->evaluated);
     free(f->log);
     mr__registry_destroy(f->registry);
     temp_store_remove(f->store);

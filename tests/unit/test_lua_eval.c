@@ -98,7 +98,7 @@ static void eval__errors_name_the_line_of_the_file(void **state)
         {"error('boom')", "d.yaml:12: boom"},
         {"error({})", "d.yaml:12: error() was called with a table"},
         {"vars.x ==", "d.yaml:13: unexpected symbol near <eof>"},
-        {"1, 2", "d.yaml:12: ')' expected near ','"},
+        {"1, 2", "d.yaml:12: one expression is expected here, not none or several"},
         {"null.x", "d.yaml:12: attempt to index a null value"},
         {"string.flor(1)", "d.yaml:12: the library has no function \"flor\""},
     };
@@ -106,11 +106,123 @@ static void eval__errors_name_the_line_of_the_file(void **state)
     assert_rows(rows, MR__COUNT(rows), MR_EINVAL);
 }
 
+static void eval__has_its_item_and_its_error(void **state)
+{
+    static const struct row items[] = {
+        {"host.name", "\"web\""},
+        {"filter", "{\"name\":\"web\"}"},
+        {"host", NULL},
+    };
+    static const struct row errors[] = {
+        {"error.reason", "\"exit 7\""},
+        {"error.attempt", "2"},
+        {"error.exit == 7 and error.status ~= 404", "true"},
+        {"error.status", "null"},
+        {"error", "{\"attempt\":2,\"exit\":7,\"reason\":\"exit 7\"}"},
+        {"select(2, pcall(error, 'x', 0))", "\"x\""},
+        {"select(2, pcall(function() error('x') end))", "\"d.yaml:12: x\""},
+    };
+    (void)state;
+    f.scope.item = (struct mr__blob){"{\"name\":\"web\"}", 14};
+    f.scope.item_name = "host";
+    assert_rows(&items[0], 1, MR_OK);
+    f.scope.item_name = "filter"; /* the item comes before what has its name */
+    assert_rows(&items[1], 1, MR_OK);
+    assert_int_equal(fixture_eval(&f, items[2].script), MR_EINVAL);
+    f.scope.item = (struct mr__blob){"null", 4};
+    assert_int_equal(fixture_eval(&f, "filter == nil"), MR_OK);
+    assert_string_equal(mr__buf_cstr(&f.text), "true");
+    f.scope.item_name = NULL;
+
+    f.scope.has_error = true;
+    f.scope.error_reason = (struct mr__blob){"exit 7", 6};
+    f.scope.error_attempt = 2;
+    f.scope.error_detail = (struct mr__blob){"{\"exit\":7}", 10};
+    assert_rows(errors, MR__COUNT(errors), MR_OK);
+    f.scope.error_detail = (struct mr__blob){NULL, 0};
+    assert_rows(&errors[0], 2, MR_OK);
+    assert_int_equal(fixture_eval(&f, "(function() error.reason = 1 end)()"), MR_EINVAL);
+}
+
+static void eval__a_check_says_which_line(void **state)
+{
+    static const struct {
+        const char *script;
+        int kind;
+        unsigned line;
+        const char *message;
+    } rows[] = {
+        {"1 +\n\n+", MR__SCRIPT_EXPRESSION, 14, "14: unexpected symbol near '+'"},
+        {"1) --", MR__SCRIPT_EXPRESSION, 12, "12: <eof> expected near ')'"},
+        {"1), (2", MR__SCRIPT_EXPRESSION, 12, "12: <eof> expected near ')'"},
+        {"", MR__SCRIPT_EXPRESSION, 12, "12: one expression is expected here, not none or several"},
+        {"local x =\nif", MR__SCRIPT_CHUNK, 13, "13: unexpected symbol near 'if'"},
+        {"for", MR__SCRIPT_CHUNK, 13, "13: <name> expected near <eof>"},
+        {"local _ENV = {}", MR__SCRIPT_CHUNK, 12, "12: a script may not name _ENV"},
+    };
+    (void)state;
+    for (size_t i = 0; i < MR__COUNT(rows); i++) {
+        uint32_t line = 0;
+        mr_error error = {0};
+        fixture_script(&f, (enum mr__script_kind)rows[i].kind, rows[i].script,
+                       strlen(rows[i].script));
+        assert_int_equal(mr__lua_compile_check(f.lua, &f.script, &line, &error), MR_EINVAL);
+        assert_string_equal(error.message, rows[i].message);
+        assert_int_equal(line, rows[i].line);
+    }
+    fixture_script(&f, MR__SCRIPT_CHUNK, "return undeclared", 17);
+    assert_int_equal(mr__lua_compile_check(f.lua, &f.script, NULL, NULL), MR_OK);
+}
+
+static void eval__long_file_names_and_lines_are_whole(void **state)
+{
+    (void)state;
+    f.dag.file = "a/folder/with/a/name/that/is/longer/than/what/lua/keeps/of/a/name/d.yaml";
+    fixture_script(&f, MR__SCRIPT_EXPRESSION, "\n1 + {}", 7);
+    f.script.pos.line = 4000000;
+    mr_value value;
+    assert_int_equal(mr__lua_eval(f.lua, &f.scope, 0, &f.budget, &f.arena, &value, &f.error),
+                     MR_EINVAL);
+    assert_string_equal(f.error.message,
+                        "a/folder/with/a/name/that/is/longer/than/what/lua/keeps/of/a/name/d.yaml:"
+                        "4000001: attempt to perform arithmetic on a table value");
+    /* What a script catches has the place too, and passes it on as it is. */
+    assert_int_equal(fixture_eval(&f, "select(2, pcall(function() local x = nil + 1 end))"), MR_OK);
+    assert_memory_equal(mr__buf_cstr(&f.text), "\"a/folder", 9);
+    f.dag.file = NULL; /* standard input has no name */
+    assert_int_equal(fixture_eval(&f, "nil + 1"), MR_EINVAL);
+    assert_string_equal(mr__buf_cstr(&f.text),
+                        "?:12: attempt to perform arithmetic on a nil value");
+}
+
+static void eval__versions_are_told_apart_by_their_bytes(void **state)
+{
+    (void)state;
+    mr_value value;
+    char text[] = "1";
+    fixture_script(&f, MR__SCRIPT_EXPRESSION, text, 1);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(mr__lua_eval(f.lua, &f.scope, 0, &f.budget, &f.arena, &value, NULL),
+                         MR_OK);
+        assert_int_equal(value.u.i, 1);
+        text[0] = '2'; /* the same version: it is not read again */
+    }
+    f.dag.version[15]++;
+    assert_int_equal(mr__lua_eval(f.lua, &f.scope, 0, &f.budget, &f.arena, &value, NULL), MR_OK);
+    assert_int_equal(value.u.i, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(eval__sees_its_scope, set_up, tear_down),
         cmocka_unit_test_setup_teardown(eval__errors_name_the_line_of_the_file, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(eval__has_its_item_and_its_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(eval__a_check_says_which_line, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(eval__long_file_names_and_lines_are_whole, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(eval__versions_are_told_apart_by_their_bytes, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests_name("lua_eval", tests, NULL, NULL);
 }

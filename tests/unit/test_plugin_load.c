@@ -110,7 +110,7 @@ static void loader__refuses_what_breaks_the_abi(void **state)
         {"wrong_magic.so", ": no millrace plugin: magic 0x12345678, not 0x4d524143"},
     };
     mr_error error;
-    assert_int_equal(mr__plugin_load_folder(built(""), on_found, NULL, &error), MR_OK);
+    assert_int_equal(mr__plugin_load_folder(built(""), on_found, NULL, NULL, &error), MR_OK);
     assert_int_equal(found_count, MR__COUNT(bad));
     for (uint32_t i = 0; i < MR__COUNT(bad); i++) {
         assert_string_equal(strrchr(found[i].file, '/') + 1, bad[i].name); /* by name */
@@ -125,12 +125,12 @@ static void loader__refuses_what_breaks_the_abi(void **state)
 static void loader__takes_structs_that_have_grown(void **state)
 {
     mr_error error;
-    assert_int_equal(mr__plugin_load_folder(built("/good"), on_found, NULL, &error), MR_OK);
+    assert_int_equal(mr__plugin_load_folder(built("/good"), on_found, NULL, NULL, &error), MR_OK);
     assert_int_equal(found_count, 1);
     assert_non_null(found[0].plugin);
     assert_string_equal(found[0].plugin->name, "wide");
     /* The same file once more is the same object. */
-    assert_int_equal(mr__plugin_load_folder(built("/good"), on_found, NULL, &error), MR_OK);
+    assert_int_equal(mr__plugin_load_folder(built("/good"), on_found, NULL, NULL, &error), MR_OK);
     assert_ptr_equal(found[0].plugin, found[1].plugin);
 }
 
@@ -141,10 +141,10 @@ static void loader__never_takes_one_file_for_another(void **state)
     mr_error error;
     (void)snprintf(source, sizeof source, "%s", built("/good/wide_rows.so"));
     copy(source, "a.so", 0644);
-    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, &error), MR_OK);
+    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, NULL, &error), MR_OK);
     (void)snprintf(source, sizeof source, "%s", built("/same/same_action.so"));
     copy(source, "b.so", 0644);
-    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, &error), MR_OK);
+    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, NULL, &error), MR_OK);
     assert_int_equal(found_count, 3);
     assert_string_equal(found[0].plugin->name, "wide");
     assert_string_equal(found[1].plugin->name, "wide");
@@ -171,7 +171,7 @@ static void loader__refuses_places_that_others_may_write(void **state)
     assert_int_equal(symlink("nowhere", path), 0);
     (void)snprintf(path, sizeof path, "%s/.so", folder);
     (void)close(open(path, O_CREAT | O_WRONLY, 0644)); /* no plugin's name */
-    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, &error), MR_OK);
+    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, NULL, &error), MR_OK);
     assert_int_equal(found_count, 5);
     assert_int_equal(refusal_of("open.so")->status, MR_EPERM);
     assert_non_null(strstr(refusal_of("open.so")->message, "others may write to it"));
@@ -180,9 +180,9 @@ static void loader__refuses_places_that_others_may_write(void **state)
     assert_int_equal(refusal_of("text.so")->status, MR_EABI);
     assert_int_equal(refusal_of("dangling.so")->status, MR_ENOTFOUND);
     assert_int_equal(chmod(folder, 0777), 0);
-    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, &error), MR_EPERM);
+    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, NULL, &error), MR_EPERM);
     assert_int_equal(found_count, 5);
-    assert_int_equal(mr__plugin_load_folder("/no/such/folder", on_found, NULL, &error),
+    assert_int_equal(mr__plugin_load_folder("/no/such/folder", on_found, NULL, NULL, &error),
                      MR_ENOTFOUND);
 }
 
@@ -196,11 +196,11 @@ static void loader__refuses_a_link_into_an_open_folder(void **state)
     copy(source, "open/real.so", 0644);
     (void)snprintf(link, sizeof link, "%s/link.so", folder);
     assert_int_equal(symlink("open/real.so", link), 0);
-    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, &error), MR_OK);
+    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, NULL, &error), MR_OK);
     assert_int_equal(found_count, 1);
     assert_non_null(found[0].plugin);
     assert_int_equal(chmod(inside, 0777), 0);
-    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, &error), MR_OK);
+    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, NULL, &error), MR_OK);
     assert_int_equal(found_count, 2);
     assert_null(found[1].plugin);
     assert_int_equal(found[1].refusal.status, MR_EPERM);
@@ -209,7 +209,8 @@ static void loader__refuses_a_link_into_an_open_folder(void **state)
 static void loader__stops_when_told(void **state)
 {
     mr_error error;
-    assert_int_equal(mr__plugin_load_folder(built(""), on_found, &error, &error), MR_ECANCELED);
+    assert_int_equal(mr__plugin_load_folder(built(""), on_found, NULL, &error, &error),
+                     MR_ECANCELED);
     assert_int_equal(found_count, 1);
 }
 

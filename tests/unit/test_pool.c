@@ -89,7 +89,7 @@ static void pool__runs_each_job_once_within_its_bound(void **state)
 {
     static struct mr__pool_job jobs[2000];
     struct mr__pool *pool;
-    assert_int_equal(mr__pool_create(3, &pool), MR_OK);
+    assert_int_equal(mr__pool_create(3, NULL, &pool), MR_OK);
     for (size_t i = 0; i < MR__COUNT(jobs); i++) {
         jobs[i].run = count_job;
         assert_int_equal(mr__pool_submit(pool, &jobs[i]), MR_OK);
@@ -105,7 +105,7 @@ static void pool__starts_threads_on_demand(void **state)
     struct mr__pool_job jobs[2] = {{.run = count_job}, {.run = count_job}};
     struct mr__pool *pool;
     uint32_t before = threads_now();
-    assert_int_equal(mr__pool_create(100, &pool), MR_OK);
+    assert_int_equal(mr__pool_create(100, NULL, &pool), MR_OK);
     assert_int_equal(threads_now(), before);
     for (uint32_t i = 1; i <= 20; i++) { /* One after the other: one thread is enough. */
         assert_int_equal(mr__pool_submit(pool, &jobs[0]), MR_OK);
@@ -122,7 +122,7 @@ static void pool__gives_back_what_has_not_begun(void **state)
 {
     struct mr__pool_job jobs[3] = {{.run = holding_job}, {.run = count_job}, {.run = count_job}};
     struct mr__pool *pool;
-    assert_int_equal(mr__pool_create(1, &pool), MR_OK);
+    assert_int_equal(mr__pool_create(1, NULL, &pool), MR_OK);
     assert_int_equal(mr__pool_submit(pool, &jobs[0]), MR_OK);
     wait_for_holder();
     assert_int_equal(mr__pool_submit(pool, &jobs[1]), MR_OK);
@@ -140,7 +140,7 @@ static void pool__end_waits_for_nobody_who_is_stuck(void **state)
 {
     struct mr__pool_job jobs[2] = {{.run = holding_job}, {.run = count_job}};
     struct mr__pool *pool;
-    assert_int_equal(mr__pool_create(1, &pool), MR_OK);
+    assert_int_equal(mr__pool_create(1, NULL, &pool), MR_OK);
     assert_int_equal(mr__pool_submit(pool, &jobs[0]), MR_OK);
     wait_for_holder();
     assert_int_equal(mr__pool_submit(pool, &jobs[1]), MR_OK);
@@ -152,6 +152,45 @@ static void pool__end_waits_for_nobody_who_is_stuck(void **state)
     assert_int_equal(atomic_load(&done), 1);
 }
 
+static _Atomic uint32_t made, ended;
+
+static void local_job(struct mr__pool_job *job)
+{
+    void **slot = mr__pool_local();
+    if (*slot == NULL) {
+        *slot = malloc(1);
+        atomic_fetch_add(&made, 1);
+    }
+    count_job(job);
+}
+
+static void end_local(void *local)
+{
+    free(local);
+    atomic_fetch_add(&ended, 1);
+}
+
+static void pool__gives_each_thread_a_slot_of_its_own(void **state)
+{
+    static struct mr__pool_job jobs[100];
+    struct mr__pool *pool;
+    atomic_store(&made, 0);
+    atomic_store(&ended, 0);
+    assert_null(mr__pool_local());
+    assert_int_equal(mr__pool_create(2, end_local, &pool), MR_OK);
+    for (size_t i = 0; i < MR__COUNT(jobs); i++) {
+        jobs[i].run = local_job;
+        assert_int_equal(mr__pool_submit(pool, &jobs[i]), MR_OK);
+    }
+    wait_for(MR__COUNT(jobs));
+    mr__pool_destroy(pool);
+    for (int i = 0; i < 2000 && atomic_load(&ended) < atomic_load(&made); i++) {
+        (void)usleep(500); /* A thread that was just at work ends by itself. */
+    }
+    assert_in_range(atomic_load(&made), 1, 2);
+    assert_int_equal(atomic_load(&ended), atomic_load(&made));
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
 
 int main(void)
@@ -161,6 +200,7 @@ int main(void)
         TEST(pool__starts_threads_on_demand),
         TEST(pool__gives_back_what_has_not_begun),
         TEST(pool__end_waits_for_nobody_who_is_stuck),
+        TEST(pool__gives_each_thread_a_slot_of_its_own),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
