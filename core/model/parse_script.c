@@ -5,7 +5,6 @@
  * compiler's to say (lua/), which has the positions from here.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/model/lua_names.h"
 #include "core/model/parse.h"
@@ -210,16 +209,10 @@ static const char *check_name(struct mr__parse *p, const struct mr__script *scri
 
 /* ---- the tasks that a script names --------------------------------------------------------- */
 
-static int compare_numbers(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void write_uses(struct mr__parse *p, struct mr__script *script,
                        const struct mr__lua_names *names)
 {
-    size_t count = 0, kept = 0;
+    size_t count = 0;
     for (size_t i = 0; i < names->count; i++) {
         count += names->list[i].kind == MR__LUA_TASK;
         script->uses_all_tasks = script->uses_all_tasks || names->list[i].kind == MR__LUA_TASKS;
@@ -237,14 +230,8 @@ static void write_uses(struct mr__parse *p, struct mr__script *script,
             uses[count++] = (uint32_t)number;
         }
     }
-    qsort(uses, count, sizeof *uses, compare_numbers);
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0 || uses[i] != uses[i - 1]) {
-            uses[kept++] = uses[i];
-        }
-    }
     script->uses = uses;
-    script->use_count = (uint32_t)kept;
+    script->use_count = (uint32_t)mr__numbers_sort(uses, count);
 }
 
 void mr__parse_finish_scripts(struct mr__parse *p)

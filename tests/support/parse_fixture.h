@@ -110,4 +110,20 @@ static inline void assert_broken(const struct broken *files, size_t count)
     assert_int_equal(faults, 0);
 }
 
+/* Parses a text that was made, and frees it; what is refused is refused with `code` first. */
+static inline mr_status parse_buf(struct mr__buf *buf, const char *code)
+{
+    struct mr__problems problems;
+    struct mr__dag *dag;
+    assert_false(buf->failed);
+    mr_status status = parse((const char *)buf->data, buf->len, "big", &problems, &dag);
+    if (status != MR_OK) {
+        assert_string_equal(problems.list[0].code, code);
+    }
+    mr__dag_unref(dag);
+    mr__problems_finish(&problems);
+    mr__buf_finish(buf);
+    return status;
+}
+
 #endif

@@ -369,21 +369,6 @@ static void problems__keep_a_hundred_errors_and_count_the_rest(void **state)
 
 /* ---- limits and sizes ------------------------------------------------------------------------ */
 
-static mr_status parse_buf(struct mr__buf *buf, const char *code)
-{
-    struct mr__problems problems;
-    struct mr__dag *dag;
-    assert_false(buf->failed);
-    mr_status status = parse((const char *)buf->data, buf->len, "big", &problems, &dag);
-    if (status != MR_OK) {
-        assert_string_equal(problems.list[0].code, code);
-    }
-    mr__dag_unref(dag);
-    mr__problems_finish(&problems);
-    mr__buf_finish(buf);
-    return status;
-}
-
 static void parse__holds_the_limit_of_bytes(void **state)
 {
     for (size_t more = 0; more < 2; more++) {

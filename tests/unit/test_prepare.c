@@ -81,7 +81,8 @@ static void describe(const struct mr__prepared *prepared, struct mr__buf *said)
         mr__value_print(said, &prepared->params);
     }
     struct mr__reader reader;
-    mr__reader_init(&reader, prepared->items.data, prepared->items.len);
+    mr__reader_init(&reader, prepared->items.data == NULL ? (const void *)"" : prepared->items.data,
+                    prepared->items.len);
     for (uint32_t i = 0; i < prepared->item_count; i++) {
         size_t key_len, len;
         const char *key = (const char *)mr__read_blob(&reader, &key_len);
