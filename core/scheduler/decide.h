@@ -15,7 +15,7 @@
 /* A task that is settled from the beginning: kept from another run, or not asked for. */
 struct mr__kept {
     uint32_t task;
-    uint8_t status;                /* success or skipped */
+    uint8_t status;                 /* success or skipped */
     struct mr__blob reason, output; /* output: JSON, or absent */
 };
 
