@@ -70,6 +70,44 @@ def test_from_needs_what_is_above_it(case):
     equal(len(case.m("runs", "-o", "json").exits(0).json()), 1)
 
 
+def test_from_keeps_what_is_done(case):
+    """With its output; only the task and what is below it run again."""
+    old = first(case)
+    case.file("good", "")
+    document = case.m("rerun", old, "--from", "test", "-o", "json").exits(0).json()
+    equal(statuses(document), {"build": "success", "test": "success", "push": "success"})
+    kept = task_of(document, "build")
+    equal((kept["attempts"], kept["output"], kept["reason"]), (0, "one", f"kept from run {old[-8:]}"))
+    equal((case.read("built"), case.read("pushed")), ("b\n", "p\n"))
+    # What was kept is kept again, from the run that it was kept in last.
+    again = case.m("rerun", "--from", "push", "-o", "json").exits(0).json()
+    equal(task_of(again, "build")["output"], "one")
+    equal(task_of(again, "build")["reason"], f"kept from run {document['id'][-8:]}")
+    equal((case.read("built"), case.read("pushed")), ("b\n", "p\np\n"))
+    # And all of it runs once more if nothing is to be kept.
+    case.m("rerun", "--from", "build").exits(0)
+    equal(case.read("built"), "b\nb\n")
+
+
+def test_only_skips_the_others(case):
+    """Also what is above: whoever says so knows that it is done."""
+    case.file("good", "")
+    for words in (["--only", "test,push"], ["--only", "test", "--only", "push"], ["--only", "test", "push"]):
+        document = case.m("run", case.file("dag.yaml", DAG), *words, "-o", "json").exits(0).json()
+        equal(statuses(document), {"build": "skipped", "test": "success", "push": "success"}, words)
+        equal(task_of(document, "build")["reason"], "not among --only")
+    equal(case.read("built"), "")
+    equal(case.read("pushed"), "p\np\np\n")
+    # A rerun from a task keeps what was skipped; a plain one runs all.
+    document = case.m("rerun", "--from", "push", "-o", "json").exits(0).json()
+    equal(statuses(document), {"build": "skipped", "test": "success", "push": "success"})
+    case.m("rerun").exits(0)
+    equal(case.read("built"), "b\n")
+    # What is skipped in the middle keeps up nobody either.
+    document = case.m("run", "dag.yaml", "--only", "build,push", "-o", "json").exits(0).json()
+    equal(statuses(document), {"build": "success", "test": "skipped", "push": "success"})
+
+
 def test_tasks_that_are_none_are_named(case):
     first(case)
     case.m("rerun", "--from", "tset").exits(5).says('"tset"', 'did you mean "test"?')
