@@ -35,6 +35,9 @@ static const struct op {
     {"stats", MR__STREAM_REPEAT, false, false},  {"check", MR__STREAM_REPEAT, false, false},
     {"ping", MR__STREAM_REPEAT, false, false},   {"cancel", MR__STREAM_ONCE, false, false},
     {"retry", MR__STREAM_ONCE, true, false},     {"continue", MR__STREAM_ONCE, true, false},
+    {"push", MR__STREAM_REPEAT, false, false},   {"dags", MR__STREAM_REPEAT, false, false},
+    {"dag", MR__STREAM_REPEAT, false, false},    {"stop", MR__STREAM_REPEAT, false, false},
+    {"start", MR__STREAM_REPEAT, false, false},
 };
 
 static mr_status stream_set_text(mr_stream *stream, const char *json, mr_error *reterr);

@@ -55,6 +55,9 @@
 #define MR__STORE_RETRY_MS         500        /* after a failed commit */
 #define MR__STORE_RETRY_MAX_MS     10000 /* after this long without a commit the owner gives up */
 
+/* definitions */
+#define MR__DAGS_MAX 65536u /* pushed to one store */
+
 /* requests */
 #define MR__REQUEST_BYTES_MAX   (80u << 20) /* a dag file as JSON text and what belongs to it */
 #define MR__CLIENTS_MAX         1024u

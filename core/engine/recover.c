@@ -99,7 +99,8 @@ mr_status mr__definition_parse(const struct mr__definition *definition, struct m
     mr__arena_init(&arena);
     char *file = mr__arena_dup(&arena, definition->file.data, definition->file.len);
     char *id = mr__arena_dup(&arena, definition->default_id.data, definition->default_id.len);
-    struct mr__parse_options options = {.file = file, .default_id = id};
+    struct mr__parse_options options = {
+        .file = file, .default_id = id, .compat = definition->compat};
     mr_status status = file == NULL || id == NULL
                            ? MR_ENOMEM
                            : mr__dag_parse(definition->text.data, definition->text.len, &options,

@@ -86,6 +86,11 @@ mr_status mr__shard_plan_add(struct mr__shard *sh, struct mr__dag *dag, struct m
 mr_status mr__definition_parse(const struct mr__definition *definition, struct mr__dag **ret_dag,
                                mr_error *reterr);
 
+/* Puts a record of a definition into the next commit, behind the text of `plan` (NULL: no text).
+ * What was put when `done` gets an error is forgotten: a rebuild follows, or the end. */
+void mr__shard_put(struct mr__shard *sh, const struct mr__key *key, struct mr__bytes value,
+                   struct mr__plan *plan, mr__done_fn done, void *user);
+
 /* ---- inputs -----------------------------------------------------------------------------------
  */
 

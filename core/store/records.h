@@ -20,6 +20,7 @@ struct mr__key {
 };
 
 void mr__key_definition(struct mr__key *key, const char *dag_id, const uint8_t version[16]);
+void mr__key_pushed(struct mr__key *key, const char *dag_id); /* which version is current */
 void mr__key_owner(struct mr__key *key, uint16_t shard);
 void mr__key_indexed(struct mr__key *key,
                      uint16_t shard); /* history is in the index up to this LSN */
@@ -46,6 +47,8 @@ uint32_t mr__key_log_task(struct mr__bytes key);
 
 /* The run id at the end of an index key. NULL: too short. */
 const uint8_t *mr__key_run_id(struct mr__bytes key);
+/* The dag id in a key of mr__key_pushed, borrowed. False: it is none. */
+bool mr__key_pushed_id(struct mr__bytes key, struct mr__blob *ret_dag_id);
 /* Reads the LSN and part of a journal or history key. */
 bool mr__key_lsn(struct mr__bytes key, uint64_t *ret_lsn, uint16_t *ret_part);
 
@@ -106,10 +109,26 @@ bool mr__place_read(struct mr__bytes value, struct mr__place *ret_place);
 /* A dag version's text. */
 struct mr__definition {
     struct mr__blob file, default_id, text; /* borrowed */
+    bool compat;                            /* it was parsed with --compat fastflow */
 };
 void mr__definition_write(struct mr__buf *buf, const struct mr__definition *definition);
 mr_status mr__definition_read(struct mr__bytes value, struct mr__definition *ret_definition,
                               mr_error *reterr);
+
+/* A dag that was pushed: its current version, and what lists and schedules need to know of it
+ * without reading its text. */
+struct mr__pushed {
+    uint8_t version[16];
+    bool stopped;      /* no run may begin: the text said so, or `stop` */
+    bool text_stopped; /* the text says so */
+    int64_t pushed_ms; /* when this version became current; Unix time */
+    uint32_t task_count;
+    struct mr__blob file, folder;   /* as it was named; where its commands run. Borrowed */
+    struct mr__blob cron, timezone; /* its schedule; absent: none. Borrowed */
+    uint8_t overlap, catchup;       /* enum mr__overlap, enum mr__catchup */
+};
+void mr__pushed_write(struct mr__buf *buf, const struct mr__pushed *pushed);
+mr_status mr__pushed_read(struct mr__bytes value, struct mr__pushed *ret_pushed, mr_error *reterr);
 
 /* A chunk of a task's log. */
 struct mr__log_chunk {

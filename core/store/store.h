@@ -18,7 +18,7 @@
 
 /* The first byte of every key: design.md, "Keys". */
 enum mr__table {
-    MR__TABLE_CONFIG = 'c',  /* c d <dag id> 0 <version 16>; c o <shard u16>; c f (format) */
+    MR__TABLE_CONFIG = 'c',  /* c d <dag id> 0 <version 16>; c p <dag id> 0; c o <shard u16>; c f */
     MR__TABLE_JOURNAL = 'j', /* j <shard u16> <lsn u64> <part u16> */
     MR__TABLE_LIVE = 'l',    /* l <shard u16> <run id 16> */
     MR__TABLE_HISTORY = 'h', /* h <shard u16> <lsn u64> <part u16> */

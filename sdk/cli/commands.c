@@ -49,18 +49,26 @@ static const struct mr__option bench_options[] = {
     {MR__OPTION_NONE},
 };
 
+static const struct mr__option push_options[] = {
+    {MR__OPTION_COMPAT, 0, "compat", "fastflow", "reads the files as fastflow does"},
+    {MR__OPTION_NONE},
+};
+
 static const char daily[] = "daily";
 static const char runs[] = "runs";
 static const char definitions[] = "definitions";
 static const char system_group[] = "system";
 
 const struct mr__command mr__commands[] = {
-    {"run", daily, "FILE|-", "runs a dag to its end",
-     "Runs a dag file, or one from standard input, and stays until the run ends. The run's id "
-     "goes\n"
-     "to stdout as soon as it is accepted, its progress to stderr. Exit 0: success, 1: failed or\n"
-     "canceled, 8: blocked. Ctrl-C cancels; after kill -9, `run --resume` goes on.\n\n"
+    {"run", daily, "FILE|DAG|-", "runs a dag to its end",
+     "Runs a dag file (a word with / or ending in .yaml, .yml or .json), a dag of the store, or "
+     "one\n"
+     "from standard input, and stays until the run ends. The run's id goes to stdout as soon as "
+     "it\n"
+     "is accepted, its progress to stderr. Exit 0: success, 1: failed or canceled, 8: blocked.\n"
+     "Ctrl-C cancels; after kill -9, `run --resume` goes on.\n\n"
      "  millrace run deploy.yaml -v stage=prod\n"
+     "  millrace run deploy\n"
      "  millrace run --resume",
      run_options, 0, 1, mr__cmd_run},
     {"validate", daily, "FILE...", "checks dag files and shows every error",
@@ -89,6 +97,17 @@ const struct mr__command mr__commands[] = {
     {"continue", runs, "[RUN]", "lets a blocked run pass", "Stays until the run ends.",
      jobs_options, 0, -1, mr__cmd_continue},
 
+    {"dags", definitions, "", "lists the dags of the store", "", NULL, 0, 0, mr__cmd_dags},
+    {"push", definitions, "FILE...", "puts dag files into the store, checked",
+     "A text that has changed is a new version, which runs from then on begin with; runs that go\n"
+     "on keep theirs. Of a file with an error nothing is stored (exit 3); the others are.",
+     push_options, 1, -1, mr__cmd_push},
+    {"stop", definitions, "DAG", "refuses new runs of a dag",
+     "Runs that go on are left alone; `run` of it, and of a file with its id, is exit 6.", NULL, 1,
+     1, mr__cmd_stop},
+    {"start", definitions, "DAG", "allows runs of a stopped dag again", "", NULL, 1, 1,
+     mr__cmd_start},
+
     {"actions", system_group, "[NAME]", "lists the actions, or shows one with its params", "", NULL,
      0, 1, mr__cmd_actions},
     {"plugin check", system_group, "FILE", "checks a plugin file as the engine would load it", "",
@@ -109,10 +128,6 @@ const struct mr__command mr__commands[] = {
     {"unpause", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"rerun", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"prune", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"dags", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"push", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"stop", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"start", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"graph", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"schedule", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"serve", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
@@ -173,6 +188,7 @@ void mr__commands_help(struct mr__cli *cli, const struct mr__command *command)
                              "kill -9.\n\n  millrace run examples/hello.yaml\n");
         add_group(&text, daily);
         add_group(&text, runs);
+        add_group(&text, definitions);
         add_group(&text, system_group);
         mr__text_puts(&text,
                       "\nA RUN is an id, four or more characters of its beginning or end, or "

@@ -544,6 +544,7 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     static const char *const outputs[] = {"text", "json", "jsonl", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
     static const char *const modes[] = {"auto", "tree", "plain", "none", NULL};
+    static const char *const compats[] = {"fastflow", NULL};
     static const char *const statuses[] = {"init",    "scheduled", "running",  "success", "failed",
                                            "blocked", "paused",    "canceled", NULL};
     int choice = 0;
@@ -554,6 +555,9 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     } else if (option->id == MR__OPTION_COLOR) {
         status = read_choice(p, option, value, colors, &choice);
         p->o->color = (enum mr__color)choice;
+    } else if (option->id == MR__OPTION_COMPAT) {
+        status = read_choice(p, option, value, compats, &choice);
+        p->o->compat = true;
     } else if (option->id == MR__OPTION_PROGRESS) {
         status = read_choice(p, option, value, modes, &choice);
         p->o->progress = (enum mr__progress_mode)choice;
@@ -582,6 +586,7 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
         return MR_OK;
     case MR__OPTION_OUTPUT:
     case MR__OPTION_COLOR:
+    case MR__OPTION_COMPAT:
     case MR__OPTION_PROGRESS:
     case MR__OPTION_STATUS: return set_choice_option(p, option, value);
     case MR__OPTION_TIMEOUT:

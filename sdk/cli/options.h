@@ -20,6 +20,7 @@ struct mr__cli;
 enum mr__option_id {
     MR__OPTION_NONE, /* ends a table */
     MR__OPTION_COLOR,
+    MR__OPTION_COMPAT,
     MR__OPTION_DAG,
     MR__OPTION_DETACH,
     MR__OPTION_FOLLOW,
@@ -96,7 +97,7 @@ struct mr__options {
     struct mr__list vars; /* key=value each, with a key */
     struct mr__list tags;
     const char *vars_file, *key;
-    bool detach, resume, follow;
+    bool detach, resume, follow, compat;
     uint32_t jobs; /* 0: the default */
     const char *dag, *status;
     int64_t since_ms;                                 /* Unix time, or -1 */
