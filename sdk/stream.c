@@ -37,7 +37,7 @@ static const struct op {
     {"retry", MR__STREAM_ONCE, true, false},     {"continue", MR__STREAM_ONCE, true, false},
     {"push", MR__STREAM_REPEAT, false, false},   {"dags", MR__STREAM_REPEAT, false, false},
     {"dag", MR__STREAM_REPEAT, false, false},    {"stop", MR__STREAM_REPEAT, false, false},
-    {"start", MR__STREAM_REPEAT, false, false},
+    {"start", MR__STREAM_REPEAT, false, false},  {"serve", MR__STREAM_RESTART, false, false},
 };
 
 static mr_status stream_set_text(mr_stream *stream, const char *json, mr_error *reterr);

@@ -26,6 +26,7 @@ struct mr__engine {
     struct mr__shard *shard;
     struct mr__server *server;
     struct mr__definitions definitions;
+    struct mr__serve *serve; /* the one request that serves, or NULL */
 
     uv_loop_t loop;
     pthread_t thread;
@@ -83,6 +84,8 @@ struct mr__request {
     struct mr__watch *watch;
     struct mr__request *watch_next;
     struct mr__follow *follow;
+
+    struct mr__serve *serve; /* ops_serve.c; NULL: it is none that serves */
 };
 
 #define MR__VERSION "0.1.0"
@@ -199,6 +202,7 @@ void mr__op_dags(struct mr__request *request);
 void mr__op_dag(struct mr__request *request);
 void mr__op_stop(struct mr__request *request);
 void mr__op_start(struct mr__request *request);
+void mr__op_serve(struct mr__request *request);
 
 /* ---- ops_follow.c: from the shard ---- */
 void mr__follow_notify(struct mr__engine *engine, struct mr__run *run,
@@ -210,6 +214,9 @@ void mr__follow_rebuilt(struct mr__engine *engine);
 void mr__follow_leave(struct mr__request *request);
 /* Holds the owner and answers nothing: for attach. */
 void mr__follow_attach(struct mr__engine *engine, const uint8_t *run_id);
+
+/* ---- ops_serve.c ---- */
+void mr__serve_leave(struct mr__request *request); /* it has ended */
 
 /* ---- bench.c ---- */
 void mr__op_bench(struct mr__request *request);

@@ -23,6 +23,7 @@ static void request_end(struct mr__request *request)
 {
     request->ended = true;
     mr__follow_leave(request);
+    mr__serve_leave(request);
     if (request->holds) {
         request->holds = false;
         request->engine->holding--;
@@ -602,6 +603,7 @@ static const struct op ops[] = {
     {"dag", mr__op_dag, false},
     {"stop", mr__op_stop, false},
     {"start", mr__op_start, false},
+    {"serve", mr__op_serve, false},
     {"ping", op_ping, false},
     {"bench", mr__op_bench, false},
     {NULL, NULL, false},

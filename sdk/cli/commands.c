@@ -54,6 +54,16 @@ static const struct mr__option push_options[] = {
     {MR__OPTION_NONE},
 };
 
+static const struct mr__option serve_options[] = {
+    {MR__OPTION_DAGS, 0, "dags", "DIR", "keeps the dag files in DIR, and below it, pushed"},
+    {MR__OPTION_COMPAT, 0, "compat", "fastflow", "reads the files as fastflow does"},
+    {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
+    {MR__OPTION_LATER, 0, "listen", "ADDR", NULL},
+    {MR__OPTION_LATER, 0, "cluster", "URL", NULL},
+    {MR__OPTION_LATER, 0, "node", "KEY", NULL},
+    {MR__OPTION_NONE},
+};
+
 static const char daily[] = "daily";
 static const char runs[] = "runs";
 static const char definitions[] = "definitions";
@@ -108,6 +118,15 @@ const struct mr__command mr__commands[] = {
     {"start", definitions, "DAG", "allows runs of a stopped dag again", "", NULL, 1, 1,
      mr__cmd_start},
 
+    {"serve", system_group, "", "holds the store and goes on with its runs, until it is stopped",
+     "Goes on with every unfinished run but blocked and paused ones, and takes what other "
+     "commands\n"
+     "bring, run --detach too. With --dags the files in DIR ending in .yaml, .yml or .json are\n"
+     "pushed now and whenever they change; one with an error leaves the last good version. A dag\n"
+     "whose file is removed stays in the store. While another process holds the store, serve "
+     "waits\n"
+     "for its turn. SIGTERM, SIGHUP and Ctrl-C end it and leave the runs resumable.",
+     serve_options, 0, 0, mr__cmd_serve},
     {"actions", system_group, "[NAME]", "lists the actions, or shows one with its params", "", NULL,
      0, 1, mr__cmd_actions},
     {"plugin check", system_group, "FILE", "checks a plugin file as the engine would load it", "",
@@ -130,7 +149,6 @@ const struct mr__command mr__commands[] = {
     {"prune", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"graph", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"schedule", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"serve", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"plugin new", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"store backup", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},

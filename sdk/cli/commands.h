@@ -28,6 +28,7 @@ int mr__cmd_push(struct mr__cli *cli);
 int mr__cmd_retry(struct mr__cli *cli);
 int mr__cmd_run(struct mr__cli *cli);
 int mr__cmd_runs(struct mr__cli *cli);
+int mr__cmd_serve(struct mr__cli *cli);
 int mr__cmd_show(struct mr__cli *cli);
 int mr__cmd_start(struct mr__cli *cli);
 int mr__cmd_stop(struct mr__cli *cli);

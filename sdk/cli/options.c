@@ -599,6 +599,7 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
     case MR__OPTION_VARS_FILE: o->vars_file = value; return MR_OK;
     case MR__OPTION_KEY: return read_text(p, option, value, &o->key);
     case MR__OPTION_DAG: return read_text(p, option, value, &o->dag);
+    case MR__OPTION_DAGS: return read_text(p, option, value, &o->dags);
     case MR__OPTION_DETACH: o->detach = true; return MR_OK;
     case MR__OPTION_RESUME: o->resume = true; return MR_OK;
     case MR__OPTION_FOLLOW: o->follow = true; return MR_OK;

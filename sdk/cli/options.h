@@ -22,6 +22,7 @@ enum mr__option_id {
     MR__OPTION_COLOR,
     MR__OPTION_COMPAT,
     MR__OPTION_DAG,
+    MR__OPTION_DAGS,
     MR__OPTION_DETACH,
     MR__OPTION_FOLLOW,
     MR__OPTION_HELP,
@@ -100,6 +101,7 @@ struct mr__options {
     bool detach, resume, follow, compat;
     uint32_t jobs; /* 0: the default */
     const char *dag, *status;
+    const char *dags;                                 /* the folder that serve reads */
     int64_t since_ms;                                 /* Unix time, or -1 */
     int64_t limit;                                    /* -1: not given */
     int64_t bench_runs, bench_in_flight, bench_tasks; /* 0: the default */
