@@ -143,25 +143,24 @@ static void check_live(struct check *check, struct mr__bytes value)
 
 static void check_history(struct check *check, struct mr__bytes key, struct mr__bytes value)
 {
-    struct mr__reader r;
+    struct mr__part part;
     struct mr__finished finished;
     mr_error error;
     uint64_t lsn = 0;
-    uint16_t part = 0;
+    uint16_t number = 0;
     char what[64];
-    (void)mr__key_lsn(key, &lsn, &part);
-    (void)snprintf(what, sizeof what, "history %llu, part %u", (unsigned long long)lsn, part);
-    if (mr__record_open(value, what, &r, &error) != MR_OK) {
+    (void)mr__key_lsn(key, &lsn, &number);
+    (void)snprintf(what, sizeof what, "history %llu, part %u", (unsigned long long)lsn, number);
+    if (mr__part_open(value, what, &part, &error) != MR_OK) {
         report(check, "%s", error.message);
         return;
     }
-    while (mr__reader_left(&r) > 0) {
-        if (!mr__finished_read(&r, &finished)) {
-            report(check, "%s: a run is damaged", what);
-            return;
-        }
+    while (mr__part_next(&part, &finished)) {
         check->finished++;
         check_events(check, finished.log, what);
+    }
+    if (part.r.failed) {
+        report(check, "%s: a run is damaged", what);
     }
 }
 

@@ -203,6 +203,7 @@ void mr__op_dag(struct mr__request *request);
 void mr__op_stop(struct mr__request *request);
 void mr__op_start(struct mr__request *request);
 void mr__op_serve(struct mr__request *request);
+void mr__op_prune(struct mr__request *request);
 
 /* ---- ops_follow.c: from the shard ---- */
 void mr__follow_notify(struct mr__engine *engine, struct mr__run *run,

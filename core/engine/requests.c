@@ -604,6 +604,7 @@ static const struct op ops[] = {
     {"stop", mr__op_stop, false},
     {"start", mr__op_start, false},
     {"serve", mr__op_serve, false},
+    {"prune", mr__op_prune, false},
     {"ping", op_ping, false},
     {"bench", mr__op_bench, false},
     {NULL, NULL, false},

@@ -322,6 +322,75 @@ bool mr__finished_read(struct mr__reader *r, struct mr__finished *ret_finished)
     return !r->failed;
 }
 
+#define GAP 0 /* where a run's format would stand; then a varint: its bytes */
+
+mr_status mr__part_open(struct mr__bytes value, const char *what, struct mr__part *ret_part,
+                        mr_error *reterr)
+{
+    *ret_part = (struct mr__part){.offset = 1}; /* the record's own format byte */
+    return mr__record_open(value, what, &ret_part->r, reterr);
+}
+
+bool mr__part_next(struct mr__part *part, struct mr__finished *ret_finished)
+{
+    struct mr__reader *r = &part->r;
+    while (mr__reader_left(r) > 0 && *r->at == GAP) {
+        (void)mr__read_u8(r); /* it is one */
+        uint64_t bytes = mr__read_varint(r);
+        r->failed |= bytes > UINT32_MAX - part->offset;
+        if (r->failed) {
+            return false;
+        }
+        part->offset += (uint32_t)bytes;
+    }
+    const uint8_t *begin = r->at;
+    if (mr__reader_left(r) == 0 || !mr__finished_read(r, ret_finished)) {
+        return false;
+    }
+    part->run = (struct mr__blob){(const char *)begin, (size_t)(r->at - begin)};
+    part->run_offset = part->offset;
+    part->offset += (uint32_t)part->run.len;
+    return true;
+}
+
+bool mr__part_find(struct mr__part *part, uint32_t offset, struct mr__finished *ret_finished)
+{
+    struct mr__reader *r = &part->r;
+    if (mr__reader_left(r) > 0 && *r->at != GAP) {
+        if (offset == 0 || offset - 1 >= mr__reader_left(r)) {
+            return false;
+        }
+        r->at += offset - 1;
+        part->offset = offset;
+        return mr__part_next(part, ret_finished);
+    }
+    while (part->offset <= offset && mr__part_next(part, ret_finished)) {
+        if (part->run_offset >= offset) {
+            return part->run_offset == offset;
+        }
+    }
+    return false;
+}
+
+size_t mr__part_keep_begin(struct mr__buf *buf, uint32_t *ret_at)
+{
+    size_t begin = mr__record_begin(buf);
+    mr__buf_u8(buf, GAP);
+    mr__buf_varint(buf, 0);
+    *ret_at = 1;
+    return begin;
+}
+
+void mr__part_keep(struct mr__buf *buf, uint32_t *at, uint32_t offset, struct mr__blob run)
+{
+    if (offset > *at) {
+        mr__buf_u8(buf, GAP);
+        mr__buf_varint(buf, offset - *at);
+    }
+    mr__buf_bytes(buf, run.data, run.len);
+    *at = offset + (uint32_t)run.len;
+}
+
 void mr__place_write(const struct mr__place *place, uint8_t ret_bytes[MR__PLACE_BYTES])
 {
     struct mr__key key = {.len = 0};

@@ -96,11 +96,32 @@ struct mr__finished {
 void mr__finished_write(struct mr__buf *buf, const struct mr__finished *finished);
 bool mr__finished_read(struct mr__reader *r, struct mr__finished *ret_finished);
 
+/* A part of the history being read, run by run. A run that was pruned has left a gap of a few
+ * bytes, which says how many it had: what stands behind it keeps its offset. A part with gaps
+ * begins with one of no bytes, so that one without is known at a glance. */
+struct mr__part {
+    struct mr__reader r;
+    uint32_t offset;     /* of what comes next, as places have it */
+    struct mr__blob run; /* the bytes of the run read last; borrowed */
+    uint32_t run_offset; /* and where it stands */
+};
+/* MR_EFORMAT. `what` names the part in the message. */
+mr_status mr__part_open(struct mr__bytes value, const char *what, struct mr__part *ret_part,
+                        mr_error *reterr);
+/* Whether there is a further run; gaps are passed over. r.failed: the part is damaged. */
+bool mr__part_next(struct mr__part *part, struct mr__finished *ret_finished);
+/* The run at an offset, of a part that was just opened. False: none, or r.failed. */
+bool mr__part_find(struct mr__part *part, uint32_t offset, struct mr__finished *ret_finished);
+/* Writes what stays of a part: mr__part_keep_begin, mr__part_keep for each run in order, and then
+ * mr__record_end with what the first one returned. `at`: where the last one ended, at first 1. */
+size_t mr__part_keep_begin(struct mr__buf *buf, uint32_t *ret_at);
+void mr__part_keep(struct mr__buf *buf, uint32_t *at, uint32_t offset, struct mr__blob run);
+
 /* Where a finished run stands. */
 struct mr__place {
     uint64_t lsn;
     uint16_t part;
-    uint32_t offset; /* in the part's record, from its first byte */
+    uint32_t offset; /* in the part's record as it was first written, from its first byte */
 };
 #define MR__PLACE_BYTES 14
 void mr__place_write(const struct mr__place *place, uint8_t ret_bytes[MR__PLACE_BYTES]);

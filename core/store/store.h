@@ -64,6 +64,9 @@ void mr__batch_put(struct mr__batch *batch, const void *key, size_t key_len, con
 void mr__batch_del(struct mr__batch *batch, const void *key, size_t key_len);
 void mr__batch_del_range(struct mr__batch *batch, const void *from, size_t from_len, const void *to,
                          size_t to_len);
+/* Adds `count` operations of another batch, from its operation `first` on. */
+void mr__batch_append(struct mr__batch *to, const struct mr__batch *from, size_t first,
+                      size_t count);
 
 /* A commit happens only if the value at `key` is still `value` (a key that is not there never is);
  * a key_len of 0: no guard. */

@@ -131,6 +131,7 @@ static int take_answer(struct mr__cli *cli, struct mr__pick answer)
     struct mr__pick pushed = mr__pick_member(answer, "pushed");
     struct mr__pick problem = mr__pick_member(answer, "problem");
     struct mr__pick removed = mr__pick_member(answer, "removed");
+    struct mr__pick pruned = mr__pick_member(answer, "pruned");
     int code = MR__EXIT_OK;
     if (serving.at != NULL) {
         code = tell_serving(cli, serving);
@@ -143,6 +144,9 @@ static int take_answer(struct mr__cli *cli, struct mr__pick answer)
         tell_pushed(cli, pushed);
     } else if (removed.at != NULL && !cli->options.quiet) {
         tell_removed(cli, removed);
+    } else if (pruned.at != NULL && !cli->options.quiet) {
+        int64_t runs = mr__pick_int(mr__pick_member(pruned, "runs"), 0);
+        mr__print_talk(cli, "%lld old run%s removed", (long long)runs, runs == 1 ? "" : "s");
     }
     if (cli->options.output == MR__OUTPUT_JSONL) { /* after what it says has become true */
         mr__print_document(cli, answer);
@@ -185,6 +189,9 @@ static int make_request(struct mr__cli *cli, struct mr__text *request)
         }
         mr__request_string(request, "dags", real);
         free(real); /* realpath's own */
+    }
+    if (cli->options.older_ms >= 0) {
+        mr__text_printf(request, ",\"retain\":%lld", (long long)cli->options.older_ms);
     }
     mr__text_puts(request, cli->options.compat ? ",\"compat\":true}" : "}");
     return MR__EXIT_OK;

@@ -42,6 +42,14 @@ static const struct mr__option logs_options[] = {
     {MR__OPTION_FOLLOW, 'f', "follow", NULL, "goes on until the run stands still"},
     {MR__OPTION_NONE},
 };
+static const struct mr__option prune_options[] = {
+    {MR__OPTION_OLDER, 0, "older", "DUR", "only runs that ended longer ago: 12h, 30d"},
+    {MR__OPTION_KEEP, 0, "keep", "N", "keeps the last N to end of each dag"},
+    {MR__OPTION_DAG, 0, "dag", "DAG", "only runs of this dag"},
+    {MR__OPTION_STATUS, 0, "status", "STATUS", "only success, failed or canceled ones"},
+    {MR__OPTION_DRY_RUN, 0, "dry-run", NULL, "only says how many there are"},
+    {MR__OPTION_NONE},
+};
 static const struct mr__option bench_options[] = {
     {MR__OPTION_RUNS, 0, "runs", "N", "how many runs"},
     {MR__OPTION_IN_FLIGHT, 0, "in-flight", "N", "runs at the same time (10000)"},
@@ -58,6 +66,7 @@ static const struct mr__option serve_options[] = {
     {MR__OPTION_DAGS, 0, "dags", "DIR", "keeps the dag files in DIR, and below it, pushed"},
     {MR__OPTION_COMPAT, 0, "compat", "fastflow", "reads the files as fastflow does"},
     {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
+    {MR__OPTION_OLDER, 0, "retain", "DUR", "removes finished runs that ended longer ago (30d)"},
     {MR__OPTION_LATER, 0, "listen", "ADDR", NULL},
     {MR__OPTION_LATER, 0, "cluster", "URL", NULL},
     {MR__OPTION_LATER, 0, "node", "KEY", NULL},
@@ -107,6 +116,13 @@ const struct mr__command mr__commands[] = {
     {"continue", runs, "[RUN]", "lets a blocked run pass", "Stays until the run ends.",
      jobs_options, 0, -1, mr__cmd_continue},
 
+    {"prune", runs, "", "removes finished runs for good",
+     "With their output, and their idempotency keys are free again. Unfinished runs are never\n"
+     "removed. At least one option says which runs are meant; several must all hold.\n\n"
+     "  millrace prune --older 30d\n"
+     "  millrace prune --dag deploy --keep 100",
+     prune_options, 0, 0, mr__cmd_prune},
+
     {"dags", definitions, "", "lists the dags of the store", "", NULL, 0, 0, mr__cmd_dags},
     {"push", definitions, "FILE...", "puts dag files into the store, checked",
      "A text that has changed is a new version, which runs from then on begin with; runs that go\n"
@@ -146,7 +162,6 @@ const struct mr__command mr__commands[] = {
     {"pause", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"unpause", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"rerun", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"prune", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"graph", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"schedule", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},

@@ -23,6 +23,7 @@ int mr__cmd_events(struct mr__cli *cli);
 int mr__cmd_help(struct mr__cli *cli);
 int mr__cmd_logs(struct mr__cli *cli);
 int mr__cmd_plugin_check(struct mr__cli *cli);
+int mr__cmd_prune(struct mr__cli *cli);
 int mr__cmd_ps(struct mr__cli *cli);
 int mr__cmd_push(struct mr__cli *cli);
 int mr__cmd_retry(struct mr__cli *cli);

@@ -103,6 +103,8 @@ mr_status mr__options_parse(const struct mr__command *commands, int argc, char *
     ret->timeout_ms = -1;
     ret->since_ms = -1;
     ret->limit = -1;
+    ret->older_ms = -1;
+    ret->keep = -1;
     ret_suggestion[0] = '\0';
 
     mr_status status = read_environment(&p, env);
@@ -531,6 +533,7 @@ static mr_status set_number_option(struct parser *p, const struct mr__option *op
         o->jobs = status == MR_OK ? (uint32_t)number : 0;
         return status;
     case MR__OPTION_LIMIT: return read_number(p, option, value, 0, NUMBER_MAX, &o->limit);
+    case MR__OPTION_KEEP: return read_number(p, option, value, 1, NUMBER_MAX, &o->keep);
     case MR__OPTION_RUNS: return read_number(p, option, value, 1, NUMBER_MAX, &o->bench_runs);
     case MR__OPTION_IN_FLIGHT:
         return read_number(p, option, value, 1, NUMBER_MAX, &o->bench_in_flight);
@@ -593,6 +596,10 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
         return mr__text_read_duration(value, &o->timeout_ms)
                    ? MR_OK
                    : refuse_value(p, option, value, "a duration (300ms, 10s, 5m, 2h, 1d)");
+    case MR__OPTION_OLDER:
+        return mr__text_read_duration(value, &o->older_ms)
+                   ? MR_OK
+                   : refuse_value(p, option, value, "a duration (300ms, 10s, 5m, 2h, 1d)");
     case MR__OPTION_HELP: o->help = true; return MR_OK;
     case MR__OPTION_VAR: return read_pair(p, option, value, &o->vars);
     case MR__OPTION_TAG: return read_pair(p, option, value, &o->tags);
@@ -601,6 +608,7 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
     case MR__OPTION_DAG: return read_text(p, option, value, &o->dag);
     case MR__OPTION_DAGS: return read_text(p, option, value, &o->dags);
     case MR__OPTION_DETACH: o->detach = true; return MR_OK;
+    case MR__OPTION_DRY_RUN: o->dry_run = true; return MR_OK;
     case MR__OPTION_RESUME: o->resume = true; return MR_OK;
     case MR__OPTION_FOLLOW: o->follow = true; return MR_OK;
     case MR__OPTION_SINCE: return read_since(p, option, value);
