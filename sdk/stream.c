@@ -38,6 +38,10 @@ static const struct op {
     {"retry", MR__STREAM_ONCE, true, false},     {"continue", MR__STREAM_ONCE, true, false},
     {"pause", MR__STREAM_ONCE, false, false},    {"unpause", MR__STREAM_ONCE, true, false},
     {"why", MR__STREAM_REPEAT, false, false},    {"scheduleNext", MR__STREAM_REPEAT, false, false},
+    {"push", MR__STREAM_REPEAT, false, false},   {"dags", MR__STREAM_REPEAT, false, false},
+    {"dag", MR__STREAM_REPEAT, false, false},    {"stop", MR__STREAM_REPEAT, false, false},
+    {"start", MR__STREAM_REPEAT, false, false},  {"serve", MR__STREAM_RESTART, false, false},
+    {"prune", MR__STREAM_REPEAT, false, false}, /* what is gone is not removed twice */
 };
 
 static mr_status stream_set_text(mr_stream *stream, const char *json, mr_error *reterr);

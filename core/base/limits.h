@@ -86,6 +86,10 @@
 #define MR__STORE_RETRY_MS         500        /* after a failed commit */
 #define MR__STORE_RETRY_MAX_MS     10000 /* after this long without a commit the owner gives up */
 
+/* definitions */
+#define MR__DAGS_MAX           65536u /* pushed to one store; files of a served folder */
+#define MR__SERVED_FOLDERS_MAX 8192u  /* each has a watch of the kernel */
+
 /* requests */
 #define MR__REQUEST_BYTES_MAX   (80u << 20) /* a dag file as JSON text and what belongs to it */
 #define MR__CLIENTS_MAX         1024u

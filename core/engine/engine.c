@@ -124,7 +124,12 @@ static void on_log_chunk(void *user, struct mr__run *run, uint32_t task,
 
 static void on_rebuilt(void *user)
 {
-    mr__follow_rebuilt(user);
+    struct mr__engine *engine = user;
+    mr_error error;
+    if (mr__definitions_read(&engine->definitions, engine->store, &error) != MR_OK) {
+        mr__engine_log(engine, 0, "%s", error.message);
+    }
+    mr__follow_rebuilt(engine);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -437,6 +442,9 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
                    .say = on_say},
     };
     status = mr__shard_open(engine->shard, &shard, reterr);
+    if (status == MR_OK) {
+        status = mr__definitions_read(&engine->definitions, engine->store, reterr);
+    }
     if (status == MR_OK && opt->listen_fd >= 0) {
         status = mr__server_create(engine, &engine->loop, opt->listen_fd, &engine->server, reterr);
         engine->opt.listen_fd = -1;
@@ -467,6 +475,7 @@ static void free_engine(struct mr__engine *engine)
         }
     }
     mr__hash_finish(&engine->watches);
+    mr__definitions_finish(&engine->definitions);
     (void)pthread_mutex_destroy(&engine->lock);
     (void)pthread_cond_destroy(&engine->done);
     free(engine->path);

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "core/base/clock.h"
+#include "core/engine/definitions.h"
 #include "core/engine/engine.h"
 #include "core/engine/kept.h"
 #include "core/engine/reads.h"
@@ -25,6 +26,8 @@ struct mr__engine {
     struct mr__executor *executor;
     struct mr__shard *shard;
     struct mr__server *server;
+    struct mr__definitions definitions;
+    struct mr__serve *serve; /* the one request that serves, or NULL */
 
     uv_loop_t loop;
     pthread_t thread;
@@ -82,6 +85,8 @@ struct mr__request {
     struct mr__watch *watch;
     struct mr__request *watch_next;
     struct mr__follow *follow;
+
+    struct mr__serve *serve; /* ops_serve.c; NULL: it is none that serves */
 };
 
 #define MR__VERSION "0.1.0"
@@ -95,6 +100,10 @@ void mr__answer_lines(struct mr__request *request, const struct mr__buf *lines);
 void mr__answer_failed(struct mr__request *request, const mr_error *error);
 MR__PRINTF(3, 4)
 void mr__answer_fail(struct mr__request *request, mr_status status, const char *fmt, ...);
+/* The same with the nearest known word, or NULL. */
+MR__PRINTF(4, 5)
+void mr__answer_fail_near(struct mr__request *request, mr_status status, const char *suggestion,
+                          const char *fmt, ...);
 /* Whoever keeps a pointer to a request across a callback takes a reference. */
 void mr__request_ref(struct mr__request *request);
 void mr__request_unref(struct mr__request *request);
@@ -148,6 +157,41 @@ struct mr__plan *mr__run_job_plan(struct mr__run_job *job);
 mr_status mr__use_doc(struct mr__snapshot *snapshot, struct mr__run_job *job);
 void mr__then_doc_last(struct mr__run_job *job);
 
+/* ---- definition_text.c ---- */
+/* A text that was parsed and checked. */
+struct mr__checked {
+    struct mr__dag *dag; /* one reference; NULL if it is bad */
+    bool bad;
+    struct mr__buf problems; /* JSON of errors and warnings; empty: none */
+    struct mr__pos first;    /* where the first error is, and what it says */
+    char message[MR_ERROR_MESSAGE_BYTES];
+};
+void mr__checked_finish(struct mr__checked *checked);
+/* Any thread. MR_OK also for a bad text; MR_ENOMEM. `ret_checked` begins as zeros. */
+mr_status mr__definition_check(const struct mr__registry *registry, const char *text, size_t len,
+                               const struct mr__parse_options *options,
+                               struct mr__checked *ret_checked);
+void mr__add_warnings(struct mr__buf *out, const struct mr__checked *checked); /* ,"warnings":.. */
+void mr__answer_bad(struct mr__request *request, const char *file,
+                    const struct mr__checked *checked);
+/* The row of the dag that the request names. NULL: it was answered that there is none. */
+const struct mr__dag_row *mr__request_dag(struct mr__request *request);
+
+/* ---- ops_dags.c ---- */
+struct mr__push_result {
+    char id[MR__ID_BYTES_MAX + 1];
+    uint8_t version[MR__VERSION_BYTES];
+    bool is_new, stopped;
+};
+/* Makes a checked dag the current version of its id, where that changes anything. Takes the
+ * reference to `dag`. MR_OK: `done` is called once that is durable, maybe from within; `ret_result`
+ * is filled before. Else refused, and `done` is not called. */
+mr_status mr__push(struct mr__engine *engine, struct mr__dag *dag, const char *file,
+                   const char *folder, struct mr__push_result *ret_result, mr__done_fn done,
+                   void *user, mr_error *reterr);
+/* {"dag":ID,"version":...,"new":...,"status":... without the closing brace. */
+void mr__add_pushed(struct mr__buf *out, const struct mr__push_result *result);
+
 /* ---- the ops ---- */
 void mr__op_show(struct mr__request *request);
 void mr__op_events(struct mr__request *request);
@@ -163,6 +207,13 @@ void mr__op_resume(struct mr__request *request);
 void mr__op_command(struct mr__request *request); /* cancel, retry, continue, pause, unpause */
 void mr__op_stats(struct mr__request *request);
 void mr__op_check(struct mr__request *request);
+void mr__op_push(struct mr__request *request);
+void mr__op_dags(struct mr__request *request);
+void mr__op_dag(struct mr__request *request);
+void mr__op_stop(struct mr__request *request);
+void mr__op_start(struct mr__request *request);
+void mr__op_serve(struct mr__request *request);
+void mr__op_prune(struct mr__request *request);
 
 /* ---- ops_follow.c: from the shard ---- */
 void mr__follow_notify(struct mr__engine *engine, struct mr__run *run,
@@ -174,6 +225,9 @@ void mr__follow_rebuilt(struct mr__engine *engine);
 void mr__follow_leave(struct mr__request *request);
 /* Holds the owner and answers nothing: for attach. */
 void mr__follow_attach(struct mr__engine *engine, const uint8_t *run_id);
+
+/* ---- ops_serve.c ---- */
+void mr__serve_leave(struct mr__request *request); /* it has ended */
 
 /* ---- bench.c ---- */
 void mr__op_bench(struct mr__request *request);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * submit: a text becomes a run. It is parsed and checked in a reading job, unless it was parsed
- * lately, then the run's variables are completed and the shard gets it.
+ * submit: a text, or a dag of the store, becomes a run. It is parsed and checked in a reading job,
+ * unless it was parsed lately, then the run's variables are completed and the shard gets it.
  *
  * rerun: the same with the dag version, variables, tags and folder of another run, which a reading
  * job looks up. Loop thread, but where a job's function says otherwise.
@@ -11,20 +11,19 @@
 #include "core/engine/engine_impl.h"
 #include "core/model/yaml_tree.h"
 
-#define NO_ERRORS "{\"errors\":[]"
-
 struct submit {
     struct mr__request *request;
-    const char *text, *file; /* in the request's arena */
+    const char *text, *file, *folder; /* in the request's arena */
     size_t text_len;
-    bool compat;             /* to be parsed by fastflow's rules */
-    uint8_t digest[16];      /* of text, file and compat: the parsed texts are known by it */
-    struct mr__plan *plan;   /* a reference, once it is known */
-    struct mr__dag *dag;     /* parsed by the job */
-    struct mr__buf problems; /* JSON of errors and warnings */
-    bool bad;
+    bool compat;                /* to be parsed by fastflow's rules */
+    uint8_t digest[16];         /* of what is parsed: the parsed texts are known by it */
+    const char *dag;            /* of the store, in the request's arena; NULL: `text` is it */
+    uint8_t version[16];        /* of that dag */
+    struct mr__plan *plan;      /* a reference, once it is known */
+    struct mr__checked checked; /* by the job */
+    mr_error error;             /* of the job */
     struct mr__blob key, token;
-    struct mr__blob folder, origin;
+    struct mr__blob origin;
     mr_value old_vars, old_tags;     /* rerun: maps of the old run, else null */
     struct mr__kept_set own_kept;    /* submit with `only` */
     const struct mr__kept_set *kept; /* that, or the one of rerun's job */
@@ -36,8 +35,7 @@ static void submit_free(struct submit *submit)
 {
     mr__request_unref(submit->request);
     mr__plan_unref(submit->plan);
-    mr__dag_unref(submit->dag);
-    mr__buf_finish(&submit->problems);
+    mr__checked_finish(&submit->checked);
     mr__kept_finish(&submit->own_kept);
     free(submit);
 }
@@ -53,12 +51,7 @@ static void answer_submitted(struct submit *submit, const uint8_t *run_id)
     mr__json_str(&request->out, dag, strlen(dag));
     mr__buf_text(&request->out, ",\"file\":");
     mr__json_str(&request->out, submit->file, strlen(submit->file));
-    if (submit->problems.len > sizeof NO_ERRORS) {
-        /* Only warnings are left of the problems' object: the member behind its empty errors. */
-        mr__buf_text(&request->out, ",");
-        mr__buf_bytes(&request->out, submit->problems.data + sizeof NO_ERRORS,
-                      submit->problems.len - sizeof NO_ERRORS - 1);
-    }
+    mr__add_warnings(&request->out, &submit->checked);
     mr__buf_text(&request->out, ",\"end\":true}");
     mr__answer(request, true);
 }
@@ -207,7 +200,7 @@ static mr_status submit_fill(struct submit *submit, struct mr__submit *fill, str
     }
     *fill = (struct mr__submit){
         .plan = submit->plan,
-        .folder = submit->folder,
+        .folder = {submit->folder, strlen(submit->folder)},
         .vars = {(const char *)vars->data, vars->len},
         .tags = {(const char *)tags->data, tags->len},
         .key = submit->key,
@@ -238,6 +231,24 @@ static void submit_go_on(struct mr__engine *engine, const uint8_t *run_id)
     }
 }
 
+/* Whether no run of the dag may begin. What stop and start said of a pushed dag counts, and of a
+ * text what it says itself. */
+static mr_status submit_allowed(const struct submit *submit, mr_error *reterr)
+{
+    const struct mr__dag *dag = submit->plan->dag;
+    const struct mr__dag_row *row =
+        mr__definitions_find(&submit->request->engine->definitions, dag->id);
+    bool stopped = submit->dag == NULL && dag->stopped;
+    if (stopped || (row != NULL && row->pushed.stopped)) {
+        return mr__error_set(reterr, MR_ECONFLICT, "dag \"%s\" is stopped", dag->id);
+    }
+    if (submit->plan->missing > 0) {
+        return mr__error_set(reterr, MR_ENOTFOUND,
+                             "an action of dag \"%s\" is missing: no plugin has it", dag->id);
+    }
+    return MR_OK;
+}
+
 static void submit_go(struct submit *submit)
 {
     mr_error error;
@@ -253,7 +264,8 @@ static void submit_go(struct submit *submit)
         memcpy(submit->found_id, first, MR__RUN_ID_BYTES);
         submit_go_on(engine, submit->found_id);
         mr__shard_after(engine->shard, submit_repeated, submit);
-    } else if (submit_fill(submit, &fill, &vars, &tags, &error) != MR_OK) {
+    } else if (submit_allowed(submit, &error) != MR_OK ||
+               submit_fill(submit, &fill, &vars, &tags, &error) != MR_OK) {
         mr__answer_failed(submit->request, &error);
         submit_free(submit);
     } else {
@@ -279,11 +291,28 @@ static mr_status find_key(struct mr__snapshot *snapshot, struct submit *submit)
     return MR_OK;
 }
 
+/* The text of a dag of the store, which was checked when it was pushed. */
+static mr_status read_stored(struct mr__snapshot *snapshot, struct submit *submit)
+{
+    struct mr__key key;
+    struct mr__bytes value;
+    struct mr__definition definition;
+    mr__key_definition(&key, submit->dag, submit->version);
+    mr_status status = snapshot->ops->get(snapshot, key.bytes, key.len, &value);
+    if (status == MR_ENOTFOUND) {
+        return mr__error_set(&submit->error, status, "dag \"%s\" has no such version", submit->dag);
+    }
+    if (status == MR_OK) {
+        status = mr__definition_read(value, &definition, &submit->error);
+    }
+    return status == MR_OK ? mr__definition_parse(&definition, &submit->checked.dag, &submit->error)
+                           : status;
+}
+
 /* Reader thread. */
 static mr_status submit_read(struct mr__snapshot *snapshot, void *user)
 {
     struct submit *submit = user;
-    struct mr__problems problems;
     struct mr__parse_options options = {.file = submit->file, .compat = submit->compat};
     mr_status status = MR_OK;
     if (submit->key.len > 0) {
@@ -292,68 +321,55 @@ static mr_status submit_read(struct mr__snapshot *snapshot, void *user)
     if (status != MR_OK || submit->plan != NULL) {
         return status;
     }
-    mr__problems_init(&problems);
-    status = mr__dag_parse(submit->text, submit->text_len, &options, &problems, &submit->dag);
-    if (status == MR_OK) {
-        mr__registry_check(submit->request->engine->opt.registry, submit->dag, &problems);
+    if (submit->dag != NULL) {
+        return read_stored(snapshot, submit);
     }
-    if (status == MR_EDEFINITION || problems.error_count > 0) {
-        submit->bad = true;
-        status = MR_OK;
-    }
-    if (problems.count > 0) {
-        mr__problems_sort(&problems);
-        mr__problems_json(&problems, submit->file, submit->text, submit->text_len,
-                          &submit->problems);
-    }
-    status = problems.failed || submit->problems.failed ? MR_ENOMEM : status;
-    mr__problems_finish(&problems);
-    return status;
+    return mr__definition_check(submit->request->engine->opt.registry, submit->text,
+                                submit->text_len, &options, &submit->checked);
 }
 
-static void answer_bad(struct submit *submit)
+/* Keeps what the job has parsed, for this submit and those to come. */
+static mr_status submit_keep(struct submit *submit)
 {
-    struct mr__request *request = submit->request;
-    mr__buf_reset(&request->out);
-    mr__buf_printf(
-        &request->out,
-        "{\"error\":{\"status\":%d,\"name\":\"invalid definition\",\"message\":", MR_EDEFINITION);
-    mr__json_str(&request->out, submit->file, strlen(submit->file));
-    mr__buf_text(&request->out, "},");
-    /* The problems are an object: its members go into this one. */
-    mr__buf_bytes(&request->out, submit->problems.data + 1, submit->problems.len - 2);
-    mr__buf_text(&request->out, ",\"end\":true}");
-    mr__answer(request, true);
+    struct mr__engine *engine = submit->request->engine;
+    struct mr__plan *plan;
+    mr_status status = mr__shard_plan_add(engine->shard, submit->checked.dag, &plan);
+    submit->checked.dag = NULL;
+    if (status != MR_OK) {
+        return status;
+    }
+    submit->plan = mr__plan_ref(plan);
+    if (submit->dag == NULL) {
+        uint32_t at = engine->parsed_next++ % MR__COUNT(engine->parsed);
+        memcpy(engine->parsed[at].text, submit->digest, 16);
+        memcpy(engine->parsed[at].version, plan->dag->version, 16);
+    } else {
+        plan->stored = true;
+    }
+    return MR_OK;
 }
 
 static void submit_parsed(void *user, mr_status status)
 {
     struct submit *submit = user;
     struct mr__request *request = submit->request;
-    struct mr__engine *engine = request->engine;
-    struct mr__plan *plan;
     char id[MR__RUN_ID_TEXT_BYTES];
     if (request->closed || request->ended) {
         submit_free(submit);
         return;
     }
-    if (status == MR_OK && submit->bad) {
-        answer_bad(submit);
+    if (status == MR_OK && submit->checked.bad) {
+        mr__answer_bad(request, submit->file, &submit->checked);
         submit_free(submit);
         return;
     }
-    if (status == MR_OK && submit->dag != NULL) {
-        status = mr__shard_plan_add(engine->shard, submit->dag, &plan);
-        submit->dag = NULL;
-        if (status == MR_OK) {
-            uint32_t at = engine->parsed_next++ % MR__COUNT(engine->parsed);
-            memcpy(engine->parsed[at].text, submit->digest, 16);
-            memcpy(engine->parsed[at].version, plan->dag->version, 16);
-            submit->plan = mr__plan_ref(plan);
-        }
+    if (status == MR_OK && submit->checked.dag != NULL) {
+        status = submit_keep(submit);
     }
     if (status != MR_OK) {
-        mr__answer_fail(request, status, "%s", mr_status_text(status));
+        mr__answer_fail(request, status, "%s",
+                        submit->error.status == status ? submit->error.message
+                                                       : mr_status_text(status));
         submit_free(submit);
     } else if (submit->found) {
         mr__id_text(submit->found_id, id);
@@ -414,37 +430,94 @@ static struct submit *submit_create(struct mr__request *request)
     return submit;
 }
 
-void mr__op_submit(struct mr__request *request)
+/* What is to be run: a text. */
+static bool take_text(struct submit *submit)
 {
-    uint8_t digests[33];
+    struct mr__request *request = submit->request;
     struct mr__blob text = field_blob(request, "text");
+    uint8_t digests[33];
     if (text.data == NULL) {
-        mr__answer_fail(request, MR_EINVAL, "a submit needs \"text\"");
-        return;
-    }
-    struct submit *submit = submit_create(request);
-    if (submit == NULL) {
-        return;
+        mr__answer_fail(request, MR_EINVAL, "a submit needs \"text\" or \"dag\"");
+        return false;
     }
     submit->text = text.data;
     submit->text_len = text.len;
     submit->file = mr__field_str(request, "file");
     submit->file = submit->file == NULL ? "-" : submit->file;
+    submit->folder = mr__field_str(request, "folder");
+    submit->folder = submit->folder == NULL ? "/" : submit->folder;
     submit->compat = mr__field_true(request, "compat");
-    submit->key = field_blob(request, "key");
-    submit->folder = field_blob(request, "folder");
-    submit->folder = submit->folder.len > 0 ? submit->folder : (struct mr__blob){"/", 1};
     mr__hash128(submit->text, submit->text_len, digests);
     mr__hash128(submit->file, strlen(submit->file), digests + 16);
-    digests[32] = submit->compat ? 1 : 0;
+    digests[32] = submit->compat;
     mr__hash128(digests, sizeof digests, submit->digest);
+    find_parsed(submit);
+    return true;
+}
+
+static bool read_version(const char *text, uint8_t ret_version[MR__VERSION_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    if (strlen(text) != 2 * MR__VERSION_BYTES || strspn(text, digits) != 2 * MR__VERSION_BYTES) {
+        return false;
+    }
+    for (size_t i = 0; i < MR__VERSION_BYTES; i++) {
+        ret_version[i] = (uint8_t)((strchr(digits, text[2 * i]) - digits) * 16 +
+                                   (strchr(digits, text[2 * i + 1]) - digits));
+    }
+    return true;
+}
+
+/* What is to be run: a dag of the store, its current version or the one that is named, in its
+ * file's folder. */
+static bool take_dag(struct submit *submit)
+{
+    struct mr__request *request = submit->request;
+    const struct mr__dag_row *row = mr__request_dag(request);
+    const char *version = mr__field_str(request, "version");
+    const char *folder = mr__field_str(request, "folder");
+    if (row == NULL) {
+        return false;
+    }
+    memcpy(submit->version, row->pushed.version, MR__VERSION_BYTES);
+    if (version != NULL && !read_version(version, submit->version)) {
+        mr__answer_fail(request, MR_ENOTFOUND, "dag \"%s\" has no version \"%s\"", row->id,
+                        version);
+        return false;
+    }
+    const struct mr__blob *file = &row->pushed.file, *own = &row->pushed.folder;
+    submit->dag = mr__field_str(request, "dag");
+    submit->file = mr__arena_dup(&request->arena, file->len > 0 ? file->data : "-",
+                                 file->len > 0 ? file->len : 1);
+    submit->folder = folder != NULL ? folder
+                                    : mr__arena_dup(&request->arena, own->len > 0 ? own->data : "/",
+                                                    own->len > 0 ? own->len : 1);
+    if (submit->file == NULL || submit->folder == NULL) {
+        mr__answer_fail(request, MR_ENOMEM, "out of memory");
+        return false;
+    }
+    struct mr__plan *plan = mr__shard_plan(request->engine->shard, submit->version);
+    submit->plan = plan == NULL ? NULL : mr__plan_ref(plan);
+    return true;
+}
+
+void mr__op_submit(struct mr__request *request)
+{
+    struct submit *submit = submit_create(request);
+    if (submit == NULL) {
+        return;
+    }
+    submit->key = field_blob(request, "key");
     if (mr__field_true(request, "attach")) {
         mr__request_hold(request); /* from now on, not only once there is a run to stay for */
     }
-    find_parsed(submit);
-    if (submit->plan != NULL && submit->key.len == 0) {
+    bool dag = mr_value_get(&request->json, "dag") != NULL;
+    if (!(dag ? take_dag(submit) : take_text(submit))) {
+        submit_free(submit);
+    } else if (submit->plan != NULL && submit->key.len == 0) {
         submit_go(submit);
-    } else if (submit->key.len > 0) {
+    } else if (submit->key.len > 0 || dag) {
+        /* What the job looks for must be in the store by then. */
         mr__shard_after(request->engine->shard, submit_job, submit);
     } else {
         submit_job(submit, MR_OK, NULL, NULL);
@@ -489,12 +562,12 @@ static mr_status submit_like(struct submit *submit, const struct mr__event *crea
     struct mr__request *request = submit->request;
     char id[MR__RUN_ID_TEXT_BYTES];
     mr__id_text(created->id, id);
+    submit->folder = mr__arena_dup(&request->arena, created->folder.data, created->folder.len);
     char *origin = mr__arena_printf(&request->arena, "{\"trigger\":\"rerun\",\"of\":\"%s\"}", id);
-    if (origin == NULL) {
+    if (origin == NULL || submit->folder == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
     submit->origin = (struct mr__blob){origin, strlen(origin)};
-    submit->folder = created->folder;
     submit->file = submit->plan->dag->file == NULL ? "-" : submit->plan->dag->file;
     mr_status status = old_map(request, created->vars, &submit->old_vars, reterr);
     return status == MR_OK ? old_map(request, created->tags, &submit->old_tags, reterr) : status;

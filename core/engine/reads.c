@@ -36,26 +36,24 @@ mr_status mr__read_finished(struct mr__snapshot *snapshot, const struct mr__plac
 {
     struct mr__key key;
     struct mr__bytes value;
+    struct mr__part part;
     struct mr__reader r;
     mr__key_history(&key, 0, place->lsn, place->part);
     mr_status status = snapshot->ops->get(snapshot, key.bytes, key.len, &value);
     if (status == MR_OK) {
-        status = mr__record_open(value, "a part of the history", &r, reterr);
+        status = mr__part_open(value, "a part of the history", &part, reterr);
     }
     if (status != MR_OK) {
         return status;
     }
-    if (place->offset == 0 || place->offset >= value.len) {
-        return mr__error_set(reterr, MR_EFORMAT, "the index points past a part of the history");
+    if (!mr__part_find(&part, place->offset, ret_finished)) {
+        return part.r.failed
+                   ? mr__error_set(reterr, MR_EFORMAT, "a finished run in the history is damaged")
+                   : mr__error_set(reterr, MR_ENOTFOUND,
+                                   "there is no run in the history at this place");
     }
-    r.at = (const uint8_t *)value.data + place->offset;
-    const uint8_t *begin = r.at;
-    if (!mr__finished_read(&r, ret_finished)) {
-        return mr__error_set(reterr, MR_EFORMAT, "a finished run in the history is damaged");
-    }
-    size_t len = (size_t)(r.at - begin);
     mr__buf_reset(copy);
-    mr__buf_bytes(copy, begin, len);
+    mr__buf_bytes(copy, part.run.data, part.run.len);
     if (copy->failed) {
         return MR_ENOMEM;
     }

@@ -23,6 +23,7 @@ static void request_end(struct mr__request *request)
 {
     request->ended = true;
     mr__follow_leave(request);
+    mr__serve_leave(request);
     if (request->holds) {
         request->holds = false;
         request->engine->holding--;
@@ -65,19 +66,23 @@ void mr__answer_lines(struct mr__request *request, const struct mr__buf *lines)
     }
 }
 
-static void error_json(struct mr__buf *out, const mr_error *error)
+static void error_json(struct mr__buf *out, const mr_error *error, const char *suggestion)
 {
     const char *name = mr_status_text(error->status);
     mr__buf_printf(out, "{\"error\":{\"status\":%d,\"name\":\"%s\",\"message\":", error->status,
                    name);
     mr__json_str(out, error->message, strlen(error->message));
+    if (suggestion != NULL) {
+        mr__buf_text(out, ",\"suggestion\":");
+        mr__json_str(out, suggestion, strlen(suggestion));
+    }
     mr__buf_text(out, "}");
 }
 
 void mr__answer_failed(struct mr__request *request, const mr_error *error)
 {
     mr__buf_reset(&request->out);
-    error_json(&request->out, error);
+    error_json(&request->out, error, NULL);
     mr__buf_text(&request->out, ",\"end\":true}");
     mr__answer(request, true);
 }
@@ -90,6 +95,20 @@ void mr__answer_fail(struct mr__request *request, mr_status status, const char *
     (void)mr__error_setv(&error, status, fmt, args);
     va_end(args);
     mr__answer_failed(request, &error);
+}
+
+void mr__answer_fail_near(struct mr__request *request, mr_status status, const char *suggestion,
+                          const char *fmt, ...)
+{
+    mr_error error;
+    va_list args;
+    va_start(args, fmt);
+    (void)mr__error_setv(&error, status, fmt, args);
+    va_end(args);
+    mr__buf_reset(&request->out);
+    error_json(&request->out, &error, suggestion);
+    mr__buf_text(&request->out, ",\"end\":true}");
+    mr__answer(request, true);
 }
 
 /* ---- life
@@ -289,7 +308,7 @@ static void resolve_ambiguous(struct mr__request *request, const struct resolve 
     (void)mr__error_set(&error, MR_EINVAL, "\"%s\" names %u runs; give more of the id",
                         resolve->ref, resolve->count);
     mr__buf_reset(&request->out);
-    error_json(&request->out, &error);
+    error_json(&request->out, &error, NULL);
     mr__buf_text(&request->out, ",\"candidates\":[");
     for (uint32_t i = 0; i < MR__MIN(resolve->count, (uint32_t)MR__COUNT(resolve->found)); i++) {
         char text[MR__RUN_ID_TEXT_BYTES];
@@ -636,6 +655,13 @@ static const struct op ops[] = {
     {"actions", op_actions, false},
     {"stats", mr__op_stats, false},
     {"check", mr__op_check, false},
+    {"push", mr__op_push, false},
+    {"dags", mr__op_dags, false},
+    {"dag", mr__op_dag, false},
+    {"stop", mr__op_stop, false},
+    {"start", mr__op_start, false},
+    {"serve", mr__op_serve, false},
+    {"prune", mr__op_prune, false},
     {"ping", op_ping, false},
     {"bench", mr__op_bench, false},
     {NULL, NULL, false},

@@ -92,6 +92,11 @@ mr_status mr__shard_plan_add(struct mr__shard *sh, struct mr__dag *dag, struct m
 mr_status mr__definition_parse(const struct mr__definition *definition, struct mr__dag **ret_dag,
                                mr_error *reterr);
 
+/* Puts a record of a definition into the next commit, behind the text of `plan` (NULL: no text).
+ * What was put when `done` gets an error is forgotten: a rebuild follows, or the end. */
+void mr__shard_put(struct mr__shard *sh, const struct mr__key *key, struct mr__bytes value,
+                   struct mr__plan *plan, mr__done_fn done, void *user);
+
 /* ---- inputs -----------------------------------------------------------------------------------
  */
 
@@ -157,6 +162,19 @@ struct mr__pending {
 /* The i-th of them, oldest first, or NULL. */
 const struct mr__pending *mr__shard_pending(const struct mr__shard *sh, size_t i);
 const struct mr__pending *mr__shard_pending_find(const struct mr__shard *sh, const uint8_t *run_id);
+
+/* ---- finished runs ----------------------------------------------------------------------------
+ */
+
+/* Lets index entries that wait go with the next commit, a portion of them, until those have gone
+ * that waited when this was called with 0 in `upto`. True: `done` is called when a portion is
+ * durable, call again then. False: all have gone. */
+bool mr__shard_index(struct mr__shard *sh, uint64_t *upto, mr__done_fn done, void *user);
+/* Grows with every portion that is durable: what was read of the index before may be old. */
+uint64_t mr__shard_indexed(const struct mr__shard *sh);
+/* Hands over deletions of finished runs that are in the index: prune.c. */
+void mr__shard_prune(struct mr__shard *sh, const struct mr__batch *batch, mr__done_fn done,
+                     void *user);
 
 struct mr__shard_stats {
     uint64_t journal_first, journal_last, journal_bytes;

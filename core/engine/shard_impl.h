@@ -149,6 +149,7 @@ struct mr__shard {
     size_t pending_head, pending_count, pending_cap, pending_flying;
     struct mr__hash pending_by_id; /* -> absolute position */
     uint64_t pending_base;         /* absolute position of the head */
+    uint64_t index_upto;           /* absolute: those before are indexed without waiting */
 
     struct mr__hash keys; /* 'k' or 't' + text -> struct mr__keyrow * */
     struct mr__hash logbooks;

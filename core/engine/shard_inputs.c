@@ -32,9 +32,6 @@ static void fail_done(mr__done_fn done, void *user, const mr_error *error, const
 static mr_status submit_check(struct mr__shard *sh, const struct mr__submit *submit,
                               const uint8_t **ret_other, mr_error *reterr)
 {
-    if (submit->plan->dag->stopped) {
-        return mr__error_set(reterr, MR_ECONFLICT, "dag \"%s\" is stopped", submit->plan->dag->id);
-    }
     const uint8_t *other =
         submit->key.len == 0 ? NULL : mr__shard_key_owner(sh, submit->key, false);
     if (other != NULL) {

@@ -51,10 +51,34 @@ static const struct mr__option logs_options[] = {
     {MR__OPTION_FOLLOW, 'f', "follow", NULL, "goes on until the run stands still"},
     {MR__OPTION_NONE},
 };
+static const struct mr__option prune_options[] = {
+    {MR__OPTION_OLDER, 0, "older", "DUR", "only runs that ended longer ago: 12h, 30d"},
+    {MR__OPTION_KEEP, 0, "keep", "N", "keeps the last N to end of each dag"},
+    {MR__OPTION_DAG, 0, "dag", "DAG", "only runs of this dag"},
+    {MR__OPTION_STATUS, 0, "status", "STATUS", "only success, failed or canceled ones"},
+    {MR__OPTION_DRY_RUN, 0, "dry-run", NULL, "only says how many there are"},
+    {MR__OPTION_NONE},
+};
 static const struct mr__option bench_options[] = {
     {MR__OPTION_RUNS, 0, "runs", "N", "how many runs"},
     {MR__OPTION_IN_FLIGHT, 0, "in-flight", "N", "runs at the same time (10000)"},
     {MR__OPTION_TASKS, 0, "tasks", "N", "tasks of each run, a chain (10)"},
+    {MR__OPTION_NONE},
+};
+
+static const struct mr__option push_options[] = {
+    {MR__OPTION_COMPAT, 0, "compat", "fastflow", "reads the files as fastflow does"},
+    {MR__OPTION_NONE},
+};
+
+static const struct mr__option serve_options[] = {
+    {MR__OPTION_DAGS, 0, "dags", "DIR", "keeps the dag files in DIR, and below it, pushed"},
+    {MR__OPTION_COMPAT, 0, "compat", "fastflow", "reads the files as fastflow does"},
+    {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
+    {MR__OPTION_OLDER, 0, "retain", "DUR", "removes finished runs that ended longer ago (30d)"},
+    {MR__OPTION_LATER, 0, "listen", "ADDR", NULL},
+    {MR__OPTION_LATER, 0, "cluster", "URL", NULL},
+    {MR__OPTION_LATER, 0, "node", "KEY", NULL},
     {MR__OPTION_NONE},
 };
 
@@ -64,12 +88,15 @@ static const char definitions[] = "definitions";
 static const char system_group[] = "system";
 
 const struct mr__command mr__commands[] = {
-    {"run", daily, "FILE|-", "runs a dag to its end",
-     "Runs a dag file, or one from standard input, and stays until the run ends. The run's id "
-     "goes\n"
-     "to stdout as soon as it is accepted, its progress to stderr. Exit 0: success, 1: failed or\n"
-     "canceled, 8: blocked. Ctrl-C cancels; after kill -9, `run --resume` goes on.\n\n"
+    {"run", daily, "FILE|DAG|-", "runs a dag to its end",
+     "Runs a dag file (a word with / or ending in .yaml, .yml or .json), a dag of the store, or "
+     "one\n"
+     "from standard input, and stays until the run ends. The run's id goes to stdout as soon as "
+     "it\n"
+     "is accepted, its progress to stderr. Exit 0: success, 1: failed or canceled, 8: blocked.\n"
+     "Ctrl-C cancels; after kill -9, `run --resume` goes on.\n\n"
      "  millrace run deploy.yaml -v stage=prod\n"
+     "  millrace run deploy\n"
      "  millrace run --resume",
      run_options, 0, -1, mr__cmd_run},
     {"validate", daily, "FILE...", "checks dag files and shows every error",
@@ -119,6 +146,33 @@ const struct mr__command mr__commands[] = {
     {"schedule next", definitions, "DAG|FILE", "shows when a dag will run by itself", "",
      next_options, 1, 1, mr__cmd_schedule_next},
 
+    {"prune", runs, "", "removes finished runs for good",
+     "With their output, and their idempotency keys are free again. Unfinished runs are never\n"
+     "removed. At least one option says which runs are meant; several must all hold.\n\n"
+     "  millrace prune --older 30d\n"
+     "  millrace prune --dag deploy --keep 100",
+     prune_options, 0, 0, mr__cmd_prune},
+
+    {"dags", definitions, "", "lists the dags of the store", "", NULL, 0, 0, mr__cmd_dags},
+    {"push", definitions, "FILE...", "puts dag files into the store, checked",
+     "A text that has changed is a new version, which runs from then on begin with; runs that go\n"
+     "on keep theirs. Of a file with an error nothing is stored (exit 3); the others are.",
+     push_options, 1, -1, mr__cmd_push},
+    {"stop", definitions, "DAG", "refuses new runs of a dag",
+     "Runs that go on are left alone; `run` of it, and of a file with its id, is exit 6.", NULL, 1,
+     1, mr__cmd_stop},
+    {"start", definitions, "DAG", "allows runs of a stopped dag again", "", NULL, 1, 1,
+     mr__cmd_start},
+
+    {"serve", system_group, "", "holds the store and goes on with its runs, until it is stopped",
+     "Goes on with every unfinished run but blocked and paused ones, and takes what other "
+     "commands\n"
+     "bring, run --detach too. With --dags the files in DIR ending in .yaml, .yml or .json are\n"
+     "pushed now and whenever they change; one with an error leaves the last good version. A dag\n"
+     "whose file is removed stays in the store. While another process holds the store, serve "
+     "waits\n"
+     "for its turn. SIGTERM, SIGHUP and Ctrl-C end it and leave the runs resumable.",
+     serve_options, 0, 0, mr__cmd_serve},
     {"actions", system_group, "[NAME]", "lists the actions, or shows one with its params", "", NULL,
      0, 1, mr__cmd_actions},
     {"plugin check", system_group, "FILE", "checks a plugin file as the engine would load it", "",
@@ -134,13 +188,7 @@ const struct mr__command mr__commands[] = {
     {"exec", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"plan", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"init", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"prune", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"dags", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"push", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"stop", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"start", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"graph", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"serve", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"plugin new", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"store backup", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},

@@ -104,6 +104,8 @@ mr_status mr__options_parse(const struct mr__command *commands, int argc, char *
     ret->timeout_ms = -1;
     ret->since_ms = -1;
     ret->limit = -1;
+    ret->older_ms = -1;
+    ret->keep = -1;
     ret_suggestion[0] = '\0';
 
     mr_status status = read_environment(&p, env);
@@ -545,6 +547,7 @@ static mr_status set_number_option(struct parser *p, const struct mr__option *op
         return status;
     case MR__OPTION_LIMIT: return read_number(p, option, value, 0, NUMBER_MAX, &o->limit);
     case MR__OPTION_COUNT: return read_number(p, option, value, 1, COUNT_MAX, &o->count);
+    case MR__OPTION_KEEP: return read_number(p, option, value, 1, NUMBER_MAX, &o->keep);
     case MR__OPTION_RUNS: return read_number(p, option, value, 1, NUMBER_MAX, &o->bench_runs);
     case MR__OPTION_IN_FLIGHT:
         return read_number(p, option, value, 1, NUMBER_MAX, &o->bench_in_flight);
@@ -558,9 +561,9 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     static const char *const outputs[] = {"text", "json", "jsonl", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
     static const char *const modes[] = {"auto", "tree", "plain", "none", NULL};
+    static const char *const compats[] = {"fastflow", NULL};
     static const char *const statuses[] = {"init",    "scheduled", "running",  "success", "failed",
                                            "blocked", "paused",    "canceled", NULL};
-    static const char *const compats[] = {"fastflow", NULL};
     int choice = 0;
     mr_status status;
     if (option->id == MR__OPTION_OUTPUT) {
@@ -569,6 +572,9 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     } else if (option->id == MR__OPTION_COLOR) {
         status = read_choice(p, option, value, colors, &choice);
         p->o->color = (enum mr__color)choice;
+    } else if (option->id == MR__OPTION_COMPAT) {
+        status = read_choice(p, option, value, compats, &choice);
+        p->o->compat = true;
     } else if (option->id == MR__OPTION_PROGRESS) {
         status = read_choice(p, option, value, modes, &choice);
         p->o->progress = (enum mr__progress_mode)choice;
@@ -607,13 +613,19 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
         return mr__text_read_duration(value, &o->timeout_ms)
                    ? MR_OK
                    : refuse_value(p, option, value, "a duration (300ms, 10s, 5m, 2h, 1d)");
+    case MR__OPTION_OLDER:
+        return mr__text_read_duration(value, &o->older_ms)
+                   ? MR_OK
+                   : refuse_value(p, option, value, "a duration (300ms, 10s, 5m, 2h, 1d)");
     case MR__OPTION_HELP: o->help = true; return MR_OK;
     case MR__OPTION_VAR: return read_pair(p, option, value, &o->vars);
     case MR__OPTION_TAG: return read_pair(p, option, value, &o->tags);
     case MR__OPTION_VARS_FILE: o->vars_file = value; return MR_OK;
     case MR__OPTION_KEY: return read_text(p, option, value, &o->key);
     case MR__OPTION_DAG: return read_text(p, option, value, &o->dag);
+    case MR__OPTION_DAGS: return read_text(p, option, value, &o->dags);
     case MR__OPTION_DETACH: o->detach = true; return MR_OK;
+    case MR__OPTION_DRY_RUN: o->dry_run = true; return MR_OK;
     case MR__OPTION_RESUME: o->resume = true; return MR_OK;
     case MR__OPTION_FOLLOW: o->follow = true; return MR_OK;
     case MR__OPTION_FROM: return read_text(p, option, value, &o->from);
