@@ -429,6 +429,7 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
         .executor = engine->executor,
         .clock = engine->clock,
         .ids = &engine->ids,
+        .evaluator = &engine->evaluator.port,
         .jobs = exec.jobs,
         .hooks = opt->on_hook == NULL ? 0 : opt->hooks & ((1u << MR__HOOKS) - 1),
         .events = {.user = engine,
@@ -465,6 +466,7 @@ static void free_engine(struct mr__engine *engine)
     }
     close_loop(engine);
     mr__shard_destroy(engine->shard);
+    mr__lua_evaluator_finish(&engine->evaluator);
     while (engine->requests != NULL) {
         engine->requests->refs = 1; /* whoever had it: the loop is over */
         mr__request_unref(engine->requests);
@@ -496,6 +498,7 @@ mr_status mr__engine_create(const struct mr__engine_options *options,
     engine->path = strdup(options->path);
     engine->opt.path = engine->path;
     engine->clock = mr__clock_system();
+    mr__lua_evaluator_init_loop(&engine->evaluator);
     engine->mail_tail = &engine->mail;
     mr__id_source_init(&engine->ids, 0);
     engine->ids.random = random_bytes;

@@ -15,6 +15,7 @@
 #include "core/engine/kept.h"
 #include "core/engine/reads.h"
 #include "core/engine/shard.h"
+#include "core/exec/evaluator.h"
 #include "core/exec/exec.h"
 
 struct mr__engine {
@@ -24,6 +25,7 @@ struct mr__engine {
     struct mr__id_source ids;
     struct mr__store *store;
     struct mr__executor *executor;
+    struct mr__lua_evaluator evaluator; /* of scripts, on the loop */
     struct mr__shard *shard;
     struct mr__server *server;
     struct mr__definitions definitions;
