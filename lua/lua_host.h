@@ -23,11 +23,10 @@
 struct mr__lua;
 
 struct mr__lua_budget {
-    uint64_t
-        instructions;    /* or steps of C that cost as much; 0: no limit (time and cancel alone) */
-    int64_t ms;          /* that the thread really ran: waiting does not count; 0: no limit */
-    size_t memory_bytes; /* above what the state has; one text: an eighth of it */
-    size_t output_bytes; /* of the result as JSON */
+    uint64_t instructions; /* or steps in C that cost as much; 0: no limit */
+    int64_t ms;            /* that the thread really ran: waiting does not count; 0: no limit */
+    size_t memory_bytes;   /* above what the state has; one text: an eighth of it */
+    size_t output_bytes;   /* of the result as JSON */
 };
 extern const struct mr__lua_budget mr__lua_budget_loop; /* about 1 ms */
 /* The full one of the pure tier: stopped within 100 ms, with all that it takes to clean up. */
