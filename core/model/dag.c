@@ -39,3 +39,23 @@ int64_t mr__dag_find(const struct mr__dag *dag, const char *id, size_t len)
     uint64_t number;
     return mr__hash_get(&dag->task_by_id, id, len, &number) ? (int64_t)number : -1;
 }
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+size_t mr__numbers_sort(uint32_t *numbers, size_t count)
+{
+    size_t kept = 0;
+    if (count > 0) {
+        qsort(numbers, count, sizeof *numbers, compare_numbers);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (kept == 0 || numbers[i] != numbers[kept - 1]) {
+            numbers[kept++] = numbers[i];
+        }
+    }
+    return kept;
+}

@@ -220,6 +220,9 @@ void mr__dag_unref(struct mr__dag *dag); /* NULL is allowed */
 /* The number of the task `id`, or -1. */
 int64_t mr__dag_find(const struct mr__dag *dag, const char *id, size_t len);
 
+/* Sorts numbers of tasks and drops repeats; how many are left. */
+size_t mr__numbers_sort(uint32_t *numbers, size_t count);
+
 /* The variables of a run: a map in declaration order with every declared variable, from `given` (a
  * map, or null; strings become the declared type) over the defaults. MR_EINVAL: undeclared (with a
  * suggestion), not of its type or enum, required and missing; all such problems in one message.

@@ -130,33 +130,30 @@ static void read_condition(struct mr__parse *p, struct mr__condition *condition,
 
 /* ---- checks -------------------------------------------------------------------------------- */
 
+/* `check` has its name and place already. */
 static void read_check(struct mr__parse *p, struct mr__check *check,
-                       const struct mr__yaml_node *key)
+                       const struct mr__yaml_node *node)
 {
     static const char *const acts[] = {"skip", "block"};
-    const struct mr__yaml_node *node = key + 1;
     struct mr__found found[MR__COUNT(check_keys)];
-    check->name = mr__arena_dup(&p->dag->arena, key->u.text, key->len);
-    check->pos = mr__yaml_pos(key);
-    p->no_memory = p->no_memory || check->name == NULL;
     if (node->kind != MR__YAML_MAP) {
         mr__problem_add(p->problems, "E104", mr__yaml_pos(node), NULL,
                         "check \"%.140s\" must be a map with \"act\" and \"conditions\"",
-                        key->u.text);
+                        check->name);
         return;
     }
     (void)mr__parse_keys(p, node, check_keys, MR__COUNT(check_keys),
-                         (struct mr__place){.what = "check", .id = key->u.text}, found);
+                         (struct mr__place){.what = "check", .id = check->name}, found);
     if (!mr__parse_is_given(&found[CHECK_ACT])) {
         mr__problem_add(p->problems, "E331", check->pos, NULL,
-                        "check \"%.140s\" needs \"act\": skip or block", key->u.text);
+                        "check \"%.140s\" needs \"act\": skip or block", check->name);
     }
     check->block = mr__parse_word(p, &found[CHECK_ACT], acts, MR__COUNT(acts), 0) == 1;
     const struct mr__yaml_node *list = found[CHECK_CONDITIONS].value;
     if (!mr__parse_is_given(&found[CHECK_CONDITIONS]) ||
         (list->kind == MR__YAML_LIST && list->len == 0)) {
         mr__problem_add(p->problems, "W333", check->pos, NULL,
-                        "check \"%.140s\" has no conditions: it always acts", key->u.text);
+                        "check \"%.140s\" has no conditions: it always acts", check->name);
         return;
     }
     if (list->kind != MR__YAML_LIST) {
@@ -171,6 +168,8 @@ static void read_check(struct mr__parse *p, struct mr__check *check,
     check->count = conditions == NULL ? 0 : list->len;
 }
 
+/* A map of checks by name; or, as fastflow's own README has it, a list, whose checks are called by
+ * their place. */
 static void read_checks(struct mr__parse *p, struct mr__dag_task *task,
                         const struct mr__found *found)
 {
@@ -178,13 +177,22 @@ static void read_checks(struct mr__parse *p, struct mr__dag_task *task,
     if (!mr__parse_is_given(found)) {
         return;
     }
-    if (node->kind != MR__YAML_MAP) {
+    if (node->kind == MR__YAML_SCALAR) {
         mr__parse_add_type_problem(p, found, "a map of checks");
         return;
     }
     struct mr__check *checks = mr__parse_alloc(p, node->len * sizeof *checks);
     for (uint32_t i = 0; checks != NULL && i < node->len; i++) {
-        read_check(p, &checks[i], &node->u.items[2 * i]);
+        bool named = node->kind == MR__YAML_MAP;
+        const struct mr__yaml_node *item = &node->u.items[named ? 2 * i : i];
+        checks[i].pos = mr__yaml_pos(item);
+        checks[i].name = named ? mr__arena_dup(&p->dag->arena, item->u.text, item->len)
+                               : mr__arena_printf(&p->dag->arena, "%u", i);
+        if (checks[i].name == NULL) {
+            p->no_memory = true;
+            return;
+        }
+        read_check(p, &checks[i], named ? item + 1 : item);
     }
     task->checks = checks;
     task->check_count = checks == NULL ? 0 : node->len;

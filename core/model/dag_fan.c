@@ -48,7 +48,7 @@ static uint32_t add_template_script(struct mr__parse *p, const struct mr__yaml_n
     if (mr__hash_get(&p->var_by_name, name, len, &var)) {
         return add_member_script(p, node, "vars", name, len);
     }
-    if (go_var) {
+    if (go_var || mr__parse_is_var_name(p, name, len)) {
         mr__parse_add_unknown_var(p, mr__parse_pos(p, node, t->begin, t->end), name, len);
         return MR__NO_SCRIPT;
     }

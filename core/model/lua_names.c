@@ -469,16 +469,27 @@ static bool is_table_key(const struct mr__lua_names *names, size_t i, const stru
            (is_symbol(before, '{') || is_symbol(before, ',') || is_symbol(before, ';'));
 }
 
+/* A name that names nothing by itself: a field, a label, or <const> and <close>. */
+static bool is_no_use(const struct mr__lua_names *names, const char *text, size_t i)
+{
+    struct mr__lua_token token = names->tokens[i], before = token_at(names, i - 1);
+    struct mr__lua_token after = token_at(names, i + 1);
+    const char *name = text + token.at;
+    bool is_label = is_symbol(before, SYMBOL_LABEL) && is_symbol(after, SYMBOL_LABEL);
+    bool is_attribute = is_symbol(before, '<') && is_symbol(after, '>') &&
+                        (equals(name, token.len, "const") || equals(name, token.len, "close"));
+    return is_symbol(before, '.') || is_symbol(before, ':') || is_label || is_attribute ||
+           is_keyword(text, before, "goto");
+}
+
 static mr_status collect_read(struct mr__lua_names *names, const char *text)
 {
     struct nesting nesting = {.depth = 0};
     mr_status status = MR_OK;
     for (size_t i = 0; i < names->token_count && status == MR_OK; i++) {
-        struct mr__lua_token token = names->tokens[i], before = token_at(names, i - 1);
-        nest(&nesting, token);
-        bool is_field = is_symbol(before, '.') || is_symbol(before, ':') ||
-                        is_symbol(before, SYMBOL_LABEL) || is_keyword(text, before, "goto");
-        if (token.kind == TOKEN_NAME && !is_field && !is_table_key(names, i, &nesting)) {
+        nest(&nesting, names->tokens[i]);
+        if (names->tokens[i].kind == TOKEN_NAME && !is_no_use(names, text, i) &&
+            !is_table_key(names, i, &nesting)) {
             status = read_name(names, text, i);
         }
     }

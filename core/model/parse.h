@@ -125,6 +125,8 @@ struct mr__pos mr__parse_pos(struct mr__parse *p, const struct mr__yaml_node *no
 void mr__parse_templates(struct mr__parse *p, const struct mr__yaml_node *node);
 /* A problem for each template in a `run:` that names something of the run. */
 void mr__parse_check_shell(struct mr__parse *p, const struct mr__yaml_node *node);
+/* True for what can only be meant as the name of a variable, declared or not. */
+bool mr__parse_is_var_name(const struct mr__parse *p, const char *text, size_t len);
 /* True for {{.vars.NAME.Value}} and {{.shareData.KEY}}: where NAME or KEY stands. */
 bool mr__parse_go_var(const struct mr__template *t, const char **ret_name, size_t *ret_len);
 bool mr__parse_go_share(const struct mr__template *t, const char **ret_key, size_t *ret_len);

@@ -5,7 +5,6 @@
  * compiler's to say (lua/), which has the positions from here.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/model/lua_names.h"
 #include "core/model/parse.h"
@@ -87,24 +86,23 @@ static size_t dashed_len(const struct mr__hash *known, const struct mr__lua_name
     return len > name->len && mr__hash_get(known, name->text, len, &number) ? len : 0;
 }
 
-/* A problem with a name; a suggestion in brackets where the name has a dash that Lua takes as
- * minus.
- */
-static bool add_dashed_problem(struct mr__parse *p, const struct mr__script_place *place,
-                               const struct mr__lua_name *name, const char *end)
+/* Where a name goes on with a dash, which Lua takes as minus, and the longer one is known: a
+ * problem that says so, and the end of the longer name; else NULL. */
+static const char *add_dashed_problem(struct mr__parse *p, const struct mr__script_place *place,
+                                      const struct mr__lua_name *name, const char *end)
 {
     bool is_task = name->kind == MR__LUA_TASK;
     const char *table = is_task ? "tasks" : "vars";
     size_t len = dashed_len(is_task ? &p->dag->task_by_id : &p->var_by_name, name, end);
     if (len == 0 || len > MR__ID_BYTES_MAX) {
-        return false;
+        return NULL;
     }
     char suggestion[MR__ID_BYTES_MAX + 16];
     (void)snprintf(suggestion, sizeof suggestion, "%s[\"%.*s\"]", table, (int)len, name->text);
     mr__problem_add(p->problems, is_task ? "E603" : "E402",
                     mr__parse_pos(p, place->node, name->text, name->text + len), suggestion,
                     "Lua reads the dash in \"%s.%.*s\" as minus", table, (int)len, name->text);
-    return true;
+    return name->text + len;
 }
 
 static void add_unknown_task(struct mr__parse *p, struct mr__pos pos, const char *id)
@@ -176,19 +174,23 @@ static bool is_known(const struct mr__parse *p, const struct mr__script *script,
     }
 }
 
-static void check_name(struct mr__parse *p, const struct mr__script *script,
-                       const struct mr__script_place *place, const struct mr__lua_name *name)
+/* Where the names that still say something begin. */
+static const char *check_name(struct mr__parse *p, const struct mr__script *script,
+                              const struct mr__script_place *place, const struct mr__lua_name *name)
 {
     if (is_known(p, script, place->item, name)) {
-        return;
+        return name->text;
     }
-    if (p->problems->error_count >= MR__DAG_ERRORS_MAX) {
-        p->problems->error_count++; /* beyond what is kept only their number is told */
-        return;
+    if (p->problems->error_count >= MR__DAG_ERRORS_MAX) { /* only counted: no place is needed */
+        mr__problem_add(p->problems, "E601", script->pos, NULL, "an unknown name");
+        return name->text;
     }
-    if (name->kind != MR__LUA_FREE &&
-        add_dashed_problem(p, place, name, place->begin + script->len)) {
-        return;
+    const char *behind = NULL;
+    if (name->kind != MR__LUA_FREE) {
+        behind = add_dashed_problem(p, place, name, place->begin + script->len);
+    }
+    if (behind != NULL) {
+        return behind;
     }
     struct mr__pos pos = mr__parse_pos(p, place->node, name->text, name->text + name->len);
     char text[MR__ID_BYTES_MAX + 1];
@@ -202,20 +204,15 @@ static void check_name(struct mr__parse *p, const struct mr__script *script,
     } else {
         check_free(p, script, place->item, pos, text);
     }
+    return name->text;
 }
 
 /* ---- the tasks that a script names --------------------------------------------------------- */
 
-static int compare_numbers(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void write_uses(struct mr__parse *p, struct mr__script *script,
                        const struct mr__lua_names *names)
 {
-    size_t count = 0, kept = 0;
+    size_t count = 0;
     for (size_t i = 0; i < names->count; i++) {
         count += names->list[i].kind == MR__LUA_TASK;
         script->uses_all_tasks = script->uses_all_tasks || names->list[i].kind == MR__LUA_TASKS;
@@ -233,14 +230,8 @@ static void write_uses(struct mr__parse *p, struct mr__script *script,
             uses[count++] = (uint32_t)number;
         }
     }
-    qsort(uses, count, sizeof *uses, compare_numbers);
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0 || uses[i] != uses[i - 1]) {
-            uses[kept++] = uses[i];
-        }
-    }
     script->uses = uses;
-    script->use_count = (uint32_t)kept;
+    script->use_count = (uint32_t)mr__numbers_sort(uses, count);
 }
 
 void mr__parse_finish_scripts(struct mr__parse *p)
@@ -255,8 +246,11 @@ void mr__parse_finish_scripts(struct mr__parse *p)
         }
         /* The names are read where the text stands in its node, so that they know their places. */
         p->no_memory = mr__lua_names_read(&names, place->begin, script->len) != MR_OK;
+        const char *from = place->begin;
         for (size_t j = 0; j < names.count && !p->no_memory; j++) {
-            check_name(p, script, place, &names.list[j]);
+            if (names.list[j].text >= from) {
+                from = check_name(p, script, place, &names.list[j]);
+            }
         }
         write_uses(p, script, &names);
     }

@@ -34,6 +34,11 @@ static bool is_expression(const struct mr__parse *p, const char *text, size_t le
            (dash != NULL && is_item(p, text, (size_t)(dash - text)));
 }
 
+bool mr__parse_is_var_name(const struct mr__parse *p, const char *text, size_t len)
+{
+    return is_word(text, len) && !is_expression(p, text, len);
+}
+
 void mr__parse_add_unknown_var(struct mr__parse *p, struct mr__pos pos, const char *name,
                                size_t len)
 {
@@ -93,7 +98,7 @@ static void resolve_rest(struct mr__parse *p, const struct mr__yaml_node *node,
 {
     const char *name;
     size_t len;
-    bool is_name = is_word(t->body, t->body_len) && !is_expression(p, t->body, t->body_len);
+    bool is_name = mr__parse_is_var_name(p, t->body, t->body_len);
     if (is_name && p->dag->compat) {
         set_text(p, row, MR__TEMPLATE_AS_IS, t->begin, (size_t)(t->end - t->begin));
     } else if (is_name) {

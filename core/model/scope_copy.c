@@ -101,27 +101,6 @@ static bool copy_task(struct mr__scope_copy *copy, const struct mr__scope *scope
            copy_blob(copy, from.output, &to->output);
 }
 
-static int compare_uses(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Sorts, and drops repeats; how many are left. */
-static size_t sort_uses(uint32_t *uses, size_t count)
-{
-    size_t kept = 0;
-    if (count > 0) {
-        qsort(uses, count, sizeof *uses, compare_uses);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (kept == 0 || uses[i] != uses[kept - 1]) {
-            uses[kept++] = uses[i];
-        }
-    }
-    return kept;
-}
-
 /* `uses` NULL: the first `count` tasks, which are all. */
 static bool copy_tasks(struct mr__scope_copy *copy, const struct mr__scope *scope,
                        const uint32_t *uses, size_t count)
@@ -134,7 +113,7 @@ static bool copy_tasks(struct mr__scope_copy *copy, const struct mr__scope *scop
         if (count > 0) {
             memcpy(copy->numbers, uses, count * sizeof *uses);
         }
-        count = sort_uses(copy->numbers, count);
+        count = mr__numbers_sort(copy->numbers, count);
     }
     copy->tasks = mr__arena_alloc(&copy->arena, count * sizeof *copy->tasks);
     copy->task_count = count;
@@ -176,13 +155,19 @@ static bool copy_share(struct mr__scope_copy *copy, const struct mr__scope *scop
 
 /* ---- looking things up --------------------------------------------------------------------- */
 
+static int compare_numbers(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
 static bool find_task(const struct mr__scope *scope, uint32_t task, struct mr__scope_task *ret_task)
 {
     const struct mr__scope_copy *copy = scope->user;
     size_t at = task;
     if (copy->numbers != NULL) {
         const uint32_t *found =
-            bsearch(&task, copy->numbers, copy->task_count, sizeof task, compare_uses);
+            bsearch(&task, copy->numbers, copy->task_count, sizeof task, compare_numbers);
         at = found == NULL ? copy->task_count : (size_t)(found - copy->numbers);
     }
     if (at >= copy->task_count || copy->tasks[at].status == NULL) {
@@ -295,7 +280,7 @@ mr_status mr__scope_uses(const struct mr__dag *dag, uint32_t task, struct mr__ar
     uses.count = 0;
     add_task_uses(&uses, dag, task);
     *ret_uses = list;
-    *ret_count = sort_uses(list, uses.count);
+    *ret_count = mr__numbers_sort(list, uses.count);
     *ret_all = uses.all;
     return MR_OK;
 }

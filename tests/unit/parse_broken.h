@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The broken dag files of test_parse.c and what is said about each: code, line:column+width,
- * message, [suggestion@its line]; one line each, in the order of the file.
+ * The broken dag files of test_parse.c and what is said about each.
  */
 #ifndef PARSE_BROKEN_H
 #define PARSE_BROKEN_H
 
-#include <stddef.h>
-
-struct broken {
-    const char *name;
-    const char *text;
-    size_t len;
-    const char *problems;
-};
-
-#define TEXT(text) text, sizeof(text) - 1
+#include "parse_fixture.h"
 
 static const struct broken broken_files[] = {
     {"empty file", TEXT(""), "E001 1:1+0 the file is empty"},

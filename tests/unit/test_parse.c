@@ -5,92 +5,15 @@
  * whose dags are looked at, each limit at its edge and one past it, and large graphs against a
  * clock.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "core/base/clock.h"
-#include "core/model/dag.h"
 #include "core/model/yaml_tree.h"
+#include "parse_fixture.h"
+
 #include "parse_broken.h"
-
-#include <cmocka.h> /* last: its macros take plain words */
-
-static mr_status parse(const char *text, size_t len, const char *file,
-                       struct mr__problems *problems, struct mr__dag **ret_dag)
-{
-    struct mr__parse_options options = {.file = file};
-    *ret_dag = NULL;
-    mr__problems_init(problems);
-    return mr__dag_parse(text, len, &options, problems, ret_dag);
-}
-
-/* The dag of a good text. */
-static struct mr__dag *good(const char *text)
-{
-    struct mr__problems problems;
-    struct mr__dag *dag;
-    mr_status status = parse(text, strlen(text), "dir/good.yaml", &problems, &dag);
-    for (uint32_t i = 0; i < problems.count; i++) {
-        print_message("%u:%u %s\n", problems.list[i].pos.line, problems.list[i].pos.column,
-                      problems.list[i].message);
-    }
-    assert_int_equal(status, MR_OK);
-    assert_int_equal(problems.count, 0);
-    mr__problems_finish(&problems);
-    return dag;
-}
-
-/* The first problem of a text is this one. */
-static void assert_problem(const char *text, size_t len, const char *code, uint32_t line,
-                           uint32_t column)
-{
-    struct mr__problems problems;
-    struct mr__dag *dag;
-    assert_int_equal(parse(text, len, "bad.yaml", &problems, &dag), MR_EDEFINITION);
-    assert_true(problems.count > 0);
-    assert_string_equal(problems.list[0].code, code);
-    assert_int_equal(problems.list[0].pos.line, line);
-    assert_int_equal(problems.list[0].pos.column, column);
-    mr__problems_finish(&problems);
-}
-
-static void describe(const struct mr__problems *problems, struct mr__buf *buf)
-{
-    for (uint32_t i = 0; i < problems->count; i++) {
-        const struct mr__problem *problem = &problems->list[i];
-        mr__buf_printf(buf, "%s%s %u:%u+%u %s", i > 0 ? "\n" : "", problem->code, problem->pos.line,
-                       problem->pos.column, problem->pos.width, problem->message);
-        if (problem->suggestion != NULL) {
-            mr__buf_printf(buf, " [%s@%u]", problem->suggestion, problem->suggestion_line);
-        }
-    }
-}
 
 static void parse__names_every_problem_of_broken_files(void **state)
 {
-    size_t faults = 0;
-    for (size_t i = 0; i < MR__COUNT(broken_files); i++) {
-        const struct broken *broken = &broken_files[i];
-        struct mr__problems problems;
-        struct mr__dag *dag;
-        struct mr__buf said;
-        mr__buf_init(&said);
-        mr_status status = parse(broken->text, broken->len, "case.yaml", &problems, &dag);
-        describe(&problems, &said);
-        if (status != MR_EDEFINITION || dag != NULL ||
-            strcmp(mr__buf_cstr(&said), broken->problems) != 0) {
-            print_message("%s: status %d\n%s\nbut expected\n%s\n", broken->name, status,
-                          mr__buf_cstr(&said), broken->problems);
-            faults++;
-        }
-        mr__buf_finish(&said);
-        mr__problems_finish(&problems);
-    }
-    assert_int_equal(faults, 0);
+    assert_broken(broken_files, MR__COUNT(broken_files));
     assert_true(MR__COUNT(broken_files) > 150);
 }
 
@@ -101,15 +24,6 @@ static void parse__refuses_keys_of_later_releases(void **state)
 }
 
 /* ---- good files ---------------------------------------------------------------------------- */
-
-static void assert_json(const mr_value *value, const char *json)
-{
-    struct mr__buf buf;
-    mr__buf_init(&buf);
-    mr__value_print(&buf, value);
-    assert_string_equal(mr__buf_cstr(&buf), json);
-    mr__buf_finish(&buf);
-}
 
 static void parse__reads_everything(void **state)
 {
@@ -454,21 +368,6 @@ static void problems__keep_a_hundred_errors_and_count_the_rest(void **state)
 }
 
 /* ---- limits and sizes ------------------------------------------------------------------------ */
-
-static mr_status parse_buf(struct mr__buf *buf, const char *code)
-{
-    struct mr__problems problems;
-    struct mr__dag *dag;
-    assert_false(buf->failed);
-    mr_status status = parse((const char *)buf->data, buf->len, "big", &problems, &dag);
-    if (status != MR_OK) {
-        assert_string_equal(problems.list[0].code, code);
-    }
-    mr__dag_unref(dag);
-    mr__problems_finish(&problems);
-    mr__buf_finish(buf);
-    return status;
-}
 
 static void parse__holds_the_limit_of_bytes(void **state)
 {
