@@ -82,6 +82,9 @@
 #define MR__CHECKPOINT_BYTES_STEP  (1u << 20)  /* put into live/ in one commit, or one run */
 #define MR__TRIM_ENTRIES_STEP      64u
 #define MR__INDEX_RUNS_PENDING     16384u     /* finished runs whose index entries wait in memory */
+#define MR__PRUNE_RUNS_STEP        256u       /* looked at before a commit, or one part ... */
+#define MR__PRUNE_BYTES_STEP       (1u << 20) /* ... of the history */
+#define MR__PRUNE_LOG_KEYS_STEP    1024u      /* chunks of output removed by one commit */
 #define MR__STORE_ROOM_BYTES       (8u << 20) /* kept free for completions: runs are refused before */
 #define MR__STORE_RETRY_MS         500        /* after a failed commit */
 #define MR__STORE_RETRY_MAX_MS     10000 /* after this long without a commit the owner gives up */

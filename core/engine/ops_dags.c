@@ -56,7 +56,8 @@ static struct mr__pushed pushed_of(struct mr__engine *engine, const struct mr__d
     struct mr__pushed pushed = {
         .stopped = dag->stopped,
         .text_stopped = dag->stopped,
-        .pushed_ms = is_new ? engine->clock->wall_ms(engine->clock) : row->pushed.pushed_ms,
+        .pushed_ms =
+            is_new || row == NULL ? engine->clock->wall_ms(engine->clock) : row->pushed.pushed_ms,
         .task_count = dag->task_count,
         .file = blob_of(file),
         .folder = blob_of(folder),
