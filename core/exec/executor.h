@@ -136,9 +136,11 @@ struct mr__executor_ops {
     /* Calls run_after: of the attempt that said ending(), in its own memory, or after a restart of
      * a new one. Said again of one that is there, nothing is called twice. */
     void (*after)(struct mr__executor *x, const struct mr__attempt *attempt);
-    /* Takes `evaluation`. MR_ELIMIT, MR_ENOMEM: not taken. */
+    /* Takes `evaluation`, and looks into its scope's dag until evaluated(), or shutdown's cb, has
+     * come. MR_ELIMIT (MR__EVALUATIONS_MAX), MR_ENOMEM, MR_ECLOSED: not taken. */
     mr_status (*evaluate)(struct mr__executor *x, struct mr__evaluation *evaluation);
-    /* Calls hooks; hooked() follows, perhaps from within. */
+    /* Calls hooks, each at most MR__HOOK_MS_MAX long; hooked() follows, perhaps from within. The
+     * dag is looked into until then, or until shutdown's cb. */
     void (*hook)(struct mr__executor *x, const struct mr__hook_call *call);
     /* Makes it end soon (reason: MR_BY_USER, ...); ended() follows unless it is unknown. */
     void (*cancel)(struct mr__executor *x, const struct mr__attempt_ref *ref, uint32_t reason);
