@@ -27,8 +27,8 @@ static mr_status write_map(struct mr__buf *buf, const char *name, const char *js
                            mr_error *reterr);
 static void write_text(struct mr__buf *buf, const char *name, const char *text, size_t len);
 static mr_status file_read(const char *file, struct mr__buf *buf, mr_error *reterr);
-static mr_status definition_check(const char *file, const char *text, size_t len,
-                                  const struct mr__registry *registry, char **ret_json,
+static mr_status definition_check(const struct mr__parse_options *options, const char *text,
+                                  size_t len, const struct mr__registry *registry, char **ret_json,
                                   mr_error *reterr);
 static mr_status call_text(mr_engine *engine, const char *request, bool attach,
                            struct mr__buf *ret_answer, mr_error *reterr);
@@ -111,7 +111,8 @@ static mr_status start_text(const mr_start_options *options, struct mr__buf *fil
     if (*ret_len > MR__DAG_FILE_BYTES_MAX || memchr(*ret_text, '\0', *ret_len) != NULL ||
         !mr__utf8_valid(*ret_text, *ret_len)) {
         /* JSON cannot carry it as it is. The parser says what is wrong, and where. */
-        mr_status status = definition_check(options->file, *ret_text, *ret_len, NULL, NULL, reterr);
+        struct mr__parse_options how = {.file = options->file};
+        mr_status status = definition_check(&how, *ret_text, *ret_len, NULL, NULL, reterr);
         return status != MR_OK
                    ? status
                    : mr__error_set(reterr, MR_EDEFINITION, "a dag file is text in UTF-8");
@@ -322,21 +323,35 @@ static mr_status call_text(mr_engine *engine, const char *request, bool attach,
 mr_status mr_validate(const char *file, const char *text, size_t text_len, const char *plugins,
                       char **ret_json, mr_error *reterr)
 {
+    mr_validate_options options =
+        MR_VALIDATE(.file = file, .text = text, .text_len = text_len, .plugins = plugins);
+    return mr_validate_with(&options, ret_json, reterr);
+}
+
+mr_status mr_validate_with(const mr_validate_options *options, char **ret_json, mr_error *reterr)
+{
+    mr_validate_options known = {.size = sizeof known};
+    if (options == NULL || options->size < sizeof(uint32_t)) {
+        return mr__error_set(reterr, MR_EINVAL, "options must be given");
+    }
+    memcpy(&known, options, MR__MIN((size_t)options->size, sizeof known));
     struct mr__buf read;
     mr__buf_init(&read);
     struct mr__registry *registry = NULL;
     mr_status status = MR_OK;
-    if (text == NULL) {
-        status = file == NULL ? mr__error_set(reterr, MR_EINVAL, "a file or a text must be given")
-                              : file_read(file, &read, reterr);
-        text = (const char *)read.data;
-        text_len = read.len;
+    if (known.text == NULL) {
+        status = known.file == NULL
+                     ? mr__error_set(reterr, MR_EINVAL, "a file or a text must be given")
+                     : file_read(known.file, &read, reterr);
+        known.text = (const char *)read.data;
+        known.text_len = read.len;
     }
     if (status == MR_OK) {
-        status = mr__registry_create(plugins, NULL, NULL, &registry, reterr);
+        status = mr__registry_create(known.plugins, NULL, NULL, &registry, reterr);
     }
     if (status == MR_OK) {
-        status = definition_check(file, text, text_len, registry, ret_json, reterr);
+        struct mr__parse_options how = {.file = known.file, .compat = known.compat != 0};
+        status = definition_check(&how, known.text, known.text_len, registry, ret_json, reterr);
     }
     mr__registry_destroy(registry);
     mr__buf_finish(&read);
@@ -381,19 +396,19 @@ static mr_status set_definition_error(const struct mr__problems *problems, const
 
 /* Parses and checks a dag; `registry` NULL: not its actions. `ret_json` (may be NULL) is
  * mr_validate's document for both outcomes. */
-static mr_status definition_check(const char *file, const char *text, size_t len,
-                                  const struct mr__registry *registry, char **ret_json,
+static mr_status definition_check(const struct mr__parse_options *options, const char *text,
+                                  size_t len, const struct mr__registry *registry, char **ret_json,
                                   mr_error *reterr)
 {
+    const char *file = options->file;
     const char *name = file == NULL || strcmp(file, "-") == 0 ? "stdin" : file;
-    struct mr__parse_options options = {.file = file};
     struct mr__problems problems;
     struct mr__dag *dag = NULL;
     struct mr__buf found, valid;
     mr__problems_init(&problems);
     mr__buf_init(&found);
     mr__buf_init(&valid);
-    mr_status status = mr__dag_parse(text, len, &options, &problems, &dag);
+    mr_status status = mr__dag_parse(text, len, options, &problems, &dag);
     if (status == MR_OK && registry != NULL) {
         mr__registry_check(registry, dag, &problems);
         status = problems.error_count > 0 ? MR_EDEFINITION : MR_OK;

@@ -62,6 +62,8 @@ struct mr_engine {
     uint32_t jobs, read_only, shutdown_ms;
     char *plugins;
     void (*on_log)(int32_t level, const char *line, void *user);
+    void (*on_hook)(const mr_hook *hook, void *user);
+    uint32_t hooks;
     void *user;
     struct mr__wake wake;
 
@@ -94,6 +96,7 @@ static mr_status establish(mr_engine *h, int64_t wait_ms, int64_t orphan_ms, mr_
 static mr_status establish_once(mr_engine *h, int64_t wait_ms, int64_t *ret_pid, mr_error *reterr);
 static mr_status become_owner(mr_engine *h, mr_error *reterr);
 static void registry_log(void *user, int32_t level, const char *line);
+static void call_hook(void *user, enum mr__hook hook, const struct mr__scope_run *run);
 static void attached_on_line(void *user, uint64_t id, const char *json, size_t len);
 static void attached_note_end(mr_engine *h, const mr_stream *stream, const char *json, size_t len);
 static void switch_begin(mr_engine *h, bool ended);
@@ -215,6 +218,8 @@ static mr_status handle_create(const mr_options *options, mr_engine **ret_engine
     h->shutdown_ms = options->shutdown_ms != 0 ? options->shutdown_ms : SHUTDOWN_MS;
     h->on_log = options->on_log;
     h->user = options->user;
+    h->on_hook = options->on_hook;
+    h->hooks = options->hooks;
     h->mode = SWITCHING;
     h->next_id = 1; /* 0 is the handle's own: its answers are nobody's */
     mr__hash_init(&h->by_id);
@@ -354,6 +359,9 @@ static mr_status become_owner(mr_engine *h, mr_error *reterr)
                                          .shutdown_ms = h->shutdown_ms,
                                          .listen_fd = listen_fd,
                                          .on_log = h->on_log,
+                                         .hooks = h->hooks,
+                                         .on_hook = h->on_hook == NULL ? NULL : call_hook,
+                                         .hook_user = h,
                                          .user = h->user};
     struct mr__engine *engine;
     status = mr__engine_create(&options, &engine, reterr);
@@ -367,6 +375,18 @@ static mr_status become_owner(mr_engine *h, mr_error *reterr)
     }
     (void)pthread_mutex_unlock(&h->lock);
     return MR_OK;
+}
+
+static void call_hook(void *user, enum mr__hook hook, const struct mr__scope_run *run)
+{
+    mr_engine *h = user;
+    mr_hook told = {.size = sizeof told,
+                    .hook = 1u << hook,
+                    .run_id = run->id,
+                    .dag_id = run->dag,
+                    .status = run->status,
+                    .reason = run->reason == NULL ? "" : run->reason};
+    h->on_hook(&told, h->user);
 }
 
 static void registry_log(void *user, int32_t level, const char *line)

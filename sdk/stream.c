@@ -27,6 +27,7 @@ static const struct op {
     bool starts, waits;
 } ops[] = {
     {"submit", MR__STREAM_REPEAT, true, false}, /* its token makes the repeat the same run */
+    {"rerun", MR__STREAM_REPEAT, true, false},  /* likewise */
     {"resume", MR__STREAM_REPEAT, false, false}, {"resolve", MR__STREAM_REPEAT, false, false},
     {"show", MR__STREAM_REPEAT, false, false},   {"wait", MR__STREAM_REPEAT, false, true},
     {"watch", MR__STREAM_RESTART, false, true},  {"events", MR__STREAM_REPEAT, false, false},
@@ -35,6 +36,12 @@ static const struct op {
     {"stats", MR__STREAM_REPEAT, false, false},  {"check", MR__STREAM_REPEAT, false, false},
     {"ping", MR__STREAM_REPEAT, false, false},   {"cancel", MR__STREAM_ONCE, false, false},
     {"retry", MR__STREAM_ONCE, true, false},     {"continue", MR__STREAM_ONCE, true, false},
+    {"pause", MR__STREAM_ONCE, false, false},    {"unpause", MR__STREAM_ONCE, true, false},
+    {"why", MR__STREAM_REPEAT, false, false},    {"scheduleNext", MR__STREAM_REPEAT, false, false},
+    {"push", MR__STREAM_REPEAT, false, false},   {"dags", MR__STREAM_REPEAT, false, false},
+    {"dag", MR__STREAM_REPEAT, false, false},    {"stop", MR__STREAM_REPEAT, false, false},
+    {"start", MR__STREAM_REPEAT, false, false},  {"serve", MR__STREAM_RESTART, false, false},
+    {"prune", MR__STREAM_REPEAT, false, false}, /* what is gone is not removed twice */
 };
 
 static mr_status stream_set_text(mr_stream *stream, const char *json, mr_error *reterr);

@@ -37,6 +37,43 @@ struct mr__clock *mr__clock_system(void)
     return &system;
 }
 
+/* Years begin in March here, so that the leap day is the last day of a year: day 0 is 0000-03-01.
+ * 400 years are a cycle of 146,097 days. */
+#define DAYS_TO_MARCH_0 INT64_C(719468)
+#define CYCLE_DAYS      INT64_C(146097)
+
+int64_t mr__date_days(int64_t year, int month, int day)
+{
+    int64_t march_year = month <= 2 ? year - 1 : year;
+    int64_t cycle = (march_year < 0 ? march_year - 399 : march_year) / 400;
+    int64_t year_of_cycle = march_year - cycle * 400;
+    int64_t of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    return cycle * CYCLE_DAYS + year_of_cycle * 365 + year_of_cycle / 4 - year_of_cycle / 100 +
+           of_year - DAYS_TO_MARCH_0;
+}
+
+struct mr__date mr__date_of(int64_t days)
+{
+    int64_t day = days + DAYS_TO_MARCH_0;
+    int64_t cycle = (day < 0 ? day - (CYCLE_DAYS - 1) : day) / CYCLE_DAYS;
+    int64_t of_cycle = day - cycle * CYCLE_DAYS;
+    int64_t year_of_cycle =
+        (of_cycle - of_cycle / 1460 + of_cycle / 36524 - of_cycle / 146096) / 365;
+    int64_t of_year = of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    int64_t march_month = (5 * of_year + 2) / 153;
+    struct mr__date date;
+    date.day = (int)(of_year - (153 * march_month + 2) / 5 + 1);
+    date.month = (int)(march_month < 10 ? march_month + 3 : march_month - 9);
+    date.year = cycle * 400 + year_of_cycle + (date.month <= 2 ? 1 : 0);
+    return date;
+}
+
+int mr__date_month_days(int64_t year, int month)
+{
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return month == 2 ? (leap ? 29 : 28) : 30 + (month + month / 8) % 2;
+}
+
 void mr__time_text(int64_t unix_ms, char ret_text[MR__TIME_TEXT_BYTES])
 {
     int64_t days = unix_ms / DAY_MS, ms = unix_ms % DAY_MS;
@@ -52,23 +89,12 @@ void mr__time_text(int64_t unix_ms, char ret_text[MR__TIME_TEXT_BYTES])
         days = YEAR_0_FIRST_DAY;
         ms = 0;
     }
-    /* Years begin in March here, so that the leap day is the last day of a year: day 0 is
-     * 0000-03-01 of the proleptic calendar, shifted by one cycle of 400 years to stay positive. */
-    int64_t day = days + 719468 + 146097;
-    int64_t cycle = day / 146097, of_cycle = day % 146097;
-    int64_t year_of_cycle =
-        (of_cycle - of_cycle / 1460 + of_cycle / 36524 - of_cycle / 146096) / 365;
-    int64_t of_year = of_cycle - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
-    int64_t march_month = (5 * of_year + 2) / 153;
-    int day_of_month = (int)(of_year - (153 * march_month + 2) / 5 + 1);
-    int month = (int)(march_month < 10 ? march_month + 3 : march_month - 9);
-    int year = (int)((cycle - 1) * 400 + year_of_cycle + (month <= 2 ? 1 : 0));
-
+    struct mr__date date = mr__date_of(days);
     char text[96]; /* as large as the compiler, which does not know the ranges, can think of */
     int second = (int)(ms / 1000);
-    int len =
-        snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", year, month,
-                 day_of_month, second / 3600, second / 60 % 60, second % 60, (int)(ms % 1000));
+    int len = snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (int)date.year,
+                       date.month, date.day, second / 3600, second / 60 % 60, second % 60,
+                       (int)(ms % 1000));
     MR_ASSERT(len == 24);
     memcpy(ret_text, text, 25);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Time as a port: the engine asks, it never looks at the machine's clocks itself, so that the
- * simulation can own time. Also Unix milliseconds to RFC 3339 text, and durations.
+ * simulation can own time. Also the calendar, Unix milliseconds to RFC 3339 text, and durations.
  */
 #ifndef MR__CLOCK_H
 #define MR__CLOCK_H
@@ -14,6 +14,17 @@ struct mr__clock {
 };
 
 struct mr__clock *mr__clock_system(void); /* static */
+
+#define MR__DAY_S 86400
+
+struct mr__date {
+    int64_t year;
+    int month, day; /* from 1 */
+};
+/* Days since 1970-01-01 of the Gregorian calendar, which reaches back before its invention. */
+int64_t mr__date_days(int64_t year, int month, int day);
+struct mr__date mr__date_of(int64_t days); /* the reverse */
+int mr__date_month_days(int64_t year, int month);
 
 #define MR__TIME_TEXT_BYTES 32
 /* "2026-11-24T02:08:09.123Z" */

@@ -21,17 +21,27 @@
 #define MR__FAN_ITEMS_MAX        1000000u    /* of a forEach's list */
 #define MR__FAN_BYTES_MAX        (16u << 20) /* its items as JSON, with their keys */
 
+/* schedules */
+#define MR__CRON_BYTES_MAX       1024u
+#define MR__CRON_YEARS_MAX       28          /* without a time for so long: never; 8 are possible */
+#define MR__ZONE_BYTES_MAX       (64u << 10) /* of a TZif file; the largest of tzdata has 4 KiB */
+#define MR__ZONE_TRANSITIONS_MAX 2000u       /* what the C libraries allow, too */
+#define MR__ZONE_NAME_BYTES_MAX  128u
+
 /* runs */
-#define MR__OUTPUT_BYTES_MAX (16u << 20) /* outputs and share of one run, together */
-#define MR__SHARE_KEYS_MAX   65536u
-#define MR__REASON_BYTES_MAX 1024u
-#define MR__KEY_BYTES_MAX    256u /* of an idempotency key, of a key of the share data */
-#define MR__VARS_BYTES_MAX   (1u << 20)
-#define MR__TAGS_BYTES_MAX   (16u << 10)
-#define MR__LOST_MAX         3u /* lost attempts of a task run before it fails in any case */
-#define MR__RUNS_LIVE_MAX    4000000u
-#define MR__REF_RUNS         10000u /* finished runs among which a short id is looked up */
-#define MR__REF_CHARS_MIN    4u
+#define MR__OUTPUT_BYTES_MAX    (16u << 20) /* outputs and share of one run, together */
+#define MR__SHARE_KEY_BYTES_MAX 256u
+#define MR__SHARE_KEYS_MAX      65536u
+#define MR__REASON_BYTES_MAX    1024u
+#define MR__KEY_BYTES_MAX       256u
+#define MR__VARS_BYTES_MAX      (1u << 20)
+#define MR__TAGS_BYTES_MAX      (16u << 10)
+#define MR__RETRY_DELAY_MS_MAX  (INT64_C(366) * 86400 * 1000)
+#define MR__RUN_TASKS_MAX       2000000u /* task runs of one run, with the children of fan-outs */
+#define MR__LOST_MAX            3u /* lost attempts of a task run before it fails in any case */
+#define MR__RUNS_LIVE_MAX       4000000u
+#define MR__REF_RUNS            10000u /* finished runs among which a short id is looked up */
+#define MR__REF_CHARS_MIN       4u
 
 /* executor */
 #define MR__JOBS_MAX              4096u
@@ -72,9 +82,16 @@
 #define MR__CHECKPOINT_BYTES_STEP  (1u << 20)  /* put into live/ in one commit, or one run */
 #define MR__TRIM_ENTRIES_STEP      64u
 #define MR__INDEX_RUNS_PENDING     16384u     /* finished runs whose index entries wait in memory */
+#define MR__PRUNE_RUNS_STEP        256u       /* looked at before a commit, or one part ... */
+#define MR__PRUNE_BYTES_STEP       (1u << 20) /* ... of the history */
+#define MR__PRUNE_LOG_KEYS_STEP    1024u      /* chunks of output removed by one commit */
 #define MR__STORE_ROOM_BYTES       (8u << 20) /* kept free for completions: runs are refused before */
 #define MR__STORE_RETRY_MS         500        /* after a failed commit */
 #define MR__STORE_RETRY_MAX_MS     10000 /* after this long without a commit the owner gives up */
+
+/* definitions */
+#define MR__DAGS_MAX           65536u /* pushed to one store; files of a served folder */
+#define MR__SERVED_FOLDERS_MAX 8192u  /* each has a watch of the kernel */
 
 /* requests */
 #define MR__REQUEST_BYTES_MAX   (80u << 20) /* a dag file as JSON text and what belongs to it */

@@ -255,9 +255,35 @@ void mr__archive_hand_over(struct mr__shard *sh)
 {
     part_close(sh);
     sh->part_number = 0;
-    if (sh->pending_count >= sh->opt.index_runs_pending) {
+    if (sh->pending_count >= sh->opt.index_runs_pending || sh->pending_base < sh->index_upto) {
         index_portion(sh);
     }
+}
+
+bool mr__shard_index(struct mr__shard *sh, uint64_t *upto, mr__done_fn done, void *user)
+{
+    *upto = *upto != 0 ? *upto : sh->pending_base + sh->pending_count;
+    if (sh->pending_base >= *upto) {
+        return false;
+    }
+    sh->index_upto = MR__MAX(sh->index_upto, *upto);
+    sh->want_commit = true;
+    mr__shard_after(sh, done, user);
+    return true;
+}
+
+uint64_t mr__shard_indexed(const struct mr__shard *sh)
+{
+    return sh->pending_base;
+}
+
+void mr__shard_prune(struct mr__shard *sh, const struct mr__batch *batch, mr__done_fn done,
+                     void *user)
+{
+    mr__batch_append(&sh->filling, batch, 0, batch->count);
+    sh->want_commit = true;
+    /* Where this refuses, the batch is not handed over any more either. */
+    mr__shard_after(sh, done, user);
 }
 
 static void pending_pop(struct mr__shard *sh)

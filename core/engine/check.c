@@ -24,6 +24,7 @@ struct check {
     uint8_t ids[STEP_KEYS][MR__RUN_ID_BYTES];
     struct mr__place places[STEP_KEYS];
     size_t held;
+    struct mr__buf texts; /* likewise: keys of texts that pushed dags need, each a blob */
     struct mr__key cursor;
     size_t step;
 };
@@ -63,6 +64,27 @@ static void check_events(struct check *check, struct mr__blob log, const char *w
 /* ---- one function per kind of record
  * ------------------------------------------------------------- */
 
+static void check_pushed(struct check *check, struct mr__bytes key, struct mr__bytes value)
+{
+    struct mr__pushed pushed;
+    struct mr__blob id;
+    struct mr__key text;
+    char dag[MR__ID_BYTES_MAX + 1];
+    mr_error error;
+    if (!mr__key_pushed_id(key, &id)) {
+        report(check, "the store has a key of no dag");
+        return;
+    }
+    if (mr__pushed_read(value, &pushed, &error) != MR_OK) {
+        report(check, "%s", error.message);
+        return;
+    }
+    memcpy(dag, id.data, id.len);
+    dag[id.len] = '\0';
+    mr__key_definition(&text, dag, pushed.version);
+    mr__buf_blob(&check->texts, text.bytes, text.len);
+}
+
 static void check_config(struct check *check, struct mr__bytes key, struct mr__bytes value)
 {
     struct mr__definition definition;
@@ -74,6 +96,8 @@ static void check_config(struct check *check, struct mr__bytes key, struct mr__b
         if (mr__definition_read(value, &definition, &error) != MR_OK) {
             report(check, "%s", error.message);
         }
+    } else if (key.len > 2 && bytes[1] == 'p') {
+        check_pushed(check, key, value);
     } else if (mr__record_open(value, "a record of the store itself", &r, &error) != MR_OK) {
         report(check, "%s", error.message);
     }
@@ -119,25 +143,24 @@ static void check_live(struct check *check, struct mr__bytes value)
 
 static void check_history(struct check *check, struct mr__bytes key, struct mr__bytes value)
 {
-    struct mr__reader r;
+    struct mr__part part;
     struct mr__finished finished;
     mr_error error;
     uint64_t lsn = 0;
-    uint16_t part = 0;
+    uint16_t number = 0;
     char what[64];
-    (void)mr__key_lsn(key, &lsn, &part);
-    (void)snprintf(what, sizeof what, "history %llu, part %u", (unsigned long long)lsn, part);
-    if (mr__record_open(value, what, &r, &error) != MR_OK) {
+    (void)mr__key_lsn(key, &lsn, &number);
+    (void)snprintf(what, sizeof what, "history %llu, part %u", (unsigned long long)lsn, number);
+    if (mr__part_open(value, what, &part, &error) != MR_OK) {
         report(check, "%s", error.message);
         return;
     }
-    while (mr__reader_left(&r) > 0) {
-        if (!mr__finished_read(&r, &finished)) {
-            report(check, "%s: a run is damaged", what);
-            return;
-        }
+    while (mr__part_next(&part, &finished)) {
         check->finished++;
         check_events(check, finished.log, what);
+    }
+    if (part.r.failed) {
+        report(check, "%s: a run is damaged", what);
     }
 }
 
@@ -206,6 +229,22 @@ static void check_places(struct check *check, struct mr__buf *copy)
     check->held = 0;
 }
 
+static void check_texts(struct check *check)
+{
+    struct mr__reader r;
+    mr__reader_init(&r, check->texts.data, check->texts.len);
+    while (mr__reader_left(&r) > 0) {
+        size_t len;
+        struct mr__bytes value;
+        const uint8_t *key = mr__read_blob(&r, &len);
+        if (check->snapshot->ops->get(check->snapshot, key, len, &value) != MR_OK) {
+            report(check, "the text of dag \"%s\" is missing, which was pushed",
+                   (const char *)key + 2);
+        }
+    }
+    mr__buf_reset(&check->texts);
+}
+
 static mr_status check_table(struct check *check, uint8_t table, struct mr__buf *copy)
 {
     const uint8_t to[] = {(uint8_t)(table + 1)};
@@ -219,6 +258,8 @@ static mr_status check_table(struct check *check, uint8_t table, struct mr__buf 
             check->snapshot, (struct mr__bytes){from.bytes, from.len},
             (struct mr__bytes){to, sizeof to}, 0, STEP_KEYS, check_key, check);
         check_places(check, copy);
+        check_texts(check);
+        status = status == MR_OK && check->texts.failed ? MR_ENOMEM : status;
     } while (status == MR_OK && check->step > 0);
     return status;
 }
@@ -231,6 +272,7 @@ mr_status mr__check_snapshot(struct mr__snapshot *snapshot, struct mr__buf *out,
     struct mr__buf copy;
     mr_status status = MR_OK;
     mr__buf_init(&check.errors);
+    mr__buf_init(&check.texts);
     mr__buf_init(&copy);
     for (size_t i = 0; i < sizeof tables && status == MR_OK; i++) {
         status = check_table(&check, tables[i], &copy);
@@ -248,6 +290,7 @@ mr_status mr__check_snapshot(struct mr__snapshot *snapshot, struct mr__buf *out,
                    (unsigned long long)check.bytes);
     status = status == MR_OK && (out->failed || check.errors.failed) ? MR_ENOMEM : status;
     mr__buf_finish(&check.errors);
+    mr__buf_finish(&check.texts);
     mr__buf_finish(&copy);
     return status;
 }

@@ -129,19 +129,6 @@ static void add_trim(struct mr__shard *sh)
 /* ---- hand-over ----------------------------------------------------------------------------------
  */
 
-static void append(struct mr__batch *to, const struct mr__batch *from)
-{
-    for (size_t i = 0; i < from->count; i++) {
-        const struct mr__op *op = &from->ops[i];
-        const uint8_t *key = from->bytes.data + op->key, *value = from->bytes.data + op->value;
-        switch (op->kind) {
-        case MR__OP_PUT: mr__batch_put(to, key, op->key_len, value, op->value_len); break;
-        case MR__OP_DEL: mr__batch_del(to, key, op->key_len); break;
-        default: mr__batch_del_range(to, key, op->key_len, value, op->value_len); break;
-        }
-    }
-}
-
 /* The new epoch stands in front of everything: the next write is guarded by it already. */
 static void add_owner(struct mr__shard *sh)
 {
@@ -157,7 +144,7 @@ static void add_owner(struct mr__shard *sh)
     mr__key_owner(&key, MR__SHARD);
     mr__batch_init(&sh->filling);
     mr__batch_put(&sh->filling, key.bytes, key.len, sh->owner_next.data, sh->owner_next.len);
-    append(&sh->filling, &rest);
+    mr__batch_append(&sh->filling, &rest, 0, rest.count);
     sh->s.failed |= sh->owner_next.failed || rest.failed;
     mr__batch_finish(&rest);
 }
@@ -176,7 +163,7 @@ void mr__commit_hand_over(struct mr__shard *sh)
     }
     add_checkpoints(sh);
     add_trim(sh);
-    append(&sh->filling, &sh->after);
+    mr__batch_append(&sh->filling, &sh->after, 0, sh->after.count);
     if (sh->filling.failed || sh->after.failed || sh->s.failed) {
         sh->s.failed = true; /* nothing was handed over: the pump reads the store anew */
         return;

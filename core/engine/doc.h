@@ -29,8 +29,9 @@ struct mr__doc_header {
 };
 void mr__doc_header(struct mr__buf *out, const struct mr__doc_header *header);
 
-/* One event; `seq` counts from 1 in its run, `attempt` 0: none. */
-void mr__doc_event(struct mr__buf *out, const struct mr__dag *dag, const struct mr__event *event,
+/* One event, with the name of its task (looked at only where it is about one); `attempt` 0: none.
+ */
+void mr__doc_event(struct mr__buf *out, struct mr__blob task, const struct mr__event *event,
                    uint32_t attempt);
 /* Calls `line` with the JSON of each event of a log. */
 mr_status mr__doc_events(const struct mr__dag *dag, struct mr__blob log,

@@ -106,6 +106,16 @@ static void on_settled(void *user, struct mr__run *run)
     mr__follow_settled(engine, run);
 }
 
+static void on_hooked(void *user, const struct mr__scope_run *run, uint32_t mask)
+{
+    struct mr__engine *engine = user;
+    for (uint32_t hook = 0; hook < MR__HOOKS; hook++) {
+        if ((mask & 1u << hook) != 0) {
+            engine->opt.on_hook(engine->opt.hook_user, (enum mr__hook)hook, run);
+        }
+    }
+}
+
 static void on_log_chunk(void *user, struct mr__run *run, uint32_t task,
                          const struct mr__log_chunk *chunk)
 {
@@ -114,7 +124,12 @@ static void on_log_chunk(void *user, struct mr__run *run, uint32_t task,
 
 static void on_rebuilt(void *user)
 {
-    mr__follow_rebuilt(user);
+    struct mr__engine *engine = user;
+    mr_error error;
+    if (mr__definitions_read(&engine->definitions, engine->store, &error) != MR_OK) {
+        mr__engine_log(engine, 0, "%s", error.message);
+    }
+    mr__follow_rebuilt(engine);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -297,6 +312,7 @@ static void shut_server_done(void *user)
 {
     struct mr__engine *engine = user;
     engine->server = NULL;
+    mr__shard_close(engine->shard);
     engine->executor->ops->shutdown(engine->executor, engine->opt.shutdown_ms, shut_executor_done,
                                     engine);
 }
@@ -413,10 +429,13 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
         .executor = engine->executor,
         .clock = engine->clock,
         .ids = &engine->ids,
+        .evaluator = &engine->evaluator.port,
         .jobs = exec.jobs,
+        .hooks = opt->on_hook == NULL ? 0 : opt->hooks & ((1u << MR__HOOKS) - 1),
         .events = {.user = engine,
                    .notify = on_notify,
                    .settled = on_settled,
+                   .hooked = on_hooked,
                    .log = on_log_chunk,
                    .arm = on_arm,
                    .rebuilt = on_rebuilt,
@@ -424,6 +443,9 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
                    .say = on_say},
     };
     status = mr__shard_open(engine->shard, &shard, reterr);
+    if (status == MR_OK) {
+        status = mr__definitions_read(&engine->definitions, engine->store, reterr);
+    }
     if (status == MR_OK && opt->listen_fd >= 0) {
         status = mr__server_create(engine, &engine->loop, opt->listen_fd, &engine->server, reterr);
         engine->opt.listen_fd = -1;
@@ -444,6 +466,7 @@ static void free_engine(struct mr__engine *engine)
     }
     close_loop(engine);
     mr__shard_destroy(engine->shard);
+    mr__lua_evaluator_finish(&engine->evaluator);
     while (engine->requests != NULL) {
         engine->requests->refs = 1; /* whoever had it: the loop is over */
         mr__request_unref(engine->requests);
@@ -454,6 +477,7 @@ static void free_engine(struct mr__engine *engine)
         }
     }
     mr__hash_finish(&engine->watches);
+    mr__definitions_finish(&engine->definitions);
     (void)pthread_mutex_destroy(&engine->lock);
     (void)pthread_cond_destroy(&engine->done);
     free(engine->path);
@@ -474,6 +498,7 @@ mr_status mr__engine_create(const struct mr__engine_options *options,
     engine->path = strdup(options->path);
     engine->opt.path = engine->path;
     engine->clock = mr__clock_system();
+    mr__lua_evaluator_init_loop(&engine->evaluator);
     engine->mail_tail = &engine->mail;
     mr__id_source_init(&engine->ids, 0);
     engine->ids.random = random_bytes;

@@ -11,6 +11,7 @@
 
 #include "core/base/buf.h"
 #include "core/exec/registry.h"
+#include "core/model/scope.h"
 #include "core/store/store.h"
 
 struct mr__engine;
@@ -24,7 +25,10 @@ struct mr__engine_options {
     bool bench;    /* a request `bench` is allowed */
     int listen_fd; /* a bound, listening unix socket, taken (also on failure); -1: none */
     void (*on_log)(int32_t level, const char *line, void *user);
-    void *user;
+    uint32_t hooks; /* 1u << enum mr__hook: on_hook is called for these */
+    void (*on_hook)(void *hook_user, enum mr__hook hook, const struct mr__scope_run *run);
+    void *hook_user;
+    void *user; /* of on_log */
 };
 
 /* Opens the store, reads it and starts the loop thread. Unfinished runs are not gone on with until

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "core/engine/engine_impl.h"
+#include "core/engine/names.h"
+#include "core/engine/run_names.h"
 
 enum follow_phase {
     PHASE_DOC,  /* a job prints the run as it is */
@@ -143,29 +145,33 @@ static void then_doc(struct mr__run_job *job)
 
 static mr_status use_log_page(struct mr__snapshot *snapshot, struct mr__run_job *job)
 {
-    job->page.dag = job->dag;
+    struct mr__run_names names;
+    const char *only = job->page.only;
+    mr_status status = mr__run_names_read(&names, job->dag, job->log);
+    job->page.names = &names;
+    job->page.only_task = only == NULL ? -1 : mr__run_names_find(&names, only, strlen(only));
     memcpy(job->page.run_id, job->run_id, MR__RUN_ID_BYTES);
-    return mr__read_log_page(snapshot, &job->page);
+    if (status == MR_OK && only != NULL && job->page.only_task < 0) {
+        status = mr__names_check(job->dag, &only, 1, true, &job->error);
+        if (status == MR_OK) { /* a fan-out that has no such child */
+            status = mr__error_set(&job->error, MR_ENOTFOUND, "the run has no task \"%s\"", only);
+        }
+    }
+    if (status == MR_OK) {
+        status = mr__read_log_page(snapshot, &job->page);
+    }
+    mr__run_names_finish(&names);
+    return status;
 }
 
 static void then_log_page(struct mr__run_job *job);
 
-static mr_status use_log_begin(struct mr__snapshot *snapshot, struct mr__run_job *job)
-{
-    const char *task = job->page.only;
-    job->page.only_task = task == NULL ? -1 : mr__dag_find(job->dag, task, strlen(task));
-    if (task != NULL && job->page.only_task < 0) {
-        return mr__error_set(&job->error, MR_EINVAL, "the run has no task \"%s\"", task);
-    }
-    return use_log_page(snapshot, job);
-}
-
-static void read_page(struct mr__request *request, bool first)
+static void read_page(struct mr__request *request)
 {
     struct mr__follow *follow = request->follow;
     struct mr__run_job *job =
         mr__run_job_make(request, mr__shard_find(request->engine->shard, request->run_id),
-                         first ? use_log_begin : use_log_page, then_log_page);
+                         use_log_page, then_log_page);
     if (job != NULL) {
         job->page = follow->page;
         job->page.upto = follow->mark;
@@ -184,12 +190,12 @@ static void then_log_page(struct mr__run_job *job)
         return;
     }
     follow->page = job->page;
-    follow->page.dag = NULL;
+    follow->page.names = NULL;
     mr__buf_init(&follow->page.lines); /* the job's own goes with it */
     if (job->page.done) {
         next_phase(request);
     } else {
-        read_page(request, false);
+        read_page(request);
     }
 }
 
@@ -198,7 +204,7 @@ static void next_phase(struct mr__request *request)
     struct mr__follow *follow = request->follow;
     if (follow->phase == PHASE_DOC && follow->want_logs) {
         follow->phase = PHASE_LOGS;
-        read_page(request, true);
+        read_page(request);
         return;
     }
     follow->phase = PHASE_LIVE;
@@ -278,11 +284,15 @@ void mr__follow_notify(struct mr__engine *engine, struct mr__run *run,
 {
     struct mr__watch *watch = watch_of(engine, run->id);
     struct mr__request *next, *request = watch == NULL ? NULL : watch->first;
-    struct mr__buf out;
+    struct mr__buf out, name;
     mr__buf_init(&out);
+    mr__buf_init(&name);
+    mr__run_task_name(run, event->task, &name);
     mr__buf_text(&out, "{\"event\":");
-    mr__doc_event(&out, run->plan->dag, event, attempt);
+    mr__doc_event(&out, (struct mr__blob){(const char *)name.data, name.len}, event, attempt);
     mr__buf_text(&out, "}");
+    out.failed |= name.failed;
+    mr__buf_finish(&name);
     for (; request != NULL && !out.failed; request = next) {
         next = request->watch_next;
         if (request->follow->want_events) {
@@ -297,17 +307,26 @@ void mr__follow_log(struct mr__engine *engine, struct mr__run *run, uint32_t tas
 {
     struct mr__watch *watch = watch_of(engine, run->id);
     struct mr__request *next, *request = watch == NULL ? NULL : watch->first;
-    struct mr__buf out;
+    struct mr__buf out, name;
+    bool is_hook = task >= run->task_count;
+    const char *row_id = is_hook ? "" : mr__run_dag_task(run, task)->id;
     mr__buf_init(&out);
-    mr__log_json(&out, run->plan->dag, task, chunk);
+    mr__buf_init(&name);
+    if (!is_hook) {
+        mr__run_task_name(run, task, &name);
+    }
+    const char *id = mr__buf_cstr(&name);
+    mr__log_json(&out, (struct mr__blob){id, name.len}, chunk);
+    out.failed |= id == NULL;
     for (; request != NULL && !out.failed; request = next) {
         next = request->watch_next;
         const char *only = request->follow->task;
         if (request->follow->want_logs &&
-            (only == NULL || strcmp(only, run->plan->dag->tasks[task].id) == 0)) {
+            (only == NULL || strcmp(only, id) == 0 || strcmp(only, row_id) == 0)) {
             live_line(request, (const char *)out.data, out.len);
         }
     }
+    mr__buf_finish(&name);
     mr__buf_finish(&out);
 }
 
@@ -331,7 +350,7 @@ void mr__follow_rebuilt(struct mr__engine *engine)
 static bool stands_still(const struct mr__run *run)
 {
     return (run->flags & MR__RUNFLAG_SETTLED) != 0 || run->status == MR__RUN_BLOCKED ||
-           run->status == MR__RUN_PAUSED;
+           (run->status == MR__RUN_PAUSED && (run->flags & MR__RUNFLAG_DORMANT) != 0);
 }
 
 static void follow(struct mr__request *request, struct mr__follow how, bool wait)

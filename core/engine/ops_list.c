@@ -241,7 +241,8 @@ static mr_status next_line(struct mr__snapshot *snapshot, struct list *list)
         list->item_at++;
         list->key_at += order == 0; /* memory is newer than the index */
         if (item->line == NULL) {
-            return add_finished(snapshot, list, &item->place);
+            mr_status status = add_finished(snapshot, list, &item->place);
+            return status == MR_ENOTFOUND ? MR_OK : status; /* indexed and pruned since */
         }
         mr__buf_text(&list->lines, item->line);
         mr__buf_text(&list->lines, "\n");

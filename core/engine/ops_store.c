@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ops about the store itself: stats and check. Loop thread; the check runs on the reader thread.
+ * Ops about the store itself: stats, check and prune. Loop thread; the check runs on the reader
+ * thread.
  */
 #include <stdlib.h>
 
 #include "core/engine/check.h"
 #include "core/engine/engine_impl.h"
+#include "core/engine/prune.h"
 
 void mr__op_stats(struct mr__request *request)
 {
@@ -101,4 +103,50 @@ void mr__op_check(struct mr__request *request)
     mr__buf_init(&job->out);
     mr__request_ref(request);
     mr__shard_after(request->engine->shard, check_begin, job);
+}
+
+/* ---- prune
+ * --------------------------------------------------------------------------------------- */
+
+static void prune_done(void *user, mr_status status, const mr_error *error, uint64_t runs)
+{
+    struct mr__request *request = user;
+    if (status != MR_OK) {
+        mr__answer_failed(request, error);
+    } else {
+        bool dry_run = mr_value_int(mr_value_get(&request->json, "dryRun"), 0) != 0;
+        mr__buf_reset(&request->out);
+        mr__buf_printf(&request->out, "{\"prune\":{\"runs\":%llu,\"dryRun\":%s},\"end\":true}",
+                       (unsigned long long)runs, dry_run ? "true" : "false");
+        mr__answer(request, true);
+    }
+    mr__request_unref(request);
+}
+
+void mr__op_prune(struct mr__request *request)
+{
+    const struct mr__engine *engine = request->engine;
+    const char *status = mr__field_str(request, "status");
+    int64_t older_ms = mr_value_int(mr_value_get(&request->json, "older"), -1);
+    int64_t keep = mr_value_int(mr_value_get(&request->json, "keep"), 0);
+    struct mr__prune_options options = {
+        .before_ms = older_ms < 0 ? INT64_MAX : engine->clock->wall_ms(engine->clock) - older_ms,
+        .keep = keep < 0 ? 0 : (uint64_t)keep,
+        .dag = mr__field_str(request, "dag"),
+        .status = status == NULL ? -1 : mr__run_status_find(status),
+        .dry_run = mr_value_int(mr_value_get(&request->json, "dryRun"), 0) != 0,
+    };
+    if (status != NULL && options.status != MR__RUN_SUCCESS && options.status != MR__RUN_FAILED &&
+        options.status != MR__RUN_CANCELED) {
+        mr__answer_fail(request, MR_EINVAL,
+                        "only finished runs can be pruned: success, failed or canceled, not \"%s\"",
+                        status);
+    } else if (older_ms < 0 && options.keep == 0 && options.dag == NULL && status == NULL) {
+        mr__answer_fail(request, MR_EINVAL,
+                        "which runs? a prune needs \"older\", \"keep\", \"dag\" or \"status\"");
+    } else {
+        mr__request_ref(request);
+        mr__request_hold(request); /* what was begun is done, also if nobody waits for the owner */
+        mr__prune(request->engine, &options, prune_done, request);
+    }
 }

@@ -3,6 +3,7 @@
  * Reading from a snapshot. Reader thread.
  */
 #include "core/engine/reads.h"
+#include "core/exec/executor.h"
 
 #include <stdlib.h>
 
@@ -35,26 +36,24 @@ mr_status mr__read_finished(struct mr__snapshot *snapshot, const struct mr__plac
 {
     struct mr__key key;
     struct mr__bytes value;
+    struct mr__part part;
     struct mr__reader r;
     mr__key_history(&key, 0, place->lsn, place->part);
     mr_status status = snapshot->ops->get(snapshot, key.bytes, key.len, &value);
     if (status == MR_OK) {
-        status = mr__record_open(value, "a part of the history", &r, reterr);
+        status = mr__part_open(value, "a part of the history", &part, reterr);
     }
     if (status != MR_OK) {
         return status;
     }
-    if (place->offset == 0 || place->offset >= value.len) {
-        return mr__error_set(reterr, MR_EFORMAT, "the index points past a part of the history");
+    if (!mr__part_find(&part, place->offset, ret_finished)) {
+        return part.r.failed
+                   ? mr__error_set(reterr, MR_EFORMAT, "a finished run in the history is damaged")
+                   : mr__error_set(reterr, MR_ENOTFOUND,
+                                   "there is no run in the history at this place");
     }
-    r.at = (const uint8_t *)value.data + place->offset;
-    const uint8_t *begin = r.at;
-    if (!mr__finished_read(&r, ret_finished)) {
-        return mr__error_set(reterr, MR_EFORMAT, "a finished run in the history is damaged");
-    }
-    size_t len = (size_t)(r.at - begin);
     mr__buf_reset(copy);
-    mr__buf_bytes(copy, begin, len);
+    mr__buf_bytes(copy, part.run.data, part.run.len);
     if (copy->failed) {
         return MR_ENOMEM;
     }
@@ -149,14 +148,17 @@ struct mr__doc_traces mr__read_traces(struct mr__read_traces *traces)
 /* ---- logs
  * ---------------------------------------------------------------------------------------- */
 
-void mr__log_json(struct mr__buf *out, const struct mr__dag *dag, uint32_t task,
-                  const struct mr__log_chunk *chunk)
+void mr__log_json(struct mr__buf *out, struct mr__blob task, const struct mr__log_chunk *chunk)
 {
     static const char *const streams[] = {"", "stdout", "stderr", "trace"};
     char time[MR__TIME_TEXT_BYTES];
     mr__time_text(chunk->time_ms, time);
     mr__buf_text(out, "{\"log\":{\"task\":");
-    mr__json_str(out, dag->tasks[task].id, strlen(dag->tasks[task].id));
+    if (task.len == 0) {
+        mr__buf_text(out, "null");
+    } else {
+        mr__json_str(out, task.data, task.len);
+    }
     mr__buf_printf(out,
                    ",\"attempt\":%u,\"stream\":\"%s\",\"time\":\"%s\",\"text\":", chunk->attempt,
                    streams[chunk->stream & 3], time);
@@ -170,6 +172,8 @@ struct page_item {
 };
 struct page_read {
     const struct mr__log_page *page;
+    uint32_t task;       /* whose chunks are read */
+    struct mr__buf name; /* its name */
     struct mr__buf lines;
     struct page_item items[2 * PAGE_CHUNKS + 2];
     size_t count;
@@ -190,7 +194,8 @@ static bool page_add(void *user, struct mr__bytes key, struct mr__bytes value)
     if (mr__log_chunk_read(value, &chunk) && chunk.time_ms >= read->page->since_ms) {
         struct page_item *item = &read->items[read->count++];
         *item = (struct page_item){.n = n, .at = read->lines.len};
-        mr__log_json(&read->lines, read->page->dag, read->page->task, &chunk);
+        mr__log_json(&read->lines, (struct mr__blob){(const char *)read->name.data, read->name.len},
+                     &chunk);
         item->len = read->lines.len - item->at;
     }
     return !read->lines.failed && read->lines.len < PAGE_BYTES;
@@ -206,8 +211,8 @@ static mr_status page_range(struct mr__snapshot *snapshot, struct page_read *rea
                             enum mr__log_kind kind, uint64_t from_n, uint64_t to_n)
 {
     struct mr__key from, to;
-    mr__key_log(&from, read->page->run_id, kind, read->page->task, from_n);
-    mr__key_log(&to, read->page->run_id, kind, read->page->task, to_n);
+    mr__key_log(&from, read->page->run_id, kind, read->task, from_n);
+    mr__key_log(&to, read->page->run_id, kind, read->task, to_n);
     return snapshot->ops->range(snapshot, (struct mr__bytes){from.bytes, from.len},
                                 (struct mr__bytes){to.bytes, to.len}, 0, PAGE_CHUNKS, page_add,
                                 read);
@@ -222,6 +227,9 @@ static mr_status read_task_page(struct mr__snapshot *snapshot, struct mr__log_pa
         return MR_ENOMEM;
     }
     read->page = page;
+    read->task = page->task < page->names->count ? page->task : MR__HOOK_TASK;
+    mr__buf_init(&read->name);
+    mr__run_names_print(page->names, read->task, &read->name);
     mr__buf_init(&read->lines);
     mr_status status = page_range(snapshot, read, MR__LOG_OUTPUT, page->next, UINT64_MAX);
     bool full = read->seen >= PAGE_CHUNKS || read->lines.len >= PAGE_BYTES;
@@ -242,33 +250,42 @@ static mr_status read_task_page(struct mr__snapshot *snapshot, struct mr__log_pa
             mr__buf_text(&page->lines, "\n");
         }
     }
-    if (status == MR_OK && (read->lines.failed || page->lines.failed)) {
+    if (status == MR_OK && (read->lines.failed || read->name.failed || page->lines.failed)) {
         status = MR_ENOMEM;
     }
     *ret_more = full;
     page->next = upto + 1;
+    mr__buf_finish(&read->name);
     mr__buf_finish(&read->lines);
     free(read);
     return status;
 }
 
+/* Whether the log of the task that the cursor is at is wanted. Behind the last one are hooks. */
+static bool page_wants(const struct mr__log_page *page)
+{
+    if (page->only_task < 0) {
+        return true;
+    }
+    return page->task < page->names->count &&
+           (page->task == page->only_task ||
+            mr__run_names_row(page->names, page->task) == page->only_task);
+}
+
 mr_status mr__read_log_page(struct mr__snapshot *snapshot, struct mr__log_page *page)
 {
     mr__buf_reset(&page->lines);
-    if (page->only_task >= 0 && page->task == 0 && page->next == 0) {
-        page->task = (uint32_t)page->only_task;
-    }
-    while (page->task < page->dag->task_count && page->lines.len < PAGE_BYTES) {
-        bool more;
-        mr_status status = read_task_page(snapshot, page, &more);
+    while (page->task <= page->names->count && page->lines.len < PAGE_BYTES) {
+        bool more = false;
+        mr_status status = page_wants(page) ? read_task_page(snapshot, page, &more) : MR_OK;
         if (status != MR_OK) {
             return status;
         }
         if (!more) {
             page->next = 0;
-            page->task = page->only_task >= 0 ? page->dag->task_count : page->task + 1;
+            page->task++;
         }
     }
-    page->done = page->task >= page->dag->task_count;
+    page->done = page->task > page->names->count;
     return MR_OK;
 }

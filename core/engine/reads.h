@@ -7,6 +7,7 @@
 #define MR__READS_H
 
 #include "core/engine/doc.h"
+#include "core/engine/run_names.h"
 #include "core/store/records.h"
 
 /* Where the finished run stands. MR_ENOTFOUND. */
@@ -30,11 +31,12 @@ struct mr__read_traces {
 };
 struct mr__doc_traces mr__read_traces(struct mr__read_traces *traces);
 
-/* One page of a run's log: outputs and traces of tasks in dag order, each task's by time. */
+/* One page of a run's log: outputs and traces of tasks in dag order, then of the children of
+ * fan-outs, then of hooks; each task's by time. */
 struct mr__log_page {
     uint8_t run_id[MR__RUN_ID_BYTES];
-    struct mr__dag *dag;
-    const char *only;  /* the id of the only task wanted, or NULL: all */
+    const struct mr__run_names *names; /* borrowed while the page is read */
+    const char *only; /* the id of the only task wanted (of a fan-out: and its children), or NULL */
     int64_t only_task; /* its number, -1: all; found with the first page */
     uint64_t upto;     /* no chunk numbered above this */
     int64_t since_ms;  /* nor one that is older: Unix time */
@@ -44,8 +46,7 @@ struct mr__log_page {
     struct mr__buf lines; /* {"log":...}\n for each chunk of the page */
 };
 mr_status mr__read_log_page(struct mr__snapshot *snapshot, struct mr__log_page *page);
-/* {"log":{...}} of one chunk. */
-void mr__log_json(struct mr__buf *out, const struct mr__dag *dag, uint32_t task,
-                  const struct mr__log_chunk *chunk);
+/* {"log":{...}} of one chunk. A task without a name: null, for hooks. */
+void mr__log_json(struct mr__buf *out, struct mr__blob task, const struct mr__log_chunk *chunk);
 
 #endif

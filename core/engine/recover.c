@@ -99,7 +99,8 @@ mr_status mr__definition_parse(const struct mr__definition *definition, struct m
     mr__arena_init(&arena);
     char *file = mr__arena_dup(&arena, definition->file.data, definition->file.len);
     char *id = mr__arena_dup(&arena, definition->default_id.data, definition->default_id.len);
-    struct mr__parse_options options = {.file = file, .default_id = id};
+    struct mr__parse_options options = {
+        .file = file, .default_id = id, .compat = definition->compat};
     mr_status status = file == NULL || id == NULL
                            ? MR_ENOMEM
                            : mr__dag_parse(definition->text.data, definition->text.len, &options,
@@ -356,7 +357,8 @@ static mr_status read_journal(struct recovery *rec, struct mr__bytes key, struct
 
 static mr_status read_history(struct recovery *rec, struct mr__bytes key, struct mr__bytes value)
 {
-    struct mr__reader r;
+    struct mr__part part;
+    struct mr__finished finished;
     struct mr__place place;
     if (!mr__key_lsn(key, &place.lsn, &place.part)) {
         return mr__error_set(rec->reterr, MR_EFORMAT, "the history has a key that is none");
@@ -365,18 +367,16 @@ static mr_status read_history(struct recovery *rec, struct mr__bytes key, struct
         rec->leftover = true; /* of a commit that did not come to its end */
         return MR_OK;
     }
-    mr_status status = mr__record_open(value, "a part of the history", &r, rec->reterr);
-    while (status == MR_OK && mr__reader_left(&r) > 0) {
-        struct mr__finished finished;
+    mr_status status = mr__part_open(value, "a part of the history", &part, rec->reterr);
+    while (status == MR_OK && mr__part_next(&part, &finished)) {
         struct mr__event created;
         struct mr__plan *plan;
         struct mr__reader log;
-        place.offset = (uint32_t)(r.at - (const uint8_t *)value.data);
-        bool ok = mr__finished_read(&r, &finished);
-        mr__reader_init(&log, finished.log.data, ok ? finished.log.len : 0);
-        if (!ok || !mr__event_decode(&log, 0, &created) || created.type != MR__EVENT_RUN_CREATED) {
-            return mr__error_set(rec->reterr, MR_EFORMAT,
-                                 "a finished run in the history is damaged");
+        place.offset = part.run_offset;
+        mr__reader_init(&log, finished.log.data, finished.log.len);
+        if (!mr__event_decode(&log, 0, &created) || created.type != MR__EVENT_RUN_CREATED) {
+            part.r.failed = true;
+            break;
         }
         seen(rec, created.id);
         status = find_plan(rec, created.dag.data, created.dag.len, created.version, &plan);
@@ -386,6 +386,9 @@ static mr_status read_history(struct recovery *rec, struct mr__bytes key, struct
         if (status == MR_OK) {
             status = drop_old_status(rec, created.id, place.lsn);
         }
+    }
+    if (status == MR_OK && part.r.failed) {
+        return mr__error_set(rec->reterr, MR_EFORMAT, "a finished run in the history is damaged");
     }
     return status;
 }

@@ -23,6 +23,7 @@ static void request_end(struct mr__request *request)
 {
     request->ended = true;
     mr__follow_leave(request);
+    mr__serve_leave(request);
     if (request->holds) {
         request->holds = false;
         request->engine->holding--;
@@ -65,19 +66,23 @@ void mr__answer_lines(struct mr__request *request, const struct mr__buf *lines)
     }
 }
 
-static void error_json(struct mr__buf *out, const mr_error *error)
+static void error_json(struct mr__buf *out, const mr_error *error, const char *suggestion)
 {
     const char *name = mr_status_text(error->status);
     mr__buf_printf(out, "{\"error\":{\"status\":%d,\"name\":\"%s\",\"message\":", error->status,
                    name);
     mr__json_str(out, error->message, strlen(error->message));
+    if (suggestion != NULL) {
+        mr__buf_text(out, ",\"suggestion\":");
+        mr__json_str(out, suggestion, strlen(suggestion));
+    }
     mr__buf_text(out, "}");
 }
 
 void mr__answer_failed(struct mr__request *request, const mr_error *error)
 {
     mr__buf_reset(&request->out);
-    error_json(&request->out, error);
+    error_json(&request->out, error, NULL);
     mr__buf_text(&request->out, ",\"end\":true}");
     mr__answer(request, true);
 }
@@ -90,6 +95,20 @@ void mr__answer_fail(struct mr__request *request, mr_status status, const char *
     (void)mr__error_setv(&error, status, fmt, args);
     va_end(args);
     mr__answer_failed(request, &error);
+}
+
+void mr__answer_fail_near(struct mr__request *request, mr_status status, const char *suggestion,
+                          const char *fmt, ...)
+{
+    mr_error error;
+    va_list args;
+    va_start(args, fmt);
+    (void)mr__error_setv(&error, status, fmt, args);
+    va_end(args);
+    mr__buf_reset(&request->out);
+    error_json(&request->out, &error, suggestion);
+    mr__buf_text(&request->out, ",\"end\":true}");
+    mr__answer(request, true);
 }
 
 /* ---- life
@@ -129,6 +148,38 @@ const char *mr__field_str(const struct mr__request *request, const char *name)
 {
     const char *text = mr_value_str(mr_value_get(&request->json, name), NULL);
     return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+bool mr__field_true(const struct mr__request *request, const char *name)
+{
+    return mr_value_int(mr_value_get(&request->json, name), 0) != 0;
+}
+
+mr_status mr__field_list(struct mr__request *request, const char *name,
+                         const char *const **ret_list, size_t *ret_count, mr_error *reterr)
+{
+    const mr_value *value = mr_value_get(&request->json, name);
+    *ret_list = NULL;
+    *ret_count = 0;
+    if (value == NULL || value->type == MR_NULL) {
+        return MR_OK;
+    }
+    const char **list = value->type != MR_LIST
+                            ? NULL
+                            : mr__arena_alloc(&request->arena, value->len * sizeof *list + 1);
+    if (value->type == MR_LIST && list == NULL) {
+        return mr__error_set(reterr, MR_ENOMEM, "out of memory");
+    }
+    for (uint32_t i = 0; list != NULL && i < value->len; i++) {
+        list[i] = mr_value_str(&value->u.list[i], NULL);
+        list = list[i] == NULL ? NULL : list;
+    }
+    if (list == NULL) {
+        return mr__error_set(reterr, MR_EINVAL, "\"%s\" must be a list of texts", name);
+    }
+    *ret_list = list;
+    *ret_count = value->len;
+    return MR_OK;
 }
 
 static void dispatch(struct mr__request *request, const char *json, size_t len)
@@ -257,7 +308,7 @@ static void resolve_ambiguous(struct mr__request *request, const struct resolve 
     (void)mr__error_set(&error, MR_EINVAL, "\"%s\" names %u runs; give more of the id",
                         resolve->ref, resolve->count);
     mr__buf_reset(&request->out);
-    error_json(&request->out, &error);
+    error_json(&request->out, &error, NULL);
     mr__buf_text(&request->out, ",\"candidates\":[");
     for (uint32_t i = 0; i < MR__MIN(resolve->count, (uint32_t)MR__COUNT(resolve->found)); i++) {
         char text[MR__RUN_ID_TEXT_BYTES];
@@ -352,6 +403,7 @@ static void job_free(struct mr__run_job *job)
     mr__buf_finish(&job->log_copy);
     mr__buf_finish(&job->out);
     mr__buf_finish(&job->page.lines);
+    mr__kept_finish(&job->kept);
     free(job);
 }
 
@@ -360,7 +412,7 @@ static void job_done(void *user, mr_status status)
     struct mr__run_job *job = user;
     if (job->request->closed || job->request->ended) {
         /* nobody waits for it any more */
-    } else if (status == MR_ENOTFOUND) {
+    } else if (status == MR_ENOTFOUND && job->error.status == MR_OK) {
         mr__answer_fail(job->request, status, "no such run");
     } else if (status != MR_OK) {
         if (job->error.status == MR_OK) {
@@ -472,6 +524,26 @@ void mr__run_job(struct mr__request *request,
     mr__run_job_with(request, run, use, then);
 }
 
+struct mr__plan *mr__run_job_plan(struct mr__run_job *job)
+{
+    struct mr__plan *plan = job->plan;
+    if (plan == NULL) {
+        mr_status status = mr__shard_plan_add(job->request->engine->shard, job->dag, &plan);
+        job->dag = NULL; /* taken */
+        if (status != MR_OK) {
+            mr__answer_fail(job->request, status, "%s", mr_status_text(status));
+            return NULL;
+        }
+    }
+    if (plan->missing > 0) {
+        mr__answer_fail(job->request, MR_ENOTFOUND,
+                        "an action of the run's dag \"%s\" is missing: no plugin has it",
+                        plan->dag->id);
+        return NULL;
+    }
+    return plan;
+}
+
 /* ---- small ops
  * ----------------------------------------------------------------------------------- */
 
@@ -563,25 +635,21 @@ static void op_ping(struct mr__request *request)
 }
 
 static const struct op ops[] = {
-    {"submit", mr__op_submit, false},
-    {"resume", mr__op_resume, false},
-    {"resolve", op_resolve, true},
-    {"show", mr__op_show, true},
-    {"wait", mr__op_wait, true},
-    {"watch", mr__op_watch, true},
-    {"events", mr__op_events, true},
-    {"logs", mr__op_logs, true},
-    {"ps", mr__op_ps, false},
-    {"runs", mr__op_runs, false},
-    {"cancel", mr__op_cancel, true},
-    {"retry", mr__op_retry, true},
-    {"continue", mr__op_continue, true},
-    {"actions", op_actions, false},
-    {"stats", mr__op_stats, false},
-    {"check", mr__op_check, false},
-    {"ping", op_ping, false},
-    {"bench", mr__op_bench, false},
-    {NULL, NULL, false},
+    {"submit", mr__op_submit, false},   {"rerun", mr__op_rerun, true},
+    {"resume", mr__op_resume, false},   {"resolve", op_resolve, true},
+    {"show", mr__op_show, true},        {"wait", mr__op_wait, true},
+    {"watch", mr__op_watch, true},      {"why", mr__op_why, true},
+    {"events", mr__op_events, true},    {"logs", mr__op_logs, true},
+    {"ps", mr__op_ps, false},           {"runs", mr__op_runs, false},
+    {"cancel", mr__op_command, true},   {"retry", mr__op_command, true},
+    {"continue", mr__op_command, true}, {"pause", mr__op_command, true},
+    {"unpause", mr__op_command, true},  {"actions", op_actions, false},
+    {"stats", mr__op_stats, false},     {"check", mr__op_check, false},
+    {"push", mr__op_push, false},       {"dags", mr__op_dags, false},
+    {"dag", mr__op_dag, false},         {"stop", mr__op_stop, false},
+    {"start", mr__op_start, false},     {"serve", mr__op_serve, false},
+    {"prune", mr__op_prune, false},     {"ping", op_ping, false},
+    {"bench", mr__op_bench, false},     {NULL, NULL, false},
 };
 
 static const struct op *op_find(const char *name)

@@ -25,6 +25,7 @@ static void scheduler_begin(struct mr__shard *sh)
     sh->s.on_finished = mr__archive_on_finished;
     sh->s.free_context = mr__context_free;
     sh->s.user = sh;
+    sh->s.hooks = sh->opt.hooks;
 }
 
 mr_status mr__shard_open(struct mr__shard *sh, const struct mr__shard_options *options,
@@ -130,6 +131,8 @@ void mr__shard_destroy(struct mr__shard *sh)
     free(sh->entry_bytes);
     free(sh->replies);
     free(sh->results);
+    free(sh->hooking);
+    free(sh->far);
     free(sh);
 }
 
@@ -163,6 +166,7 @@ void mr__result_pop(struct mr__shard *sh)
     struct mr__result *result = mr__result_at(sh, 0);
     free(result->reason);
     free(result->output);
+    free(result->sets);
     sh->result_head = (sh->result_head + 1) & (sh->result_cap - 1);
     sh->result_count--;
 }
@@ -217,10 +221,14 @@ static void results_durable(struct mr__shard *sh)
         if (result->lsn == 0 || result->lsn > sh->lsn_durable) {
             return;
         }
-        if (result->job) {
-            sh->opt.executor->ops->forget(sh->opt.executor, &result->ref);
+        struct mr__result told = *result;
+        if (told.job) {
+            sh->opt.executor->ops->forget(sh->opt.executor, &told.ref);
         }
         mr__result_pop(sh);
+        if (told.done != NULL) {
+            told.done(told.arg, MR_OK);
+        }
     }
 }
 

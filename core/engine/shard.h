@@ -30,6 +30,8 @@ struct mr__shard_events {
     /* The run stands still, durably. It is gone from memory after this call unless it is blocked.
      */
     void (*settled)(void *user, struct mr__run *run);
+    /* Hooks are due, before the dag's own are called. Only if shard_options.hooks has one. */
+    void (*hooked)(void *user, const struct mr__scope_run *run, uint32_t mask);
     /* Output or a trace line of a watched run, as it comes. */
     void (*log)(void *user, struct mr__run *run, uint32_t task, const struct mr__log_chunk *chunk);
     /* Call mr__shard_timer at this monotonic time; INT64_MAX: not at all. Replaces the last one. */
@@ -42,11 +44,13 @@ struct mr__shard_events {
 };
 
 struct mr__shard_options {
-    struct mr__store *store;       /* borrowed until destroy */
-    struct mr__executor *executor; /* borrowed until destroy */
-    struct mr__clock *clock;       /* borrowed until destroy */
-    struct mr__id_source *ids;     /* borrowed until destroy */
+    struct mr__store *store;               /* borrowed until destroy */
+    struct mr__executor *executor;         /* borrowed until destroy */
+    struct mr__clock *clock;               /* borrowed until destroy */
+    struct mr__id_source *ids;             /* borrowed until destroy */
+    const struct mr__evaluator *evaluator; /* of scripts, on the loop: borrowed until destroy */
     uint32_t jobs;
+    uint32_t hooks; /* the library's own, beside the dags': 1u << enum mr__hook */
     struct mr__shard_events events;
     /* Checks a parsed dag against the actions that exist; may be NULL. */
     void (*check)(void *user, const struct mr__dag *dag, struct mr__problems *problems);
@@ -66,6 +70,8 @@ struct mr__exec_events mr__shard_exec_events(struct mr__shard *sh);
 /* Reads the store, blocking. All runs are dormant. MR_EFORMAT, MR_ESTORE, MR_ENOMEM. */
 mr_status mr__shard_open(struct mr__shard *sh, const struct mr__shard_options *options,
                          mr_error *reterr);
+/* Before the executor is shut down: whoever waits in it for the store is told MR_ECLOSED. */
+void mr__shard_close(struct mr__shard *sh);
 /* Calls what still waits for a commit with MR_ECLOSED. The store must not be in a commit's
  * callback. */
 void mr__shard_destroy(struct mr__shard *sh);
@@ -86,6 +92,11 @@ mr_status mr__shard_plan_add(struct mr__shard *sh, struct mr__dag *dag, struct m
 mr_status mr__definition_parse(const struct mr__definition *definition, struct mr__dag **ret_dag,
                                mr_error *reterr);
 
+/* Puts a record of a definition into the next commit, behind the text of `plan` (NULL: no text).
+ * What was put when `done` gets an error is forgotten: a rebuild follows, or the end. */
+void mr__shard_put(struct mr__shard *sh, const struct mr__key *key, struct mr__bytes value,
+                   struct mr__plan *plan, mr__done_fn done, void *user);
+
 /* ---- inputs -----------------------------------------------------------------------------------
  */
 
@@ -94,10 +105,22 @@ mr_status mr__definition_parse(const struct mr__definition *definition, struct m
 void mr__shard_submit(struct mr__shard *sh, const struct mr__submit *submit, mr__done_fn done,
                       void *user);
 
-enum mr__command { MR__COMMAND_CANCEL, MR__COMMAND_RETRY, MR__COMMAND_CONTINUE };
-/* A command for a run in memory; a dormant one is resumed first. */
-void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id, enum mr__command command,
-                       mr__done_fn done, void *user);
+enum mr__command {
+    MR__COMMAND_CANCEL,
+    MR__COMMAND_RETRY,
+    MR__COMMAND_CONTINUE,
+    MR__COMMAND_PAUSE,
+    MR__COMMAND_UNPAUSE
+};
+struct mr__command_of {
+    enum mr__command command;
+    const char *const *tasks; /* ids, a fan-out's child as "id[key]"; copied */
+    size_t task_count;        /* 0: the whole run */
+};
+/* A command for a run in memory; a dormant one is resumed first. `done` may get MR_ENOTFOUND (every
+ * unknown task is named), MR_ECONFLICT (the state is named). */
+void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id,
+                       const struct mr__command_of *what, mr__done_fn done, void *user);
 
 /* Brings a finished run back from history into memory, so that it can be retried: `log` is its
  * events, `plan` is of its version. mr__shard_command must follow at once: if that is refused, the
@@ -139,6 +162,19 @@ struct mr__pending {
 /* The i-th of them, oldest first, or NULL. */
 const struct mr__pending *mr__shard_pending(const struct mr__shard *sh, size_t i);
 const struct mr__pending *mr__shard_pending_find(const struct mr__shard *sh, const uint8_t *run_id);
+
+/* ---- finished runs ----------------------------------------------------------------------------
+ */
+
+/* Lets index entries that wait go with the next commit, a portion of them, until those have gone
+ * that waited when this was called with 0 in `upto`. True: `done` is called when a portion is
+ * durable, call again then. False: all have gone. */
+bool mr__shard_index(struct mr__shard *sh, uint64_t *upto, mr__done_fn done, void *user);
+/* Grows with every portion that is durable: what was read of the index before may be old. */
+uint64_t mr__shard_indexed(const struct mr__shard *sh);
+/* Hands over deletions of finished runs that are in the index: prune.c. */
+void mr__shard_prune(struct mr__shard *sh, const struct mr__batch *batch, mr__done_fn done,
+                     void *user);
 
 struct mr__shard_stats {
     uint64_t journal_first, journal_last, journal_bytes;

@@ -4,15 +4,49 @@
  * What has to wait until its event is durable comes here only then. Loop thread.
  */
 #include "core/engine/shard_impl.h"
+#include "core/exec/share.h"
 
 #include <stdlib.h>
 
-#include "core/model/scope.h"
-
 void mr__context_free(void *context)
 {
-    mr__arena_finish(&((struct mr__context *)context)->arena);
-    free(context);
+    struct mr__context *it = context;
+    mr__share_unref(it->share);
+    mr__arena_finish(&it->arena);
+    free(it);
+}
+
+/* The share data as it stands. What of it is not durable yet comes with an effect again. */
+static struct mr__share *share_of(const struct mr__run *run)
+{
+    struct mr__share *share = mr__share_create();
+    for (uint32_t i = 0; i < run->share_count && share != NULL; i++) {
+        const struct mr__share_row *row = run->share[i];
+        struct mr__event event;
+        if (!mr__run_event(run, row->at, &event) ||
+            mr__share_put(share, (struct mr__blob){row->key, row->key_len}, event.payload) !=
+                MR_OK) {
+            mr__share_unref(share);
+            share = NULL;
+        }
+    }
+    return share;
+}
+
+/* Where the run came from: by hand, or what the JSON of its first event says. */
+static bool read_origin(struct mr__context *context, struct mr__blob origin)
+{
+    mr_value value;
+    context->trigger = "manually";
+    if (origin.len == 0) {
+        return true;
+    }
+    if (mr__value_parse(&context->arena, origin.data, origin.len, &value, NULL) != MR_OK) {
+        return false;
+    }
+    context->trigger = mr_value_str(mr_value_get(&value, "trigger"), context->trigger);
+    context->scheduled_ms = mr_value_int(mr_value_get(&value, "scheduledFor"), 0);
+    return true;
 }
 
 struct mr__context *mr__shard_context(struct mr__shard *sh, struct mr__run *run)
@@ -32,7 +66,9 @@ struct mr__context *mr__shard_context(struct mr__shard *sh, struct mr__run *run)
     mr__arena_init(&context->arena);
     context->folder = mr__arena_dup(&context->arena, event.folder.data, event.folder.len);
     context->vars = (mr_value){.type = MR_MAP};
-    bool ok = context->folder != NULL;
+    context->share = share_of(run);
+    bool ok =
+        context->folder != NULL && context->share != NULL && read_origin(context, event.payload);
     if (ok && event.vars.len > 2) {
         ok = mr__value_parse(&context->arena, event.vars.data, event.vars.len, &context->vars,
                              NULL) == MR_OK;
@@ -43,46 +79,6 @@ struct mr__context *mr__shard_context(struct mr__shard *sh, struct mr__run *run)
     }
     run->context = context;
     return context;
-}
-
-static bool no_share(const struct mr__scope *scope, const char *key, size_t len,
-                     struct mr__blob *ret_json)
-{
-    (void)scope;
-    (void)key;
-    (void)len;
-    (void)ret_json;
-    return false;
-}
-
-static void do_prepare(struct mr__shard *sh, struct mr__run *run, uint32_t task)
-{
-    mr_error error = {0};
-    mr_value params;
-    struct mr__buf json;
-    struct mr__context *context = mr__shard_context(sh, run);
-    const struct mr__dag *dag = run->plan->dag;
-    mr__arena_reset(&sh->scratch);
-    if (context == NULL) {
-        sh->s.failed = true;
-        return;
-    }
-    const struct mr__scope scope = {.dag = dag, .vars = &context->vars, .share = no_share};
-    bool again;
-    mr_status status = mr__render(&scope, task, NULL, &sh->scratch, &params, &again, &error);
-    mr__buf_init(&json);
-    struct mr__blob reason = {error.message, 0};
-    if (status == MR_OK) {
-        mr__value_print(&json, &params);
-        sh->s.failed |= json.failed;
-    } else {
-        reason.len = strlen(error.message);
-    }
-    sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
-    mr__decide_prepared(&sh->s, run, task,
-                        (struct mr__blob){json.data == NULL ? "" : (char *)json.data, json.len},
-                        reason);
-    mr__buf_finish(&json);
 }
 
 /* Whether anybody still waits for a timer. */
@@ -96,8 +92,14 @@ static bool timer_counts(void *user, const struct mr__timer *timer)
     if (run == NULL || run->gen != timer->gen || (run->flags & MR__RUNFLAG_SETTLED) != 0) {
         return false;
     }
-    return timer->kind == MR__TIMER_RUN || (run->tasks[timer->task].attempt == timer->attempt &&
-                                            run->tasks[timer->task].status == MR__TASK_RUNNING);
+    if (timer->kind == MR__TIMER_RUN) {
+        return true;
+    }
+    if (timer->kind == MR__TIMER_RETRY) {
+        return run->tasks[timer->task].attempt == timer->attempt &&
+               (run->tasks[timer->task].flags & MR__TASKFLAG_DELAYED) != 0;
+    }
+    return mr__attempt_is_current(run, timer->task, timer->attempt);
 }
 
 static void push_timer(struct mr__shard *sh, const struct mr__run *run, uint32_t kind,
@@ -124,21 +126,28 @@ void mr__effects_now(struct mr__shard *sh, const struct mr__effect *effect)
 {
     struct mr__run *run = mr__run_at(&sh->s, effect->slot);
     uint32_t t = effect->task;
-    if (run == NULL) {
+    if (run == NULL || t >= run->task_count) {
         return;
     }
     const struct mr__dag *dag = run->plan->dag;
+    const struct mr__detail *detail = mr__run_detail(run, t);
+    int64_t timeout_ms = mr__run_dag_task(run, t)->timeout_ms;
     switch (effect->kind) {
-    case MR__EFFECT_PREPARE: do_prepare(sh, run, t); break;
+    case MR__EFFECT_PREPARE: mr__scripts_prepare(sh, run, t, effect->arg); break;
+    case MR__EFFECT_JUDGE: mr__scripts_judge(sh, run, t); break;
     case MR__EFFECT_WAIT:
         if (run->tasks[t].flags & MR__TASKFLAG_WAITING) {
-            push_timer(sh, run, MR__TIMER_WAIT, effect, run->wait_ms[2 * t],
-                       run->wait_ms[2 * t + 1]);
+            push_timer(sh, run, MR__TIMER_WAIT, effect, detail->due_ms, detail->duration_ms);
+        }
+        break;
+    case MR__EFFECT_DELAY:
+        if (run->tasks[t].flags & MR__TASKFLAG_DELAYED) {
+            push_timer(sh, run, MR__TIMER_RETRY, effect, detail->due_ms, detail->duration_ms);
         }
         break;
     case MR__EFFECT_DEADLINE:
-        push_timer(sh, run, MR__TIMER_DEADLINE, effect,
-                   run->started_ms[t] + dag->tasks[t].timeout_ms, dag->tasks[t].timeout_ms);
+        push_timer(sh, run, MR__TIMER_DEADLINE, effect, detail->started_ms + timeout_ms,
+                   timeout_ms);
         break;
     default:
         push_timer(sh, run, MR__TIMER_RUN, effect, run->timed_from_ms + dag->timeout_ms,
@@ -147,50 +156,100 @@ void mr__effects_now(struct mr__shard *sh, const struct mr__effect *effect)
     }
 }
 
+/* ---- attempts ---------------------------------------------------------------------------------
+ */
+
 /* The params that templates made, as they stand in the event. */
 static bool rendered_params(struct mr__shard *sh, struct mr__run *run, uint32_t t, mr_value *ret)
 {
-    struct mr__reader r;
     struct mr__event event;
-    uint32_t at = run->params_at[t] - 1;
-    mr__reader_init(&r, run->log.data + at, run->log.len - at);
     mr__arena_reset(&sh->scratch);
-    return mr__event_decode(&r, 0, &event) && event.payload.data != NULL &&
+    return mr__run_event(run, run->details[t].params_at - 1, &event) &&
+           event.payload.data != NULL &&
            mr__value_parse(&sh->scratch, event.payload.data, event.payload.len, ret, NULL) == MR_OK;
 }
 
-static void do_start(struct mr__shard *sh, struct mr__run *run, const struct mr__effect *effect)
+/* Whether the phase that the effect asks for is still to come. */
+static bool phase_is_due(const struct mr__run *run, const struct mr__effect *effect)
+{
+    const struct mr__task *task = &run->tasks[effect->task];
+    if (mr__run_attempt(run, effect->task) != effect->arg) {
+        return false;
+    }
+    switch (effect->kind) {
+    case MR__EFFECT_BEFORE:
+        return (task->flags & MR__TASKFLAG_PREPARED) != 0 && run->status != MR__RUN_PAUSED;
+    case MR__EFFECT_AFTER: return task->status == MR__TASK_ENDING;
+    default: return task->status == MR__TASK_RUNNING;
+    }
+}
+
+/* A phase of an attempt: what comes before it, its run, what comes after. */
+static void do_phase(struct mr__shard *sh, struct mr__run *run, const struct mr__effect *effect)
 {
     uint32_t t = effect->task;
-    const struct mr__dag_task *task = &run->plan->dag->tasks[t];
+    const struct mr__dag_task *row = mr__run_dag_task(run, t);
+    const struct mr__detail *detail = mr__run_detail(run, t);
+    const struct mr__action_binding *binding = mr__run_binding(run, t);
     struct mr__context *context = mr__shard_context(sh, run);
+    struct mr__buf name;
     mr_value params;
-    if (run->tasks[t].attempt != effect->arg || run->tasks[t].status != MR__TASK_RUNNING) {
+    if (!phase_is_due(run, effect)) {
         return;
     }
+    mr__buf_init(&name);
     struct mr__attempt attempt = {
         .ref = {.task = t, .attempt = effect->arg, .hint = run->slot},
-        .action = run->plan->bindings[t].action,
-        .params = &task->params,
+        .action = binding->action,
+        .params = &row->params,
         .dag_id = run->plan->dag->id,
-        .task_id = task->id,
+        .task_id = row->id,
+        .script = row->lua,
+        .retry = run->tasks[t].status == MR__TASK_RETRYING,
     };
-    if (context == NULL || (run->params_at != NULL && run->params_at[t] != 0 &&
-                            !rendered_params(sh, run, t, &params))) {
+    bool rendered = detail != NULL && detail->params_at != 0;
+    bool good = context != NULL && (!rendered || rendered_params(sh, run, t, &params));
+    if (good && t >= run->plan->dag->task_count) {
+        mr__run_task_name(run, t, &name);
+        attempt.task_id = mr__buf_cstr(&name);
+    }
+    if (good && (binding->flags & MR__ACTION_SCOPE) != 0) {
+        attempt.scope = mr__scripts_scope_of(sh, run, t);
+        good = attempt.scope != NULL;
+    }
+    if (!good || attempt.task_id == NULL) {
+        mr__scope_copy_destroy(attempt.scope);
+        mr__buf_finish(&name);
         sh->s.failed = true;
         return;
     }
-    if (run->params_at != NULL && run->params_at[t] != 0) {
-        attempt.params = &params;
-    }
+    attempt.params = rendered ? &params : attempt.params;
     attempt.vars = &context->vars;
     attempt.folder = context->folder;
+    attempt.share = context->share;
     attempt.started_at_ms = sh->opt.clock->wall_ms(sh->opt.clock);
-    if (task->timeout_ms > 0) {
-        attempt.deadline_ms = run->started_ms[t] + task->timeout_ms;
+    if (row->timeout_ms > 0) {
+        attempt.deadline_ms = detail->started_ms + row->timeout_ms;
     }
     memcpy(attempt.ref.run_id, run->id, MR__RUN_ID_BYTES);
-    sh->opt.executor->ops->start(sh->opt.executor, &attempt);
+    const struct mr__executor_ops *ops = sh->opt.executor->ops;
+    void (*call)(struct mr__executor *, const struct mr__attempt *) =
+        effect->kind == MR__EFFECT_BEFORE  ? ops->before
+        : effect->kind == MR__EFFECT_AFTER ? ops->after
+                                           : ops->start;
+    call(sh->opt.executor, &attempt);
+    mr__buf_finish(&name);
+}
+
+/* What the event set is durable: the run's attempts may see it. */
+static void do_share(struct mr__shard *sh, struct mr__run *run, const struct mr__effect *effect)
+{
+    struct mr__context *context = mr__shard_context(sh, run);
+    struct mr__event event;
+    if (context == NULL || !mr__run_event(run, effect->arg, &event) ||
+        mr__share_put(context->share, event.key, event.payload) != MR_OK) {
+        sh->s.failed = true;
+    }
 }
 
 static void do_notify(struct mr__shard *sh, struct mr__run *run, const struct mr__effect *effect)
@@ -226,9 +285,13 @@ void mr__effects_durable(struct mr__shard *sh, const struct mr__effect *effect)
     struct mr__attempt_ref ref = {.task = effect->task, .hint = run->slot};
     memcpy(ref.run_id, run->id, MR__RUN_ID_BYTES);
     switch (effect->kind) {
-    case MR__EFFECT_START: do_start(sh, run, effect); break;
+    case MR__EFFECT_BEFORE:
+    case MR__EFFECT_START:
+    case MR__EFFECT_AFTER: do_phase(sh, run, effect); break;
+    case MR__EFFECT_SHARE: do_share(sh, run, effect); break;
+    case MR__EFFECT_HOOK: mr__scripts_hook(sh, run, effect->arg); break;
     case MR__EFFECT_CANCEL:
-        ref.attempt = run->tasks[effect->task].attempt;
+        ref.attempt = mr__run_attempt(run, effect->task);
         sh->opt.executor->ops->cancel(sh->opt.executor, &ref, effect->arg);
         break;
     case MR__EFFECT_FORGET:

@@ -12,15 +12,37 @@
 
 #define MR__SHARD 0 /* embedded mode has one shard */
 
-/* A result that the executor gave, kept until its event is durable. */
+/* What the executor said, kept until its events are durable. */
+enum mr__result_kind {
+    MR__RESULT_ENDED,
+    MR__RESULT_ENDING,  /* `run` is through, run_after is to come */
+    MR__RESULT_WAITING, /* mr_finish_after */
+    MR__RESULT_SHARE    /* a flush of share data */
+};
 struct mr__result {
     struct mr__attempt_ref ref;
-    uint64_t lsn;
-    int64_t wait_ms; /* -1: an end; else mr_finish_after's */
-    uint8_t outcome;
+    uint64_t lsn; /* of the commit that holds its events; 0: not fed yet */
+    int64_t wait_ms;
+    uint8_t kind, outcome;
     bool job;
     char *reason, *output; /* owned, or NULL */
     size_t output_len;
+    struct mr__share_set *sets; /* owned, with what they point to; or NULL */
+    size_t set_count;
+    void (*done)(void *arg, mr_status status); /* SHARE */
+    void *arg;
+};
+
+/* Hooks that the executor is calling. */
+struct mr__hooking {
+    uint8_t run_id[MR__RUN_ID_BYTES];
+    uint32_t mask;
+};
+
+/* An evaluation that the executor has; `stale`: nobody waits for its answer any more. */
+struct mr__far {
+    struct mr__evaluation *evaluation;
+    bool stale;
 };
 
 /* A reply that waits for an LSN. */
@@ -36,8 +58,9 @@ struct mr__reply {
 struct mr__context {
     struct mr__arena arena;
     mr_value vars;
-    const char *folder;
-    struct mr__blob tags;
+    const char *folder, *trigger; /* "manually", "schedule", "rerun" */
+    int64_t scheduled_ms;         /* the nominal time of a scheduled run, or 0 */
+    struct mr__share *share;      /* what its attempts read: as it is durable */
 };
 
 /* A key or token of a live run, or of a finished one that is not indexed yet. */
@@ -112,6 +135,12 @@ struct mr__shard {
     struct mr__result *results; /* ring */
     size_t result_head, result_count, result_cap;
 
+    /* under way in the executor, beside attempts */
+    struct mr__hooking *hooking;
+    size_t hooking_count, hooking_cap;
+    struct mr__far *far;
+    size_t far_count, far_cap;
+
     /* finished runs (archive.c) */
     struct mr__buf part; /* the history part being filled: a record that has begun */
     uint16_t part_number;
@@ -120,6 +149,7 @@ struct mr__shard {
     size_t pending_head, pending_count, pending_cap, pending_flying;
     struct mr__hash pending_by_id; /* -> absolute position */
     uint64_t pending_base;         /* absolute position of the head */
+    uint64_t index_upto;           /* absolute: those before are indexed without waiting */
 
     struct mr__hash keys; /* 'k' or 't' + text -> struct mr__keyrow * */
     struct mr__hash logbooks;
@@ -157,6 +187,16 @@ void mr__shard_keys_finish(struct mr__shard *sh);
 
 /* ---- shard_plans.c ---- */
 void mr__plan_store(struct mr__shard *sh, struct mr__plan *plan);
+
+/* ---- shard_scripts.c ---- */
+void mr__scripts_prepare(struct mr__shard *sh, struct mr__run *run, uint32_t task, unsigned flags);
+void mr__scripts_judge(struct mr__shard *sh, struct mr__run *run, uint32_t task);
+void mr__scripts_hook(struct mr__shard *sh, struct mr__run *run, uint32_t mask);
+void mr__scripts_evaluated(void *user, struct mr__evaluation *evaluation);
+void mr__scripts_hooked(void *user, const uint8_t *run_id, uint32_t mask);
+/* What a `lua:` task sees of its run: **owned**; NULL: out of memory. */
+struct mr__scope_copy *mr__scripts_scope_of(struct mr__shard *sh, struct mr__run *run,
+                                            uint32_t task);
 
 /* ---- shard_effects.c ---- */
 void mr__context_free(void *context);

@@ -32,9 +32,6 @@ static void fail_done(mr__done_fn done, void *user, const mr_error *error, const
 static mr_status submit_check(struct mr__shard *sh, const struct mr__submit *submit,
                               const uint8_t **ret_other, mr_error *reterr)
 {
-    if (submit->plan->dag->stopped) {
-        return mr__error_set(reterr, MR_ECONFLICT, "dag \"%s\" is stopped", submit->plan->dag->id);
-    }
     const uint8_t *other =
         submit->key.len == 0 ? NULL : mr__shard_key_owner(sh, submit->key, false);
     if (other != NULL) {
@@ -121,7 +118,7 @@ struct resume {
     struct mr__shard *sh;
     size_t count;
     uint8_t (*ids)[MR__RUN_ID_BYTES];
-    enum mr__command command;
+    struct mr__command_of what; /* its names are owned */
     bool has_command;
     mr__done_fn done;
     void *user;
@@ -146,16 +143,69 @@ static void put_revived(struct mr__shard *sh, const struct mr__run *run, size_t 
     mr__buf_finish(&value);
 }
 
-static void command_now(struct mr__shard *sh, struct mr__run *run, enum mr__command command,
-                        mr__done_fn done, void *user)
+/* The numbers of the tasks that are named, in the scratch arena. Every unknown one is in the
+ * message. */
+static mr_status find_tasks(struct mr__shard *sh, const struct mr__run *run,
+                            const struct mr__command_of *what, uint32_t **ret_tasks,
+                            mr_error *reterr)
+{
+    struct mr__buf unknown;
+    mr__buf_init(&unknown);
+    mr__arena_reset(&sh->scratch);
+    uint32_t *tasks = mr__arena_alloc(&sh->scratch, (what->task_count + 1) * sizeof *tasks);
+    mr_status status = tasks == NULL ? MR_ENOMEM : MR_OK;
+    for (size_t i = 0; i < what->task_count && status == MR_OK; i++) {
+        int64_t t = mr__run_task_find(run, what->tasks[i], strlen(what->tasks[i]));
+        if (t < 0) {
+            mr__buf_printf(&unknown, "%s\"%.140s\"", unknown.len == 0 ? "" : ", ", what->tasks[i]);
+        }
+        tasks[i] = (uint32_t)MR__MAX(t, 0);
+    }
+    const char *names = mr__buf_cstr(&unknown);
+    if (status == MR_OK && names == NULL) {
+        status = MR_ENOMEM;
+    }
+    if (status != MR_OK) {
+        (void)mr__error_set(reterr, status, "out of memory");
+    } else if (unknown.len > 0) {
+        status = mr__error_set(reterr, MR_ENOTFOUND, "the run has no task %.400s", names);
+    }
+    mr__buf_finish(&unknown);
+    *ret_tasks = tasks;
+    return status;
+}
+
+static mr_status decide_command(struct mr__shard *sh, struct mr__run *run,
+                                const struct mr__command_of *what, mr_error *reterr)
+{
+    struct mr__scheduler *s = &sh->s;
+    uint32_t *tasks;
+    size_t count = what->task_count;
+    mr_status status = find_tasks(sh, run, what, &tasks, reterr);
+    if (status != MR_OK) {
+        return status;
+    }
+    s->now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
+    switch (what->command) {
+    case MR__COMMAND_CANCEL:
+        return count == 0 ? mr__decide_cancel(s, run, MR__CANCEL_BY_USER, reterr)
+                          : mr__decide_cancel_tasks(s, run, tasks, count, reterr);
+    case MR__COMMAND_RETRY: return mr__decide_retry(s, run, tasks, count, reterr);
+    case MR__COMMAND_CONTINUE: return mr__decide_continue(s, run, tasks, count, reterr);
+    case MR__COMMAND_PAUSE: return mr__decide_pause(s, run, reterr);
+    default: return mr__decide_unpause(s, run, reterr);
+    }
+}
+
+static void command_now(struct mr__shard *sh, struct mr__run *run,
+                        const struct mr__command_of *what, mr__done_fn done, void *user)
 {
     mr_error error;
-    mr_status status;
     bool revived =
         (run->flags & (MR__RUNFLAG_SETTLED | MR__RUNFLAG_ARCHIVED)) == MR__RUNFLAG_SETTLED;
     uint8_t status_before = run->status, id[MR__RUN_ID_BYTES];
     size_t len_before = run->log.len;
-    if (command == MR__COMMAND_RETRY && (run->flags & MR__RUNFLAG_ARCHIVED) != 0) {
+    if (what->command == MR__COMMAND_RETRY && (run->flags & MR__RUNFLAG_ARCHIVED) != 0) {
         /* Nothing keeps its journal any more: it comes back from the history, or not at all. */
         (void)mr__error_set(&error, MR_ECONFLICT,
                             "cannot retry: the run is just ending (%s); try again",
@@ -163,14 +213,7 @@ static void command_now(struct mr__shard *sh, struct mr__run *run, enum mr__comm
         fail_done(done, user, &error, run->id);
         return;
     }
-    sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
-    switch (command) {
-    case MR__COMMAND_CANCEL:
-        status = mr__decide_cancel(&sh->s, run, MR__CANCEL_BY_USER, &error);
-        break;
-    case MR__COMMAND_RETRY: status = mr__decide_retry(&sh->s, run, &error); break;
-    default: status = mr__decide_continue(&sh->s, run, &error); break;
-    }
+    mr_status status = decide_command(sh, run, what, &error);
     if (status == MR_OK) {
         if (revived) {
             put_revived(sh, run, len_before, status_before);
@@ -189,11 +232,32 @@ static void command_swept(struct mr__shard *sh, struct mr__run *run, const struc
 {
     mr_error error;
     if (run != NULL) {
-        command_now(sh, run, resume->command, resume->done, resume->user);
+        command_now(sh, run, &resume->what, resume->done, resume->user);
     } else { /* another command that came first has ended it */
         (void)mr__error_set(&error, MR_ENOTFOUND, "no such run");
         fail_done(resume->done, resume->user, &error, NULL);
     }
+}
+
+/* Names of its own, in one block. */
+static bool copy_names(const struct mr__command_of *what, const char *const **ret_names)
+{
+    size_t bytes = what->task_count * sizeof(char *);
+    for (size_t i = 0; i < what->task_count; i++) {
+        bytes += strlen(what->tasks[i]) + 1;
+    }
+    char **names = malloc(bytes + 1);
+    if (names == NULL) {
+        return false;
+    }
+    char *at = (char *)(names + what->task_count);
+    for (size_t i = 0; i < what->task_count; i++) {
+        size_t len = strlen(what->tasks[i]) + 1;
+        names[i] = memcpy(at, what->tasks[i], len);
+        at += len;
+    }
+    *ret_names = (const char *const *)names;
+    return true;
 }
 
 static void resume_swept(void *user)
@@ -204,14 +268,16 @@ static void resume_swept(void *user)
     sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
     for (size_t i = 0; i < resume->count && !refused; i++) {
         struct mr__run *run = mr__run_find(&sh->s, resume->ids[i]);
-        bool cancel = resume->has_command && resume->command == MR__COMMAND_CANCEL;
-        if (cancel) {
-            command_swept(sh, run, resume); /* first: nothing may be started only to be canceled */
+        bool first = resume->has_command && (resume->what.command == MR__COMMAND_CANCEL ||
+                                             resume->what.command == MR__COMMAND_PAUSE);
+        if (first) { /* nothing may be started only to be ended, or for a moment */
+            command_swept(sh, run, resume);
+            run = mr__run_find(&sh->s, resume->ids[i]);
         }
         if (run != NULL) {
             mr__resume_run(&sh->s, run, mr__shard_fate, sh);
         }
-        if (resume->has_command && !cancel) {
+        if (resume->has_command && !first) {
             command_swept(sh, run, resume);
         }
     }
@@ -219,6 +285,7 @@ static void resume_swept(void *user)
         mr__shard_count_inherited(sh);
     }
     free(resume->ids);
+    free((void *)(uintptr_t)resume->what.tasks);
     free(resume);
 }
 
@@ -227,12 +294,14 @@ static mr_status resume_begin(struct mr__shard *sh, const uint8_t (*run_ids)[MR_
 {
     struct resume *resume = malloc(sizeof *resume);
     uint8_t(*ids)[MR__RUN_ID_BYTES] = malloc(like->count * MR__RUN_ID_BYTES + 1);
-    if (resume == NULL || ids == NULL) {
+    const char *const *names = NULL;
+    if (resume == NULL || ids == NULL || !copy_names(&like->what, &names)) {
         free(resume);
         free(ids);
         return MR_ENOMEM;
     }
     *resume = *like;
+    resume->what.tasks = names;
     resume->ids = ids;
     memcpy(ids, run_ids, like->count * MR__RUN_ID_BYTES);
     for (size_t i = 0; i < like->count; i++) {
@@ -255,8 +324,8 @@ void mr__shard_resume(struct mr__shard *sh, const uint8_t (*run_ids)[MR__RUN_ID_
     }
 }
 
-void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id, enum mr__command command,
-                       mr__done_fn done, void *user)
+void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id,
+                       const struct mr__command_of *what, mr__done_fn done, void *user)
 {
     mr_error error;
     struct mr__run *run = mr__run_find(&sh->s, run_id);
@@ -267,19 +336,16 @@ void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id, enum mr__com
         (void)mr__error_set(&error, MR_ENOTFOUND, "no such run");
         fail_done(done, user, &error, NULL);
     } else if ((run->flags & MR__RUNFLAG_DORMANT) == 0) {
-        command_now(sh, run, command, done, user);
-    } else if (run->plan->missing > 0 && command != MR__COMMAND_CANCEL) {
+        command_now(sh, run, what, done, user);
+    } else if (run->plan->missing > 0 && what->command != MR__COMMAND_CANCEL &&
+               what->command != MR__COMMAND_PAUSE) {
         (void)mr__error_set(&error, MR_ENOTFOUND,
                             "an action of the run's dag \"%s\" is missing: no plugin has it",
                             run->plan->dag->id);
         fail_done(done, user, &error, run->id);
     } else {
-        struct resume resume = {.sh = sh,
-                                .count = 1,
-                                .command = command,
-                                .has_command = true,
-                                .done = done,
-                                .user = user};
+        struct resume resume = {
+            .sh = sh, .count = 1, .what = *what, .has_command = true, .done = done, .user = user};
         if (resume_begin(sh, (const uint8_t(*)[MR__RUN_ID_BYTES])run->id, &resume) != MR_OK) {
             (void)mr__error_set(&error, MR_ENOMEM, "out of memory");
             fail_done(done, user, &error, run->id);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Dag versions in memory: their plans, known by version, kept a while after their last run. Loop
- * thread.
+ * Dag versions in memory: their plans, known by version, kept a while after their last run; and
+ * what is stored of definitions. Loop thread.
  */
 #include "core/engine/shard_impl.h"
 
@@ -78,7 +78,19 @@ mr_status mr__shard_plan_add(struct mr__shard *sh, struct mr__dag *dag, struct m
     return MR_OK;
 }
 
-/* The definition goes to the store with the run that uses it. */
+void mr__shard_put(struct mr__shard *sh, const struct mr__key *key, struct mr__bytes value,
+                   struct mr__plan *plan, mr__done_fn done, void *user)
+{
+    if (plan != NULL) {
+        mr__plan_store(sh, plan);
+    }
+    mr__batch_put(&sh->filling, key->bytes, key->len, value.data, value.len);
+    sh->want_commit = true;
+    /* Where this refuses, the batch is not handed over any more either. */
+    mr__shard_after(sh, done, user);
+}
+
+/* The definition goes to the store with the run that uses it, or with its push. */
 void mr__plan_store(struct mr__shard *sh, struct mr__plan *plan)
 {
     const struct mr__dag *dag = plan->dag;
@@ -91,6 +103,7 @@ void mr__plan_store(struct mr__shard *sh, struct mr__plan *plan)
         .file = {dag->file, strlen(dag->file)},
         .default_id = {dag->id, strlen(dag->id)},
         .text = {dag->text, dag->text_len},
+        .compat = dag->compat,
     };
     mr__buf_init(&value);
     mr__key_definition(&key, dag->id, dag->version);

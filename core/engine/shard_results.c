@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include <millrace/plugin.h>
+
 static struct mr__run *run_of(struct mr__shard *sh, const struct mr__attempt_ref *ref)
 {
     struct mr__run *run = mr__run_at(&sh->s, (uint32_t)ref->hint);
@@ -16,22 +18,20 @@ static struct mr__run *run_of(struct mr__shard *sh, const struct mr__attempt_ref
     return run;
 }
 
-/* Turns a kept result into events. Its reason and output stay its own. */
-void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
+/* The size of what a result adds to its run. */
+static size_t result_bytes(const struct mr__result *result)
 {
-    struct mr__run *run = run_of(sh, &result->ref);
-    result->lsn = sh->s.lsn;
-    if (run == NULL || (run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_SETTLED)) != 0) {
-        return;
+    size_t bytes = result->outcome == MR__OUTCOME_SUCCESS ? result->output_len : 0;
+    for (size_t i = 0; i < result->set_count; i++) {
+        bytes += result->sets[i].key.len + result->sets[i].json.len;
     }
-    sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
-    if (result->wait_ms >= 0) {
-        if (!mr__decide_waiting(&sh->s, run, result->ref.task, result->ref.attempt,
-                                result->wait_ms)) {
-            result->lsn = sh->lsn_durable;
-        }
-        return;
-    }
+    return bytes;
+}
+
+static void feed_ended(struct mr__shard *sh, struct mr__run *run, const struct mr__result *result,
+                       bool too_large)
+{
+    static const char over[] = "the outputs and share data of the run are over the limit of 16 MiB";
     struct mr__ended ended = {
         .task = result->ref.task,
         .attempt = result->ref.attempt,
@@ -39,17 +39,86 @@ void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
         .reason = {result->reason, result->reason == NULL ? 0 : strlen(result->reason)},
         .output = {result->output, result->output_len},
     };
-    if (ended.outcome == MR__OUTCOME_SUCCESS &&
-        run->output_bytes + ended.output.len > MR__OUTPUT_BYTES_MAX) {
-        static const char over[] = "the outputs of the run are over the limit of 16 MiB";
+    if (too_large && ended.outcome == MR__OUTCOME_SUCCESS) {
         ended.outcome = MR__OUTCOME_FAILED;
+        ended.output = (struct mr__blob){NULL, 0};
         ended.reason = (struct mr__blob){over, sizeof over - 1};
     }
     mr__logbook_ended(sh, run, ended.task);
     (void)mr__decide_ended(&sh->s, run, &ended);
 }
 
-static struct mr__result *result_push(struct mr__shard *sh, const struct mr__attempt_ref *ref)
+/* Turns a kept result into events. What it points to stays its own. */
+void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
+{
+    struct mr__run *run = run_of(sh, &result->ref);
+    const struct mr__attempt_ref *ref = &result->ref;
+    result->lsn = sh->s.lsn;
+    if (run == NULL || (run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_SETTLED)) != 0 ||
+        !mr__attempt_is_current(run, ref->task, ref->attempt)) {
+        return;
+    }
+    sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
+    bool too_large = run->output_bytes + result_bytes(result) > MR__OUTPUT_BYTES_MAX;
+    for (size_t i = 0; i < result->set_count && !too_large; i++) {
+        mr__decide_share(&sh->s, run, ref->task, result->sets[i].key, result->sets[i].json);
+    }
+    switch (result->kind) {
+    case MR__RESULT_WAITING:
+        if (!mr__decide_waiting(&sh->s, run, ref->task, ref->attempt, result->wait_ms)) {
+            result->lsn = sh->lsn_durable;
+        }
+        break;
+    case MR__RESULT_ENDING:
+        if (too_large) { /* it fails, and the executor need not wait for run_after any more */
+            feed_ended(sh, run, result, true);
+            sh->opt.executor->ops->cancel(sh->opt.executor, ref, MR_BY_USER);
+        } else {
+            (void)mr__decide_ending(&sh->s, run, ref->task, ref->attempt,
+                                    (struct mr__blob){result->output, result->output_len});
+        }
+        break;
+    case MR__RESULT_ENDED: feed_ended(sh, run, result, too_large); break;
+    default: break; /* SHARE: its sets are all there is */
+    }
+}
+
+static char *copy_bytes(char **at, struct mr__blob blob)
+{
+    char *copy = *at;
+    memcpy(copy, blob.data, blob.len);
+    *at += blob.len;
+    return copy;
+}
+
+/* One block: the rows, then the bytes that they point to. */
+static bool copy_sets(struct mr__result *result, const struct mr__share_set *sets, size_t count)
+{
+    size_t bytes = count * sizeof *sets;
+    for (size_t i = 0; i < count; i++) {
+        bytes += sets[i].key.len + sets[i].json.len;
+    }
+    if (count == 0) {
+        return true;
+    }
+    result->sets = malloc(bytes);
+    if (result->sets == NULL) {
+        return false;
+    }
+    char *at = (char *)(result->sets + count);
+    for (size_t i = 0; i < count; i++) {
+        result->sets[i] = sets[i];
+        result->sets[i].key.data = copy_bytes(&at, sets[i].key);
+        if (sets[i].json.data != NULL) {
+            result->sets[i].json.data = copy_bytes(&at, sets[i].json);
+        }
+    }
+    result->set_count = count;
+    return true;
+}
+
+static struct mr__result *result_push(struct mr__shard *sh, const struct mr__attempt_ref *ref,
+                                      enum mr__result_kind kind)
 {
     if (sh->result_count == sh->result_cap &&
         !mr__ring_grow(&sh->results, &sh->result_head, sh->result_count, &sh->result_cap,
@@ -60,20 +129,24 @@ static struct mr__result *result_push(struct mr__shard *sh, const struct mr__att
     struct mr__result *result = mr__result_at(sh, sh->result_count++);
     memset(result, 0, sizeof *result);
     result->ref = *ref;
-    result->wait_ms = -1;
+    result->kind = (uint8_t)kind;
     const struct mr__run *run = run_of(sh, ref);
-    result->job =
-        run != NULL && ref->task < run->plan->dag->task_count && mr__task_is_job(run, ref->task);
+    result->job = run != NULL && ref->task < run->task_count && mr__task_is_job(run, ref->task) &&
+                  (kind == MR__RESULT_ENDED || kind == MR__RESULT_WAITING);
     return result;
 }
 
-static void on_ended(void *user, const struct mr__attempt_end *end)
+static void feed_now(struct mr__shard *sh, struct mr__result *result)
 {
-    struct mr__shard *sh = user;
-    struct mr__result *result = result_push(sh, &end->ref);
-    if (result == NULL) {
-        return;
+    if (!sh->waiting && !sh->broken && !sh->s.failed) {
+        mr__shard_feed(sh, result);
     }
+}
+
+/* Copies what an end says. */
+static void take_end(struct mr__shard *sh, struct mr__result *result,
+                     const struct mr__attempt_end *end)
+{
     result->outcome = (uint8_t)end->outcome;
     if (end->reason != NULL && end->reason[0] != '\0') {
         result->reason = strdup(end->reason);
@@ -88,21 +161,78 @@ static void on_ended(void *user, const struct mr__attempt_end *end)
             result->output_len = end->output_len;
         }
     }
-    if (!sh->waiting && !sh->broken && !sh->s.failed) {
-        mr__shard_feed(sh, result);
+    sh->s.failed |= !copy_sets(result, end->sets, end->set_count);
+}
+
+static void on_ended(void *user, const struct mr__attempt_end *end)
+{
+    struct mr__shard *sh = user;
+    struct mr__result *result = result_push(sh, &end->ref, MR__RESULT_ENDED);
+    if (result != NULL) {
+        take_end(sh, result, end);
+        feed_now(sh, result);
+    }
+}
+
+static void on_ending(void *user, const struct mr__attempt_end *end)
+{
+    struct mr__shard *sh = user;
+    struct mr__result *result = result_push(sh, &end->ref, MR__RESULT_ENDING);
+    if (result != NULL) {
+        take_end(sh, result, end);
+        feed_now(sh, result);
     }
 }
 
 static void on_waiting(void *user, const struct mr__attempt_ref *ref, int64_t ms)
 {
     struct mr__shard *sh = user;
-    struct mr__result *result = result_push(sh, ref);
-    if (result == NULL) {
+    struct mr__result *result = result_push(sh, ref, MR__RESULT_WAITING);
+    if (result != NULL) {
+        result->wait_ms = ms;
+        feed_now(sh, result);
+    }
+}
+
+/* Nothing is kept of it: where it is lost, resume asks again. */
+static void on_began(void *user, const struct mr__attempt_ref *ref)
+{
+    struct mr__shard *sh = user;
+    struct mr__run *run = run_of(sh, ref);
+    if (run == NULL || sh->waiting || sh->broken || sh->s.failed ||
+        (run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_SETTLED)) != 0) {
         return;
     }
-    result->wait_ms = ms;
-    if (!sh->waiting && !sh->broken && !sh->s.failed) {
-        mr__shard_feed(sh, result);
+    sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
+    (void)mr__decide_began(&sh->s, run, ref->task, ref->attempt);
+}
+
+static void on_share(void *user, const struct mr__attempt_ref *ref,
+                     const struct mr__share_set *sets, size_t count,
+                     void (*done)(void *arg, mr_status status), void *arg)
+{
+    struct mr__shard *sh = user;
+    struct mr__result *result =
+        sh->closing || sh->broken ? NULL : result_push(sh, ref, MR__RESULT_SHARE);
+    if (result == NULL) {
+        done(arg, sh->closing || sh->broken ? MR_ECLOSED : MR_ENOMEM);
+        return;
+    }
+    result->done = done;
+    result->arg = arg;
+    sh->s.failed |= !copy_sets(result, sets, count);
+    feed_now(sh, result);
+}
+
+void mr__shard_close(struct mr__shard *sh)
+{
+    sh->closing = true;
+    for (size_t i = 0; i < sh->result_count; i++) {
+        struct mr__result *result = mr__result_at(sh, i);
+        if (result->kind == MR__RESULT_SHARE && result->done != NULL) {
+            result->done(result->arg, MR_ECLOSED);
+            result->done = NULL;
+        }
     }
 }
 
@@ -127,6 +257,14 @@ static void on_log(void *user, const struct mr__attempt_ref *ref, uint32_t strea
 
 struct mr__exec_events mr__shard_exec_events(struct mr__shard *sh)
 {
-    return (struct mr__exec_events){
-        .user = sh, .ended = on_ended, .waiting = on_waiting, .trace = on_trace, .log = on_log};
+    return (struct mr__exec_events){.user = sh,
+                                    .began = on_began,
+                                    .ending = on_ending,
+                                    .share = on_share,
+                                    .evaluated = mr__scripts_evaluated,
+                                    .hooked = mr__scripts_hooked,
+                                    .ended = on_ended,
+                                    .waiting = on_waiting,
+                                    .trace = on_trace,
+                                    .log = on_log};
 }

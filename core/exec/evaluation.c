@@ -19,16 +19,6 @@ struct mr__evaluation_job {
     struct mr__evaluation_job *next, *previous; /* loop */
 };
 
-void mr__evaluation_destroy(struct mr__evaluation *evaluation)
-{
-    if (evaluation != NULL) {
-        mr__scope_copy_destroy(evaluation->scope);
-        mr__buf_finish(&evaluation->prepared.items);
-        mr__arena_finish(&evaluation->arena);
-        free(evaluation);
-    }
-}
-
 static void unlink_job(struct mr__evaluation_job *job)
 {
     struct mr__exec *x = job->exec;

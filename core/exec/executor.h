@@ -119,7 +119,7 @@ struct mr__executor {
     const struct mr__executor_ops *ops;
 };
 
-void mr__evaluation_destroy(struct mr__evaluation *evaluation); /* core/exec/evaluation.c */
+void mr__evaluation_destroy(struct mr__evaluation *evaluation);
 
 /* The task number under which traces and logs of a run's hooks are reported. */
 #define MR__HOOK_TASK (UINT32_MAX - 1)

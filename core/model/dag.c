@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The life of a parsed dag, and finding its tasks by id. References are counted by one thread.
+ * The life of a parsed dag, and finding its tasks by id. Any thread.
  */
 #include "core/model/dag.h"
 
@@ -16,8 +16,8 @@ const char *const mr__hook_names[MR__HOOKS] = {
 
 struct mr__dag *mr__dag_ref(struct mr__dag *dag)
 {
-    MR_ASSERT(dag->refs > 0 && dag->refs < UINT32_MAX);
-    dag->refs++;
+    uint32_t before = dag->refs++; /* an atomic: any thread */
+    MR_ASSERT(before > 0 && before < UINT32_MAX);
     return dag;
 }
 
@@ -26,8 +26,9 @@ void mr__dag_unref(struct mr__dag *dag)
     if (dag == NULL) {
         return;
     }
-    MR_ASSERT(dag->refs > 0);
-    if (--dag->refs == 0) {
+    uint32_t left = --dag->refs;
+    MR_ASSERT(left < UINT32_MAX);
+    if (left == 0) {
         mr__hash_finish(&dag->task_by_id);
         mr__arena_finish(&dag->arena);
         free(dag);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A dag: what a dag file says, checked and compiled into flat arrays. Immutable once parsed; shared
- * by all runs of its version; freed with its last reference (one thread counts: the loop).
+ * by all runs of its version, and by copies of scopes on other threads; freed with its last
+ * reference (any thread).
  *
  * Pure: text in, a dag or a list of problems out. Which actions exist is not known here: the engine
  * checks actions and params against its registry (core/exec/registry.h), with the positions kept
@@ -173,7 +174,7 @@ struct mr__dag_task {
 
 struct mr__dag {
     struct mr__arena arena; /* holds everything below, and the text */
-    uint32_t refs;
+    _Atomic uint32_t refs;
     uint32_t task_count;
     const char *id;
     const char *name, *desc;            /* or NULL */

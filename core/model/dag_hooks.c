@@ -2,6 +2,7 @@
  *
  * What stands around the tasks of a dag file: hooks and the schedule. Pure, as parse.c.
  */
+#include "core/model/cron.h"
 #include "core/model/parse.h"
 
 enum { HOOK_LUA };
@@ -61,19 +62,14 @@ void mr__parse_hooks(struct mr__parse *p, const struct mr__found *hooks)
 
 /* ---- schedule ------------------------------------------------------------------------------ */
 
-/* What is wrong with a cron expression, or NULL. */
-static const char *cron_problem(const char *text)
-{
-    return text[strspn(text, " \t")] == '\0' ? "it is empty" : NULL;
-}
-
 static void read_cron(struct mr__parse *p, const struct mr__found *found)
 {
     const char *text = mr__parse_text(p, found);
-    const char *wrong = text == NULL ? NULL : cron_problem(text);
-    if (wrong != NULL) {
+    struct mr__cron cron;
+    mr_error error;
+    if (text != NULL && mr__cron_parse(text, strlen(text), &cron, &error) != MR_OK) {
         mr__problem_add(p->problems, "E351", mr__yaml_pos(found->value), NULL,
-                        "\"%.140s\" is no cron expression: %s", text, wrong);
+                        "\"%.140s\" is no cron expression: %s", text, error.message);
     } else if (text != NULL) {
         p->dag->schedule.cron = text;
         p->dag->schedule.pos = mr__yaml_pos(found->value);

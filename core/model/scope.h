@@ -112,8 +112,8 @@ mr_status mr__judge(const struct mr__scope *scope, uint32_t task,
  */
 
 /* A scope that owns all it shows, for another thread: the variables, the item, the error, the tasks
- * that were asked for, and the share data unless that is looked up elsewhere. It holds the dag's
- * memory by `dag`, which must outlive it (its reference is counted on the loop alone). */
+ * that were asked for, and the share data unless that is looked up elsewhere. It holds a
+ * reference to the dag. */
 struct mr__scope_copy {
     struct mr__scope scope; /* stays first; its `user` is the copy itself */
     struct mr__arena arena;

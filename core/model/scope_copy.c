@@ -26,7 +26,7 @@ struct mr__scope_copy *mr__scope_copy_create(const struct mr__scope *scope, cons
         return NULL;
     }
     mr__arena_init(&copy->arena);
-    copy->scope = (struct mr__scope){.dag = scope->dag,
+    copy->scope = (struct mr__scope){.dag = mr__dag_ref((struct mr__dag *)(uintptr_t)scope->dag),
                                      .has_error = scope->has_error,
                                      .error_attempt = scope->error_attempt,
                                      .user = copy,
@@ -46,6 +46,7 @@ struct mr__scope_copy *mr__scope_copy_create(const struct mr__scope *scope, cons
 void mr__scope_copy_destroy(struct mr__scope_copy *copy)
 {
     if (copy != NULL) {
+        mr__dag_unref((struct mr__dag *)(uintptr_t)copy->scope.dag);
         mr__arena_finish(&copy->arena);
         free(copy);
     }

@@ -9,7 +9,7 @@
 #ifndef MR__APPLY_H
 #define MR__APPLY_H
 
-#include "core/scheduler/state.h"
+#include "core/scheduler/ready.h"
 
 /* Applies one event, which must already stand in the run's log (log.len counts it). MR_EFORMAT: not
  * legal here, nothing was changed. MR_ENOMEM. */
@@ -19,9 +19,5 @@ mr_status mr__apply(struct mr__scheduler *s, struct mr__run *run, const struct m
  * of a journal entry. */
 mr_status mr__replay(struct mr__scheduler *s, struct mr__run *run, const uint8_t *bytes,
                      size_t len);
-
-/* Volatile bookkeeping that decide shares: whether the run counts towards --jobs. */
-void mr__ready_remove(struct mr__run *run, uint32_t t);
-bool mr__task_is_job(const struct mr__run *run, uint32_t t);
 
 #endif

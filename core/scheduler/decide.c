@@ -3,7 +3,7 @@
  * The rules: what follows from each input. Every rule ends in mr__decide_advance, which starts what
  * may start and settles the run when nothing can. Pure; loop thread.
  */
-#include "core/scheduler/decide.h"
+#include "core/scheduler/decide_impl.h"
 
 #include <stdio.h>
 
@@ -11,14 +11,10 @@
 
 #include "core/base/clock.h"
 
-static void start_jobs(struct mr__scheduler *s);
-
 /* ---- making an event --------------------------------------------------------------------------
  */
 
-/* Writes the event to the run's log and to the journal and applies it: the one way in which
- * anything happens. An event that is not legal here is a bug of this file. */
-static void emit(struct mr__scheduler *s, struct mr__run *run, struct mr__event *event)
+void mr__decide_emit(struct mr__scheduler *s, struct mr__run *run, struct mr__event *event)
 {
     size_t at = run->log.len;
     if (s->failed) {
@@ -43,14 +39,46 @@ static void emit(struct mr__scheduler *s, struct mr__run *run, struct mr__event 
     }
 }
 
-static void emit_task(struct mr__scheduler *s, struct mr__run *run, uint8_t type, uint32_t task)
+void mr__decide_emit_task(struct mr__scheduler *s, struct mr__run *run, uint8_t type, uint32_t task)
 {
     struct mr__event event = {.type = type, .task = task};
-    emit(s, run, &event);
+    mr__decide_emit(s, run, &event);
+}
+
+void mr__decide_set(struct mr__scheduler *s, struct mr__run *run, uint32_t task, uint8_t status,
+                    struct mr__blob reason)
+{
+    struct mr__event event = {.type = MR__EVENT_TASK_SET,
+                              .task = task,
+                              .status = status,
+                              .reason = {reason.data, MR__MIN(reason.len, MR__REASON_BYTES_MAX)}};
+    mr__decide_emit(s, run, &event);
+    mr__decide_close_fan_of(s, run, task);
+}
+
+bool mr__decide_hooks(struct mr__scheduler *s, struct mr__run *run, uint32_t mask, uint8_t status,
+                      struct mr__blob reason)
+{
+    mask &= run->plan->dag->hook_mask | s->hooks;
+    if (mask == 0) {
+        return false;
+    }
+    struct mr__event event = {
+        .type = MR__EVENT_HOOKS_DUE, .count = mask, .status = status, .reason = reason};
+    mr__decide_emit(s, run, &event);
+    mr__effect_push(s, &s->durable, MR__EFFECT_HOOK, run->slot, 0, mask);
+    return true;
 }
 
 /* ---- going on ---------------------------------------------------------------------------------
  */
+
+/* Whether anything of the run may begin, or the run end. */
+static bool goes_on(const struct mr__run *run)
+{
+    return (run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_SETTLED)) == 0 &&
+           run->status != MR__RUN_PAUSED && run->hooks_due == 0;
+}
 
 static bool has_room(const struct mr__run *run)
 {
@@ -58,31 +86,74 @@ static bool has_room(const struct mr__run *run)
     return max == 0 || mr__run_begun(run) < max;
 }
 
+static bool has_timeout(const struct mr__run *run, uint32_t t)
+{
+    return mr__run_dag_task(run, t)->timeout_ms > 0;
+}
+
+/* Everything before the attempt is known: it begins, with run_before where its action has one. */
 static void attempt_start(struct mr__scheduler *s, struct mr__run *run, uint32_t t,
                           struct mr__blob params)
 {
-    struct mr__event event = {.type = MR__EVENT_ATTEMPT_STARTED, .task = t, .payload = params};
-    emit(s, run, &event);
-    mr__effect_push(s, &s->durable, MR__EFFECT_START, run->slot, t, run->tasks[t].attempt);
-    if (run->plan->dag->tasks[t].timeout_ms > 0) {
-        mr__effect_push(s, &s->now, MR__EFFECT_DEADLINE, run->slot, t, run->tasks[t].attempt);
+    bool before = (mr__run_binding(run, t)->flags & MR__ACTION_BEFORE) != 0;
+    struct mr__event event = {.type = before ? MR__EVENT_TASK_PREPARED : MR__EVENT_ATTEMPT_STARTED,
+                              .task = t,
+                              .payload = params};
+    mr__decide_emit(s, run, &event);
+    uint32_t attempt = mr__run_attempt(run, t);
+    mr__effect_push(s, &s->durable, before ? MR__EFFECT_BEFORE : MR__EFFECT_START, run->slot, t,
+                    attempt);
+    if (has_timeout(run, t)) {
+        mr__effect_push(s, &s->now, MR__EFFECT_DEADLINE, run->slot, t, attempt);
     }
+}
+
+/* What is to be evaluated before the task begins: the flags of mr__prepare in `ret_flags`. */
+static bool needs_prepare(const struct mr__run *run, uint32_t t, unsigned *ret_flags)
+{
+    const struct mr__task *task = &run->tasks[t];
+    unsigned asks = mr__run_dag_task(run, t)->flags;
+    bool child = t >= run->plan->dag->task_count;
+    bool again = (task->flags & MR__TASKFLAG_AGAIN) != 0;
+    *ret_flags = (child ? MR__PREPARE_CHILD : 0) |
+                 (child || again ? MR__PREPARE_NO_CONDITIONS : 0) |
+                 (task->status == MR__TASK_CONTINUE ? MR__PREPARE_CONTINUED : 0);
+    if (child || again) {
+        asks &= ~(unsigned)MR__TASK_CONDITIONS;
+    }
+    if (child) {
+        asks &= ~(unsigned)MR__TASK_FOR_EACH;
+    }
+    return asks != 0;
+}
+
+/* `when: failed` without a failure above it. */
+static bool skips(struct mr__scheduler *s, const struct mr__run *run, uint32_t t)
+{
+    bool ok;
+    if (run->bad == NULL || t >= run->plan->dag->task_count ||
+        run->plan->dag->tasks[t].when != MR__WHEN_FAILED || run->tasks[t].status != MR__TASK_INIT) {
+        return false;
+    }
+    bool tainted = mr__graph_tainted(run, t, &ok);
+    s->failed |= !ok;
+    return !tainted;
 }
 
 /* Takes a ready task on: it has its slot of maxParallel and of --jobs. */
 static void begin(struct mr__scheduler *s, struct mr__run *run, uint32_t t)
 {
-    const struct mr__dag_task *task = &run->plan->dag->tasks[t];
-    if (task->action == NULL) {
-        struct mr__event event = {
-            .type = MR__EVENT_TASK_SET, .task = t, .status = MR__TASK_SUCCESS};
-        emit(s, run, &event);
-    } else if ((task->flags & MR__TASK_TEMPLATES) != 0) {
+    unsigned flags;
+    if (skips(s, run, t)) {
+        mr__decide_set(s, run, t, MR__TASK_SKIPPED, mr__blob_of("nothing above it failed"));
+    } else if (needs_prepare(run, t, &flags)) {
         mr__ready_remove(run, t);
         run->tasks[t].flags |= MR__TASKFLAG_PREPARING;
         run->preparing_count++;
         s->jobs_used += mr__task_is_job(run, t);
-        mr__effect_push(s, &s->now, MR__EFFECT_PREPARE, run->slot, t, 0);
+        mr__effect_push(s, &s->now, MR__EFFECT_PREPARE, run->slot, t, flags);
+    } else if (mr__run_dag_task(run, t)->action == NULL) {
+        mr__decide_set(s, run, t, MR__TASK_SUCCESS, (struct mr__blob){NULL, 0});
     } else {
         attempt_start(s, run, t, (struct mr__blob){NULL, 0});
     }
@@ -110,25 +181,8 @@ static struct mr__run *job_queue_pop(struct mr__scheduler *s)
     return run;
 }
 
-/* Gives free --jobs slots out, one task a run in turn. */
-static void start_jobs(struct mr__scheduler *s)
-{
-    while (s->jobs_used < s->jobs_max && !s->failed) {
-        struct mr__run *run = job_queue_pop(s);
-        if (run == NULL) {
-            return;
-        }
-        if (run->ready_job.head == MR__NONE || !has_room(run)) {
-            continue; /* comes back with mr__decide_advance when a task of it ends */
-        }
-        begin(s, run, run->ready_job.head);
-        if (run->ready_job.head != MR__NONE) {
-            job_queue_push(s, run);
-        }
-    }
-}
-
-/* Of the first failure in the log that still stands: "build: exit 7". */
+/* Of the first failure in the log that still stands, or where there is none of the first task that
+ * was canceled: "build: exit 7". A fan-out's own failure says no more than its child's. */
 static void failure_reason(const struct mr__run *run, struct mr__buf *text)
 {
     struct mr__reader r;
@@ -138,8 +192,11 @@ static void failure_reason(const struct mr__run *run, struct mr__buf *text)
     while (mr__reader_left(&r) > 0 && mr__event_decode(&r, last_ms, &event)) {
         last_ms = event.time_ms;
         bool ends = event.type == MR__EVENT_ATTEMPT_ENDED || event.type == MR__EVENT_TASK_SET;
-        if (ends && event.status == MR__TASK_FAILED &&
-            run->tasks[event.task].status == MR__TASK_FAILED && found.type == 0) {
+        bool stands = ends && event.status == run->tasks[event.task].status;
+        bool better = found.type == 0 ||
+                      (event.status == MR__TASK_FAILED && found.status == MR__TASK_CANCELED);
+        if (stands && better &&
+            (event.status == MR__TASK_FAILED || event.status == MR__TASK_CANCELED)) {
             found = event;
         }
         if (event.type == MR__EVENT_TASK_RETRIED && found.type != 0 && event.task == found.task) {
@@ -147,63 +204,232 @@ static void failure_reason(const struct mr__run *run, struct mr__buf *text)
         }
     }
     if (found.type != 0) {
-        mr__buf_text(text, run->plan->dag->tasks[found.task].id);
+        mr__run_task_name(run, found.task, text);
         mr__buf_text(text, ": ");
-        mr__buf_bytes(text, found.reason.data, found.reason.len);
+        if (found.reason.len > 0) {
+            mr__buf_bytes(text, found.reason.data, found.reason.len);
+        } else {
+            mr__buf_text(text, mr__task_status_name(found.status));
+        }
     }
 }
 
-static void settle(struct mr__scheduler *s, struct mr__run *run)
+/* What the run is to become, now that nothing can go on, and why. */
+static uint8_t verdict(const struct mr__run *run, struct mr__buf *reason)
 {
-    struct mr__event event = {.type = MR__EVENT_RUN_SETTLED, .status = MR__RUN_SUCCESS};
-    struct mr__buf reason;
-    mr__buf_init(&reason);
     if (run->flags & MR__RUNFLAG_TIMED_OUT) {
         char limit[MR__TIME_TEXT_BYTES];
         mr__duration_text(run->plan->dag->timeout_ms, limit);
-        event.status = MR__RUN_FAILED;
-        mr__buf_printf(&reason, "timed out after %s", limit);
-    } else if (run->flags & MR__RUNFLAG_CANCELING) {
-        event.status = MR__RUN_CANCELED;
-        mr__buf_text(&reason, "canceled");
-    } else if (run->count[MR__TASK_FAILED] + run->count[MR__TASK_CANCELED] > 0) {
-        event.status = MR__RUN_FAILED;
-        failure_reason(run, &reason);
-    } else if (run->count[MR__TASK_BLOCKED] > 0) {
-        event.status = MR__RUN_BLOCKED;
+        mr__buf_printf(reason, "timed out after %s", limit);
+        return MR__RUN_FAILED;
     }
-    s->failed |= reason.failed;
-    event.reason =
-        (struct mr__blob){(const char *)reason.data, MR__MIN(reason.len, MR__REASON_BYTES_MAX)};
-    emit(s, run, &event);
+    if (run->flags & MR__RUNFLAG_CANCELING) {
+        mr__buf_text(reason, "canceled");
+        return MR__RUN_CANCELED;
+    }
+    if (run->count[MR__TASK_FAILED] + run->count[MR__TASK_CANCELED] > 0) {
+        failure_reason(run, reason);
+        return MR__RUN_FAILED;
+    }
+    return run->count[MR__TASK_BLOCKED] > 0 ? MR__RUN_BLOCKED : MR__RUN_SUCCESS;
+}
+
+static void settle_as(struct mr__scheduler *s, struct mr__run *run, uint8_t status,
+                      struct mr__blob reason)
+{
+    struct mr__event event = {.type = MR__EVENT_RUN_SETTLED, .status = status, .reason = reason};
+    mr__decide_emit(s, run, &event);
     mr__effect_push(s, &s->durable, MR__EFFECT_SETTLED, run->slot, (uint32_t)run->log.len,
                     run->status);
     if (run->status != MR__RUN_BLOCKED && s->on_finished != NULL && !s->failed) {
         s->on_finished(s->user, run);
     }
+}
+
+/* Nothing can go on: its hooks are called, if there are any for this end; then it is over. */
+static void settle(struct mr__scheduler *s, struct mr__run *run)
+{
+    static const uint32_t hooks[MR__RUN_STATUSES] = {
+        [MR__RUN_SUCCESS] =
+            1u << MR__HOOK_BEFORE_SUCCESS | 1u << MR__HOOK_ON_SUCCESS | 1u << MR__HOOK_ON_EXIT,
+        [MR__RUN_FAILED] =
+            1u << MR__HOOK_BEFORE_FAIL | 1u << MR__HOOK_ON_FAILURE | 1u << MR__HOOK_ON_EXIT,
+        [MR__RUN_CANCELED] = 1u << MR__HOOK_ON_CANCEL | 1u << MR__HOOK_ON_EXIT,
+        [MR__RUN_BLOCKED] = 1u << MR__HOOK_BEFORE_BLOCK,
+    };
+    struct mr__buf text;
+    mr__buf_init(&text);
+    uint8_t status = verdict(run, &text);
+    s->failed |= text.failed;
+    struct mr__blob reason = {(const char *)text.data, MR__MIN(text.len, MR__REASON_BYTES_MAX)};
+    if (!s->failed && !mr__decide_hooks(s, run, hooks[status], status, reason)) {
+        settle_as(s, run, status, reason);
+    }
+    mr__buf_finish(&text);
+}
+
+void mr__decide_hooked(struct mr__scheduler *s, struct mr__run *run, uint32_t mask)
+{
+    struct mr__event due;
+    if (run->hooks_due != mask || mask == 0 || (run->flags & MR__RUNFLAG_DORMANT) != 0) {
+        return; /* of an earlier time */
+    }
+    if (mr__run_closing(run) && mr__run_event(run, run->hooks_at, &due)) {
+        char reason[MR__REASON_BYTES_MAX]; /* the log moves as it grows */
+        size_t len = MR__MIN(due.reason.len, sizeof reason);
+        memcpy(reason, len == 0 ? "" : due.reason.data, len);
+        settle_as(s, run, run->hooks_status, (struct mr__blob){reason, len});
+        return;
+    }
+    struct mr__event event = {.type = MR__EVENT_HOOKS_DONE, .count = mask};
+    mr__decide_emit(s, run, &event);
+    mr__decide_advance(s, run);
+}
+
+/* ---- fan-outs ---------------------------------------------------------------------------------
+ */
+
+/* Ends a fan-out: all of its children have ended, or (`stuck`) those that have not never will. */
+static void fan_close(struct mr__scheduler *s, struct mr__run *run, const struct mr__fan *fan)
+{
+    bool canceled = (run->flags & MR__RUNFLAG_CANCELING) != 0 ||
+                    (run->tasks[fan->task].flags & MR__TASKFLAG_CANCELED) != 0;
+    uint32_t bad = fan->bad + (fan->count - fan->ended), task = fan->task;
+    struct mr__buf reason;
+    mr__buf_init(&reason);
+    if (bad == 0) {
+        mr__decide_set(s, run, task, MR__TASK_SUCCESS, (struct mr__blob){NULL, 0});
+        return;
+    }
+    for (uint32_t t = fan->first; t < fan->first + fan->count && reason.len == 0; t++) {
+        struct mr__event event = {0};
+        uint8_t want =
+            canceled || run->count[MR__TASK_FAILED] == 0 ? MR__TASK_CANCELED : MR__TASK_FAILED;
+        if (run->tasks[t].status == want && mr__run_task_event(run, t, &event)) {
+            mr__buf_printf(&reason, "%u of %u %s: ", bad, fan->count,
+                           canceled ? "canceled" : "failed");
+            mr__run_task_name(run, t, &reason);
+            mr__buf_text(&reason, ": ");
+            mr__buf_bytes(&reason, event.reason.data, event.reason.len);
+        }
+    }
+    if (reason.len == 0) {
+        mr__buf_printf(&reason, "%u of %u %s", bad, fan->count, canceled ? "canceled" : "failed");
+    }
+    s->failed |= reason.failed;
+    mr__decide_set(s, run, task, canceled ? MR__TASK_CANCELED : MR__TASK_FAILED,
+                   (struct mr__blob){(const char *)reason.data, reason.len});
     mr__buf_finish(&reason);
+}
+
+/* True if a fan-out was ended: what is below it may go on. */
+static bool close_fans(struct mr__scheduler *s, struct mr__run *run, bool stuck)
+{
+    bool closed = false;
+    for (uint32_t i = 0; i < run->fan_count && run->fan_open > 0 && !s->failed; i++) {
+        const struct mr__fan *fan = &run->fans[i];
+        if (run->tasks[fan->task].status == MR__TASK_RUNNING &&
+            (stuck || fan->ended == fan->count)) {
+            fan_close(s, run, fan);
+            closed = true;
+        }
+    }
+    return closed;
+}
+
+void mr__decide_close_fans(struct mr__scheduler *s, struct mr__run *run)
+{
+    (void)close_fans(s, run, false);
+}
+
+void mr__decide_close_fan_of(struct mr__scheduler *s, struct mr__run *run, uint32_t t)
+{
+    const struct mr__fan *fan = mr__run_fan(run, t);
+    if (fan != NULL && fan->ended == fan->count && !s->failed &&
+        run->tasks[fan->task].status == MR__TASK_RUNNING) {
+        fan_close(s, run, fan);
+    }
+}
+
+/* Begins what needs no --jobs slot, asks for slots for the rest, and ends the run when nothing is
+ * left. */
+static void step(struct mr__scheduler *s, struct mr__run *run)
+{
+    bool again = true;
+    while (again && goes_on(run) && !s->failed) {
+        again = false;
+        while (run->ready_free.head != MR__NONE && has_room(run) && !s->failed) {
+            begin(s, run, run->ready_free.head);
+        }
+        if (run->ready_job.head != MR__NONE && has_room(run)) {
+            job_queue_push(s, run);
+        }
+        bool open = run->status == MR__RUN_INIT || run->status == MR__RUN_RUNNING;
+        if (!open || s->failed || mr__run_begun(run) + run->ready_count + run->delayed_count > 0) {
+            return;
+        }
+        /* Children that are blocked beside a failure will not be continued any more. */
+        bool fails = run->count[MR__TASK_FAILED] + run->count[MR__TASK_CANCELED] > 0;
+        again = fails && run->fan_open > 0 && close_fans(s, run, true);
+        if (!again) {
+            settle(s, run);
+        }
+    }
+}
+
+/* One task a run in turn. */
+void mr__decide_start_jobs(struct mr__scheduler *s)
+{
+    while (s->jobs_used < s->jobs_max && !s->failed) {
+        struct mr__run *run = job_queue_pop(s);
+        if (run == NULL) {
+            return;
+        }
+        if (run->ready_job.head == MR__NONE || !has_room(run) || !goes_on(run)) {
+            continue; /* comes back with mr__decide_advance when a task of it ends */
+        }
+        uint32_t t = run->ready_job.head;
+        begin(s, run, t);
+        if (run->ready_job.head != MR__NONE) {
+            job_queue_push(s, run);
+        }
+        if (!mr__task_begun(&run->tasks[t])) {
+            step(s, run); /* it was skipped: what is below it may begin, or nothing is left */
+        }
+    }
 }
 
 void mr__decide_advance(struct mr__scheduler *s, struct mr__run *run)
 {
-    if ((run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_SETTLED)) != 0) {
-        return;
-    }
-    while (run->ready_free.head != MR__NONE && has_room(run) && !s->failed) {
-        begin(s, run, run->ready_free.head);
-    }
-    if (run->ready_job.head != MR__NONE && has_room(run)) {
-        job_queue_push(s, run);
-    }
-    start_jobs(s);
-    bool open = run->status == MR__RUN_INIT || run->status == MR__RUN_RUNNING;
-    if (open && mr__run_begun(run) == 0 && run->ready_count == 0 && !s->failed) {
-        settle(s, run);
-    }
+    step(s, run);
+    mr__decide_start_jobs(s);
 }
 
 /* ---- submit and prepare -----------------------------------------------------------------------
  */
+
+/* What a run begins with: tasks that are settled already, and share data. */
+static void submit_kept(struct mr__scheduler *s, struct mr__run *run,
+                        const struct mr__submit *submit)
+{
+    for (size_t i = 0; i < submit->share_count && !s->failed; i++) {
+        struct mr__event event = {.type = MR__EVENT_SHARE_SET,
+                                  .key = submit->share[2 * i],
+                                  .payload = submit->share[2 * i + 1]};
+        mr__decide_emit(s, run, &event);
+        mr__effect_push(s, &s->durable, MR__EFFECT_SHARE, run->slot, 0, run->event_at);
+    }
+    for (size_t i = 0; i < submit->kept_count && !s->failed; i++) {
+        const struct mr__kept *kept = &submit->kept[i];
+        struct mr__event event = {.type = MR__EVENT_TASK_SET,
+                                  .task = kept->task,
+                                  .status = kept->status,
+                                  .outcome = 1,
+                                  .reason = kept->reason,
+                                  .payload = kept->output};
+        mr__decide_emit(s, run, &event);
+    }
+}
 
 mr_status mr__decide_submit(struct mr__scheduler *s, const struct mr__submit *submit,
                             struct mr__run **ret_run)
@@ -232,8 +458,12 @@ mr_status mr__decide_submit(struct mr__scheduler *s, const struct mr__submit *su
         .tags = submit->tags,
         .key = submit->key,
         .token = submit->token,
+        .payload = submit->origin,
     };
-    emit(s, run, &event);
+    mr__decide_emit(s, run, &event);
+    submit_kept(s, run, submit);
+    (void)mr__decide_hooks(s, run, 1u << MR__HOOK_BEFORE_RUN, MR__RUN_RUNNING,
+                           (struct mr__blob){NULL, 0});
     if (dag->timeout_ms > 0) {
         mr__effect_push(s, &s->now, MR__EFFECT_RUN_TIMER, slot, 0, 0);
     }
@@ -242,274 +472,74 @@ mr_status mr__decide_submit(struct mr__scheduler *s, const struct mr__submit *su
     return MR_OK;
 }
 
-void mr__decide_prepared(struct mr__scheduler *s, struct mr__run *run, uint32_t task,
-                         struct mr__blob params, struct mr__blob reason)
+static void fan_out(struct mr__scheduler *s, struct mr__run *run, uint32_t t,
+                    const struct mr__ready_to_go *answer)
 {
-    if ((run->tasks[task].flags & MR__TASKFLAG_PREPARING) == 0) {
+    struct mr__event event = {
+        .type = MR__EVENT_TASK_FANNED,
+        .task = t,
+        .count = answer->item_count,
+        .payload = {answer->items.data == NULL ? "" : answer->items.data, answer->items.len}};
+    if (answer->item_count > MR__RUN_TASKS_MAX - run->task_count) {
+        mr__decide_set(s, run, t, MR__TASK_FAILED,
+                       mr__blob_of("forEach: the run would have more than 2,000,000 tasks"));
+        return;
+    }
+    mr__decide_emit(s, run, &event);
+    if (answer->item_count == 0 && !s->failed) {
+        mr__decide_set(s, run, t, MR__TASK_SUCCESS, (struct mr__blob){NULL, 0});
+    }
+}
+
+void mr__decide_prepared(struct mr__scheduler *s, struct mr__run *run, uint32_t task,
+                         const struct mr__ready_to_go *answer)
+{
+    if (task >= run->task_count || (run->tasks[task].flags & MR__TASKFLAG_PREPARING) == 0) {
         return; /* canceled meanwhile */
     }
-    if (reason.len > 0) {
-        struct mr__event event = {
-            .type = MR__EVENT_TASK_SET, .task = task, .status = MR__TASK_FAILED, .reason = reason};
-        emit(s, run, &event);
-    } else {
-        attempt_start(s, run, task, params);
+    if (!goes_on(run)) {
+        mr__ready_back(s, run, task); /* it is asked for again when it may begin */
+        mr__decide_start_jobs(s);     /* its slot is another run's now */
+        return;
+    }
+    switch (answer->verdict) {
+    case MR__VERDICT_SKIP: mr__decide_set(s, run, task, MR__TASK_SKIPPED, answer->reason); break;
+    case MR__VERDICT_BLOCK: mr__decide_set(s, run, task, MR__TASK_BLOCKED, answer->reason); break;
+    case MR__VERDICT_FAN: fan_out(s, run, task, answer); break;
+    case MR__VERDICT_GO:
+        if (mr__run_dag_task(run, task)->action == NULL) {
+            mr__decide_set(s, run, task, MR__TASK_SUCCESS, (struct mr__blob){NULL, 0});
+        } else {
+            attempt_start(s, run, task, answer->params);
+        }
+        break;
+    default: mr__decide_set(s, run, task, MR__TASK_FAILED, answer->reason); break;
     }
     mr__decide_advance(s, run);
 }
 
-/* ---- the end of an attempt --------------------------------------------------------------------
- */
-
-static bool is_current(const struct mr__run *run, uint32_t task, uint32_t attempt)
+bool mr__decide_began(struct mr__scheduler *s, struct mr__run *run, uint32_t task, uint32_t attempt)
 {
-    return task < run->plan->dag->task_count && run->tasks[task].attempt == attempt &&
-           (run->tasks[task].status == MR__TASK_RUNNING ||
-            run->tasks[task].status == MR__TASK_ENDING);
-}
-
-static uint8_t status_after_loss(const struct mr__run *run, uint32_t task)
-{
-    uint8_t on_lost = run->plan->dag->tasks[task].on_lost;
-    if (run->flags & MR__RUNFLAG_CANCELING) {
-        return MR__TASK_CANCELED;
-    }
-    if (run->tasks[task].lost + 1u >= MR__LOST_MAX) {
-        return MR__TASK_FAILED;
-    }
-    if (on_lost == MR__ON_LOST_DEFAULT) {
-        bool idempotent = (run->plan->bindings[task].flags & MR__ACTION_IDEMPOTENT) != 0;
-        on_lost = idempotent ? MR__ON_LOST_RETRY : MR__ON_LOST_FAIL;
-    }
-    return on_lost == MR__ON_LOST_RETRY  ? MR__TASK_RETRYING
-           : on_lost == MR__ON_LOST_FAIL ? MR__TASK_FAILED
-                                         : MR__TASK_BLOCKED;
-}
-
-#define LOST_REASON "lost: the engine stopped while it ran"
-
-/* The status and reason with which the attempt's end is recorded. `text` holds a reason made here.
- */
-static void judge(const struct mr__run *run, const struct mr__ended *ended, struct mr__event *event,
-                  char *text, size_t text_bytes)
-{
-    bool canceling = (run->flags & MR__RUNFLAG_CANCELING) != 0;
-    const char *made = NULL;
-    switch (ended->outcome) {
-    case MR__OUTCOME_SUCCESS:
-        event->status = MR__TASK_SUCCESS;
-        made = canceling ? "success after canceled" : NULL;
-        break;
-    case MR__OUTCOME_CANCELED:
-        event->status = MR__TASK_CANCELED;
-        made = ended->reason.len == 0 ? "canceled" : NULL;
-        break;
-    case MR__OUTCOME_TIMED_OUT: {
-        char limit[MR__TIME_TEXT_BYTES];
-        mr__duration_text(run->plan->dag->tasks[ended->task].timeout_ms, limit);
-        (void)snprintf(text, text_bytes, "timed out after %s", limit);
-        event->status = canceling ? MR__TASK_CANCELED : MR__TASK_FAILED;
-        made = text;
-        break;
-    }
-    case MR__OUTCOME_LOST:
-        event->status = status_after_loss(run, ended->task);
-        made = LOST_REASON;
-        if (!canceling && run->tasks[ended->task].lost + 1u >= MR__LOST_MAX) {
-            (void)snprintf(text, text_bytes, "lost %u times: the engine stopped while it ran",
-                           run->tasks[ended->task].lost + 1u);
-            made = text;
-        }
-        break;
-    default: event->status = canceling ? MR__TASK_CANCELED : MR__TASK_FAILED; break;
-    }
-    if (made != NULL) {
-        event->reason = (struct mr__blob){made, strlen(made)};
-    }
-}
-
-bool mr__decide_ended(struct mr__scheduler *s, struct mr__run *run, const struct mr__ended *ended)
-{
-    char text[128];
-    if (!is_current(run, ended->task, ended->attempt)) {
+    if (!mr__attempt_is_current(run, task, attempt) ||
+        (run->tasks[task].flags & MR__TASKFLAG_PREPARED) == 0) {
         return false;
     }
+    if (!goes_on(run)) {
+        return true; /* unpause asks again */
+    }
+    mr__decide_emit_task(s, run, MR__EVENT_ATTEMPT_STARTED, task);
+    mr__effect_push(s, &s->durable, MR__EFFECT_START, run->slot, task, attempt);
+    return true;
+}
+
+void mr__decide_share(struct mr__scheduler *s, struct mr__run *run, uint32_t task,
+                      struct mr__blob key, struct mr__blob json)
+{
     struct mr__event event = {
-        .type = MR__EVENT_ATTEMPT_ENDED,
-        .task = ended->task,
-        .outcome = (uint8_t)ended->outcome,
-        .reason = {ended->reason.data, MR__MIN(ended->reason.len, MR__REASON_BYTES_MAX)},
-    };
-    if (ended->outcome == MR__OUTCOME_SUCCESS) {
-        event.payload = ended->output;
-        event.reason.len = 0;
-    }
-    judge(run, ended, &event, text, sizeof text);
-    emit(s, run, &event);
-    mr__decide_advance(s, run);
-    return true;
-}
-
-/* ---- waiting and timers -----------------------------------------------------------------------
- */
-
-bool mr__decide_waiting(struct mr__scheduler *s, struct mr__run *run, uint32_t task,
-                        uint32_t attempt, int64_t ms)
-{
-    if (!is_current(run, task, attempt) || (run->tasks[task].flags & MR__TASKFLAG_WAITING) != 0) {
-        return false;
-    }
-    struct mr__event event = {.type = MR__EVENT_ATTEMPT_WAITING, .task = task, .ms = ms};
-    emit(s, run, &event);
-    if (s->failed) {
-        return true;
-    }
-    bool canceling = (run->flags & MR__RUNFLAG_CANCELING) != 0;
-    if (canceling || (run->tasks[task].flags & MR__TASKFLAG_TIMED_OUT) != 0) {
-        /* The executor, which was to be told to end it, has forgotten it. */
-        struct mr__ended ended = {.task = task,
-                                  .attempt = attempt,
-                                  .outcome =
-                                      canceling ? MR__OUTCOME_CANCELED : MR__OUTCOME_TIMED_OUT};
-        (void)mr__decide_ended(s, run, &ended); /* it is current: checked above */
-    } else {
-        mr__effect_push(s, &s->now, MR__EFFECT_WAIT, run->slot, task, attempt);
-    }
-    return true;
-}
-
-void mr__decide_timer(struct mr__scheduler *s, struct mr__run *run, enum mr__timer_kind kind,
-                      uint32_t task, uint32_t attempt)
-{
-    if ((run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_SETTLED)) != 0) {
+        .type = MR__EVENT_SHARE_SET, .task = task, .key = key, .payload = json};
+    if (task >= run->task_count || (run->flags & MR__RUNFLAG_SETTLED) != 0) {
         return;
     }
-    if (kind == MR__TIMER_RUN) {
-        if ((run->flags & MR__RUNFLAG_CANCELING) == 0 && run->status != MR__RUN_BLOCKED) {
-            (void)mr__decide_cancel(s, run, MR__CANCEL_BY_RUN_TIMEOUT, NULL);
-        }
-        return;
-    }
-    if (!is_current(run, task, attempt)) {
-        return;
-    }
-    struct mr__task *it = &run->tasks[task];
-    if ((it->flags & MR__TASKFLAG_WAITING) != 0) {
-        bool late = kind == MR__TIMER_DEADLINE;
-        struct mr__ended ended = {.task = task,
-                                  .attempt = attempt,
-                                  .outcome = late ? MR__OUTCOME_TIMED_OUT : MR__OUTCOME_SUCCESS};
-        (void)mr__decide_ended(s, run, &ended);
-    } else if (kind == MR__TIMER_DEADLINE && (it->flags & MR__TASKFLAG_CANCELING) == 0) {
-        it->flags |= MR__TASKFLAG_CANCELING | MR__TASKFLAG_TIMED_OUT;
-        mr__effect_push(s, &s->durable, MR__EFFECT_CANCEL, run->slot, task, MR_BY_TIMEOUT);
-    }
-}
-
-/* ---- commands ---------------------------------------------------------------------------------
- */
-
-static mr_status wrong_state(const struct mr__run *run, const char *verb, mr_error *reterr)
-{
-    return mr__error_set(reterr, MR_ECONFLICT, "cannot %s: the run is %s", verb,
-                         mr__run_status_name(run->status));
-}
-
-static void cancel_attempt(struct mr__scheduler *s, struct mr__run *run, uint32_t t)
-{
-    struct mr__task *task = &run->tasks[t];
-    if (task->flags & MR__TASKFLAG_WAITING) {
-        struct mr__ended ended = {
-            .task = t, .attempt = task->attempt, .outcome = MR__OUTCOME_CANCELED};
-        (void)mr__decide_ended(s, run, &ended);
-    } else if ((task->flags & MR__TASKFLAG_CANCELING) == 0) {
-        task->flags |= MR__TASKFLAG_CANCELING;
-        mr__effect_push(s, &s->durable, MR__EFFECT_CANCEL, run->slot, t, MR_BY_USER);
-    }
-}
-
-mr_status mr__decide_cancel(struct mr__scheduler *s, struct mr__run *run, enum mr__cancel_why why,
-                            mr_error *reterr)
-{
-    if ((run->flags & MR__RUNFLAG_SETTLED) != 0) {
-        return wrong_state(run, "cancel", reterr);
-    }
-    if ((run->flags & MR__RUNFLAG_CANCELING) != 0) {
-        return MR_OK; /* under way: said twice is not wrong */
-    }
-    struct mr__event event = {.type = MR__EVENT_CANCEL_REQUESTED, .outcome = (uint8_t)why};
-    emit(s, run, &event);
-    uint32_t n = mr__run_begun(run) == 0 ? 0 : run->plan->dag->task_count;
-    for (uint32_t t = 0; t < n && !s->failed && !(run->flags & MR__RUNFLAG_SETTLED); t++) {
-        if (run->tasks[t].status == MR__TASK_RUNNING || run->tasks[t].status == MR__TASK_ENDING) {
-            cancel_attempt(s, run, t);
-        }
-    }
-    mr__decide_advance(s, run);
-    start_jobs(s); /* slots that this run had may have come free for others */
-    return MR_OK;
-}
-
-/* The run's time begins anew. */
-static void reopen(struct mr__scheduler *s, struct mr__run *run)
-{
-    struct mr__event event = {.type = MR__EVENT_RUN_REOPENED};
-    emit(s, run, &event);
-    if (run->plan->dag->timeout_ms > 0) {
-        mr__effect_push(s, &s->now, MR__EFFECT_RUN_TIMER, run->slot, 0, 0);
-    }
-}
-
-/* Every task of one status takes the event; all of them before anything starts. */
-static void each_task(struct mr__scheduler *s, struct mr__run *run, uint32_t statuses, uint8_t type)
-{
-    for (uint32_t t = 0; t < run->plan->dag->task_count && !s->failed; t++) {
-        if (statuses & 1u << run->tasks[t].status) {
-            emit_task(s, run, type, t);
-        }
-    }
-}
-
-mr_status mr__decide_retry(struct mr__scheduler *s, struct mr__run *run, mr_error *reterr)
-{
-    bool open = run->status == MR__RUN_RUNNING || run->status == MR__RUN_BLOCKED;
-    bool stands = run->status == MR__RUN_FAILED || run->status == MR__RUN_CANCELED;
-    uint32_t bad = run->count[MR__TASK_FAILED] + run->count[MR__TASK_CANCELED];
-    if ((run->flags & MR__RUNFLAG_CANCELING) != 0 && !stands) {
-        return mr__error_set(reterr, MR_ECONFLICT, "cannot retry: the run is being canceled");
-    }
-    if (!(stands || open) || bad == 0) {
-        if (stands || open) {
-            return mr__error_set(
-                reterr, MR_ECONFLICT,
-                "cannot retry: no task of the run is failed or canceled (it is %s)",
-                mr__run_status_name(run->status));
-        }
-        return wrong_state(run, "retry", reterr);
-    }
-    if (run->status != MR__RUN_RUNNING) {
-        reopen(s, run);
-    }
-    each_task(s, run, 1u << MR__TASK_FAILED | 1u << MR__TASK_CANCELED, MR__EVENT_TASK_RETRIED);
-    mr__decide_advance(s, run);
-    return MR_OK;
-}
-
-mr_status mr__decide_continue(struct mr__scheduler *s, struct mr__run *run, mr_error *reterr)
-{
-    bool open = run->status == MR__RUN_RUNNING || run->status == MR__RUN_BLOCKED;
-    if (!open || run->count[MR__TASK_BLOCKED] == 0) {
-        if (open) {
-            return mr__error_set(reterr, MR_ECONFLICT,
-                                 "cannot continue: no task of the run is blocked (it is %s)",
-                                 mr__run_status_name(run->status));
-        }
-        return wrong_state(run, "continue", reterr);
-    }
-    if (run->status == MR__RUN_BLOCKED) {
-        reopen(s, run);
-    }
-    each_task(s, run, 1u << MR__TASK_BLOCKED, MR__EVENT_TASK_CONTINUED);
-    mr__decide_advance(s, run);
-    return MR_OK;
+    mr__decide_emit(s, run, &event);
+    mr__effect_push(s, &s->durable, MR__EFFECT_SHARE, run->slot, task, run->event_at);
 }

@@ -4,7 +4,9 @@
  */
 #include "core/scheduler/event.h"
 
+#include "core/base/limits.h"
 #include "core/model/action.h"
+#include "core/model/dag.h"
 
 /* the three bits beside the type: which optional fields follow */
 enum { HAS_REASON = 1u << 5, HAS_PAYLOAD = 1u << 6, TYPE_MASK = 0x1f };
@@ -50,6 +52,22 @@ const char *mr__event_name(uint8_t type)
     }
 }
 
+bool mr__event_of_attempt(uint8_t type)
+{
+    return type == MR__EVENT_ATTEMPT_STARTED || type == MR__EVENT_ATTEMPT_WAITING ||
+           type == MR__EVENT_ATTEMPT_ENDING || type == MR__EVENT_ATTEMPT_ENDED ||
+           type == MR__EVENT_TASK_CANCELING;
+}
+
+bool mr__event_of_task(uint8_t type)
+{
+    static const uint32_t others = 1u << MR__EVENT_RUN_CREATED | 1u << MR__EVENT_CANCEL_REQUESTED |
+                                   1u << MR__EVENT_RUN_REOPENED | 1u << MR__EVENT_RUN_SETTLED |
+                                   1u << MR__EVENT_RUN_PAUSED | 1u << MR__EVENT_RUN_UNPAUSED |
+                                   1u << MR__EVENT_HOOKS_DUE | 1u << MR__EVENT_HOOKS_DONE;
+    return (others & 1u << type) == 0;
+}
+
 static void encode_created(struct mr__buf *buf, const struct mr__event *event)
 {
     mr__buf_bytes(buf, event->id, MR__RUN_ID_BYTES);
@@ -75,19 +93,34 @@ void mr__event_encode(struct mr__buf *buf, const struct mr__event *event, int64_
     at = mr__varint_put(at, mr__zigzag((int64_t)((uint64_t)event->time_ms - (uint64_t)last_ms)));
     switch (event->type) {
     case MR__EVENT_ATTEMPT_STARTED:
+    case MR__EVENT_ATTEMPT_ENDING:
     case MR__EVENT_TASK_RETRIED:
-    case MR__EVENT_TASK_CONTINUED: at = mr__varint_put(at, event->task); break;
+    case MR__EVENT_TASK_CONTINUED:
+    case MR__EVENT_TASK_PREPARED:
+    case MR__EVENT_TASK_DUE:
+    case MR__EVENT_TASK_CANCELING:
+    case MR__EVENT_SHARE_SET: at = mr__varint_put(at, event->task); break;
     case MR__EVENT_ATTEMPT_WAITING:
+    case MR__EVENT_TASK_DELAYED:
         at = mr__varint_put(at, event->task);
         at = mr__varint_put(at, (uint64_t)event->ms);
         break;
+    case MR__EVENT_TASK_FANNED:
+        at = mr__varint_put(at, event->task);
+        at = mr__varint_put(at, event->count);
+        break;
+    case MR__EVENT_HOOKS_DUE:
+        at = mr__varint_put(at, event->count);
+        *at++ = event->status;
+        break;
+    case MR__EVENT_HOOKS_DONE: at = mr__varint_put(at, event->count); break;
     case MR__EVENT_ATTEMPT_ENDED:
         at = mr__varint_put(at, event->task);
         *at++ = (uint8_t)(event->outcome << 4 | event->status);
         break;
     case MR__EVENT_TASK_SET:
         at = mr__varint_put(at, event->task);
-        *at++ = event->status;
+        *at++ = (uint8_t)(event->outcome << 4 | event->status);
         break;
     case MR__EVENT_CANCEL_REQUESTED: *at++ = event->outcome; break;
     case MR__EVENT_RUN_SETTLED: *at++ = event->status; break;
@@ -96,6 +129,8 @@ void mr__event_encode(struct mr__buf *buf, const struct mr__event *event, int64_
     buf->len = (size_t)(at - buf->data);
     if (event->type == MR__EVENT_RUN_CREATED) {
         encode_created(buf, event);
+    } else if (event->type == MR__EVENT_SHARE_SET) {
+        mr__buf_blob(buf, event->key.data, event->key.len);
     }
     if (head & HAS_REASON) {
         mr__buf_blob(buf, event->reason.data, event->reason.len);
@@ -117,6 +152,13 @@ static uint32_t read_task(struct mr__reader *r)
     return (uint32_t)task;
 }
 
+static uint32_t read_count(struct mr__reader *r, uint32_t max)
+{
+    uint64_t count = mr__read_varint(r);
+    r->failed |= count > max;
+    return (uint32_t)count;
+}
+
 static void decode_created(struct mr__reader *r, struct mr__event *event)
 {
     event->id = mr__read_bytes(r, MR__RUN_ID_BYTES);
@@ -135,9 +177,30 @@ static void decode_body(struct mr__reader *r, struct mr__event *event)
     switch (event->type) {
     case MR__EVENT_RUN_CREATED: decode_created(r, event); break;
     case MR__EVENT_ATTEMPT_STARTED:
+    case MR__EVENT_ATTEMPT_ENDING:
     case MR__EVENT_TASK_RETRIED:
-    case MR__EVENT_TASK_CONTINUED: event->task = read_task(r); break;
+    case MR__EVENT_TASK_CONTINUED:
+    case MR__EVENT_TASK_PREPARED:
+    case MR__EVENT_TASK_DUE:
+    case MR__EVENT_TASK_CANCELING: event->task = read_task(r); break;
+    case MR__EVENT_SHARE_SET:
+        event->task = read_task(r);
+        read_blob(r, &event->key);
+        break;
+    case MR__EVENT_TASK_FANNED:
+        event->task = read_task(r);
+        event->count = read_count(r, MR__FAN_ITEMS_MAX);
+        break;
+    case MR__EVENT_HOOKS_DUE:
+        event->count = read_count(r, (1u << MR__HOOKS) - 1);
+        event->status = mr__read_u8(r);
+        r->failed |= event->status >= MR__RUN_STATUSES;
+        break;
+    case MR__EVENT_HOOKS_DONE: event->count = read_count(r, (1u << MR__HOOKS) - 1); break;
+    case MR__EVENT_RUN_PAUSED:
+    case MR__EVENT_RUN_UNPAUSED: break;
     case MR__EVENT_ATTEMPT_WAITING:
+    case MR__EVENT_TASK_DELAYED:
         event->task = read_task(r);
         event->ms = (int64_t)mr__read_varint(r);
         r->failed |= event->ms < 0;
@@ -151,8 +214,10 @@ static void decode_body(struct mr__reader *r, struct mr__event *event)
         break;
     case MR__EVENT_TASK_SET:
         event->task = read_task(r);
-        event->status = mr__read_u8(r);
-        r->failed |= event->status >= MR__TASK_STATUSES;
+        byte = mr__read_u8(r);
+        event->outcome = byte >> 4;
+        event->status = byte & 0xf;
+        r->failed |= event->outcome > 1 || event->status >= MR__TASK_STATUSES;
         break;
     case MR__EVENT_CANCEL_REQUESTED:
         event->outcome = mr__read_u8(r);

@@ -78,14 +78,18 @@ const char *mr__task_status_name(uint8_t status); /* static */
 const char *mr__run_status_name(uint8_t status);
 const char *mr__event_name(uint8_t type);
 int mr__run_status_find(const char *name); /* -1: none */
+bool mr__event_of_attempt(uint8_t type);   /* it is about the task's attempt at that time */
+bool mr__event_of_task(uint8_t type);      /* `task` counts */
 
 enum mr__cancel_why { MR__CANCEL_BY_USER = 0, MR__CANCEL_BY_RUN_TIMEOUT };
 
 /* One event. Blobs are borrowed: when decoded, from the bytes it was decoded from. */
 struct mr__event {
     uint8_t type;
-    uint8_t status;  /* ATTEMPT_ENDED, TASK_SET: of the task; RUN_SETTLED, HOOKS_DUE: of the run */
-    uint8_t outcome; /* ATTEMPT_ENDED: enum mr__outcome; CANCEL_REQUESTED: enum mr__cancel_why */
+    uint8_t status; /* ATTEMPT_ENDED, TASK_SET: of the task; RUN_SETTLED, HOOKS_DUE: of the run */
+    /* ATTEMPT_ENDED: enum mr__outcome; CANCEL_REQUESTED: enum mr__cancel_why; TASK_SET: 1 for a
+     * task that is settled from the beginning (kept from another run, or not asked for) */
+    uint8_t outcome;
     uint32_t task;
     uint32_t count;         /* TASK_FANNED: items; HOOKS_DUE: 1u << enum mr__hook of each */
     int64_t time_ms;        /* Unix time */

@@ -175,21 +175,29 @@ mr_status mr__run_create(struct mr__scheduler *s, uint32_t slot, const uint8_t *
     if (s->runs[slot] != NULL || mr__run_find(s, id) != NULL) {
         return MR_EFORMAT;
     }
-    struct mr__run *run = malloc(sizeof *run + n * sizeof run->tasks[0]);
+    struct mr__run *run = malloc(sizeof *run + n * sizeof run->own[0]);
     if (run == NULL) {
         return MR_ENOMEM;
     }
     memset(run, 0, sizeof *run);
-    memcpy(run->tasks, plan->initial, n * sizeof run->tasks[0]);
+    run->tasks = run->own;
+    memcpy(run->own, plan->initial, n * sizeof run->own[0]);
     memcpy(run->id, id, MR__RUN_ID_BYTES);
-    run->count[MR__TASK_INIT] = n;
-    run->ready_free = run->ready_job = (struct mr__ready){MR__NONE, MR__NONE};
+    run->count[MR__TASK_INIT] = run->task_count = n;
+    run->ready_free = run->ready_job = (struct mr__list){MR__NONE, MR__NONE};
     run->slot = slot;
     run->gen = ++s->gen;
     run->flags = MR__RUNFLAG_DORMANT;
     mr__buf_init(&run->log);
-    status = mr__hash_put(&s->by_id, run->id, MR__RUN_ID_BYTES, slot);
+    if (plan->dag->has_when) {
+        run->bad = calloc(n, 2 * sizeof *run->bad);
+        status = run->bad == NULL ? MR_ENOMEM : MR_OK;
+    }
+    if (status == MR_OK) {
+        status = mr__hash_put(&s->by_id, run->id, MR__RUN_ID_BYTES, slot);
+    }
     if (status != MR_OK) {
+        free(run->bad);
         free(run);
         return status;
     }
@@ -226,9 +234,19 @@ void mr__run_release(struct mr__scheduler *s, struct mr__run *run)
     s->dormant_count -= (run->flags & MR__RUNFLAG_DORMANT) != 0;
     s->failed |= free_slot_push(s, run->slot) != MR_OK;
     mr__buf_finish(&run->log);
-    free(run->started_ms);
-    free(run->wait_ms);
-    free(run->params_at);
+    for (uint32_t i = 0; i < run->fan_count; i++) {
+        free(run->fans[i].item_at);
+    }
+    for (uint32_t i = 0; i < run->share_count; i++) {
+        free(run->share[i]);
+    }
+    free(run->fans);
+    free(run->share);
+    free(run->bad);
+    free(run->details);
+    if (run->tasks != run->own) {
+        free(run->tasks);
+    }
     if (run->context != NULL) {
         s->free_context(run->context);
     }
@@ -263,6 +281,127 @@ void mr__run_checkpointed(struct mr__scheduler *s, struct mr__run *run)
     *(run->ckpt_next == NULL ? &s->ckpt_tail : &run->ckpt_next->ckpt_prev) = run->ckpt_prev;
     run->ckpt_prev = run->ckpt_next = NULL;
     run->oldest_lsn = 0;
+}
+
+/* ---- looking into a run -----------------------------------------------------------------------
+ */
+
+struct mr__fan *mr__run_fan(const struct mr__run *run, uint32_t t)
+{
+    uint32_t low = 0, high = run->fan_count;
+    while (low < high) { /* the last one whose children begin at or before t */
+        uint32_t middle = (low + high) / 2;
+        if (run->fans[middle].first <= t) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return t < run->plan->dag->task_count || low == 0 ? NULL : &run->fans[low - 1];
+}
+
+struct mr__detail *mr__run_detail_make(struct mr__run *run, uint32_t t)
+{
+    if (run->details == NULL) {
+        run->details = calloc(run->task_count, sizeof *run->details);
+    }
+    return mr__run_detail(run, t);
+}
+
+void mr__run_item(const struct mr__run *run, uint32_t t, struct mr__blob *ret_key,
+                  struct mr__blob *ret_json)
+{
+    const struct mr__fan *fan = mr__run_fan(run, t);
+    uint32_t at = fan->item_at[t - fan->first];
+    struct mr__reader r;
+    mr__reader_init(&r, run->log.data + at, run->log.len - at);
+    ret_key->data = (const char *)mr__read_blob(&r, &ret_key->len);
+    ret_json->data = (const char *)mr__read_blob(&r, &ret_json->len);
+}
+
+void mr__run_task_name(const struct mr__run *run, uint32_t t, struct mr__buf *name)
+{
+    mr__buf_text(name, mr__run_dag_task(run, t)->id);
+    if (t >= run->plan->dag->task_count) {
+        struct mr__blob key, json;
+        mr__run_item(run, t, &key, &json);
+        mr__buf_u8(name, '[');
+        mr__buf_bytes(name, key.data, key.len);
+        mr__buf_u8(name, ']');
+    }
+}
+
+int64_t mr__run_task_find(const struct mr__run *run, const char *name, size_t len)
+{
+    const char *bracket = memchr(name, '[', len);
+    if (bracket == NULL) {
+        return mr__dag_find(run->plan->dag, name, len);
+    }
+    int64_t parent = mr__dag_find(run->plan->dag, name, (size_t)(bracket - name));
+    if (parent < 0 || name[len - 1] != ']' ||
+        (run->tasks[parent].flags & MR__TASKFLAG_FANNED) == 0) {
+        return -1;
+    }
+    const struct mr__fan *fan = &run->fans[run->details[parent].fan];
+    size_t key_len = len - (size_t)(bracket + 1 - name) - 1;
+    for (uint32_t t = fan->first; t < fan->first + fan->count; t++) {
+        struct mr__blob key, json;
+        mr__run_item(run, t, &key, &json);
+        if (key.len == key_len && memcmp(key.data, bracket + 1, key_len) == 0) {
+            return t;
+        }
+    }
+    return -1;
+}
+
+bool mr__run_event(const struct mr__run *run, uint32_t at, struct mr__event *ret_event)
+{
+    struct mr__reader r;
+    mr__reader_init(&r, run->log.data + at, run->log.len - at);
+    return mr__event_decode(&r, 0, ret_event);
+}
+
+bool mr__run_task_event(const struct mr__run *run, uint32_t t, struct mr__event *ret_event)
+{
+    const struct mr__detail *detail = mr__run_detail(run, t);
+    return detail != NULL && detail->ended_at != 0 &&
+           mr__run_event(run, detail->ended_at - 1, ret_event);
+}
+
+uint32_t mr__run_share_at(const struct mr__run *run, const char *key, size_t len, bool *ret_found)
+{
+    uint32_t low = 0, high = run->share_count;
+    *ret_found = false;
+    while (low < high && !*ret_found) {
+        uint32_t middle = (low + high) / 2;
+        const struct mr__share_row *row = run->share[middle];
+        int order = memcmp(row->key, key, MR__MIN(row->key_len, len));
+        if (order == 0) {
+            order = row->key_len < len ? -1 : row->key_len > len;
+        }
+        if (order == 0) {
+            *ret_found = true;
+            low = middle;
+        } else if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+bool mr__run_share(const struct mr__run *run, const char *key, size_t len,
+                   struct mr__blob *ret_json)
+{
+    bool found;
+    struct mr__event event;
+    uint32_t i = mr__run_share_at(run, key, len, &found);
+    if (!found || !mr__run_event(run, run->share[i]->at, &event)) {
+        return false;
+    }
+    *ret_json = event.payload;
+    return true;
 }
 
 /* ---- effects ----------------------------------------------------------------------------------
@@ -303,10 +442,7 @@ void mr__effect_push(struct mr__scheduler *s, struct mr__effects *ring, enum mr_
 void mr__effect_notify(struct mr__scheduler *s, const struct mr__run *run,
                        const struct mr__event *event, size_t at)
 {
-    bool of_attempt = event->type == MR__EVENT_ATTEMPT_STARTED ||
-                      event->type == MR__EVENT_ATTEMPT_WAITING ||
-                      event->type == MR__EVENT_ATTEMPT_ENDED;
-    uint32_t attempt = of_attempt ? run->tasks[event->task].attempt : 0;
+    uint32_t attempt = mr__event_of_attempt(event->type) ? run->tasks[event->task].attempt : 0;
     push(s, &s->durable,
          (struct mr__effect){
              .kind = MR__EFFECT_NOTIFY,
@@ -332,20 +468,59 @@ bool mr__effect_pop(struct mr__effects *ring, struct mr__effect *ret_effect)
 static void digest_task(struct mr__buf *buf, const struct mr__run *run, uint32_t t)
 {
     const struct mr__task *task = &run->tasks[t];
+    const struct mr__detail *detail = mr__run_detail(run, t);
     bool ready = (task->flags & (MR__TASKFLAG_READY | MR__TASKFLAG_PREPARING)) != 0;
-    uint8_t flags = task->flags & (MR__TASKFLAG_WAITING | MR__TASKFLAG_BEGUN);
+    uint16_t flags =
+        task->flags & (MR__TASKFLAG_PREPARED | MR__TASKFLAG_WAITING | MR__TASKFLAG_CANCELED |
+                       MR__TASKFLAG_JUDGING | MR__TASKFLAG_DELAYED | MR__TASKFLAG_AGAIN |
+                       MR__TASKFLAG_FANNED | MR__TASKFLAG_HELD | MR__TASKFLAG_DEAD);
     mr__buf_u8(buf, task->status);
-    mr__buf_u8(buf, flags);
+    mr__buf_u32le(buf, flags);
     mr__buf_u8(buf, ready);
     mr__buf_u8(buf, task->lost);
     mr__buf_u32le(buf, task->attempt);
     mr__buf_u32le(buf, task->open);
-    if (task->flags & MR__TASKFLAG_WAITING) {
-        mr__buf_u64le(buf, (uint64_t)run->wait_ms[2 * t]);
-        mr__buf_u64le(buf, (uint64_t)run->wait_ms[2 * t + 1]);
+    if (task->flags & (MR__TASKFLAG_WAITING | MR__TASKFLAG_DELAYED)) {
+        mr__buf_u64le(buf, (uint64_t)detail->due_ms);
+        mr__buf_u64le(buf, (uint64_t)detail->duration_ms);
     }
-    if (run->started_ms != NULL && task->status == MR__TASK_RUNNING) {
-        mr__buf_u64le(buf, (uint64_t)run->started_ms[t]);
+    mr__buf_u32le(buf, detail == NULL ? 0 : detail->retries);
+    if (detail != NULL && detail->started_ms != 0 && task->status == MR__TASK_RUNNING) {
+        mr__buf_u64le(buf, (uint64_t)detail->started_ms);
+    }
+    if (run->bad != NULL && t < run->plan->dag->task_count) {
+        mr__buf_u32le(buf, run->bad[t]);
+    }
+}
+
+static void digest_run(struct mr__buf *buf, const struct mr__run *run)
+{
+    mr__buf_bytes(buf, run->id, MR__RUN_ID_BYTES);
+    mr__buf_bytes(buf, run->plan->dag->version, MR__VERSION_BYTES);
+    mr__buf_u8(buf, run->status);
+    mr__buf_u8(buf,
+               run->flags & (MR__RUNFLAG_CANCELING | MR__RUNFLAG_TIMED_OUT | MR__RUNFLAG_SETTLED));
+    for (int i = 0; i < MR__TASK_STATUSES; i++) {
+        mr__buf_u32le(buf, run->count[i]);
+    }
+    mr__buf_u32le(buf, run->task_count);
+    mr__buf_u32le(buf, run->ready_count + run->preparing_count);
+    mr__buf_u32le(buf, run->delayed_count);
+    mr__buf_u32le(buf, run->fan_open);
+    mr__buf_u32le(buf, run->hooks_due);
+    mr__buf_u8(buf, run->hooks_status);
+    mr__buf_u64le(buf, run->output_bytes);
+    mr__buf_u64le(buf, (uint64_t)run->created_ms);
+    mr__buf_u64le(buf, (uint64_t)run->last_ms);
+    for (uint32_t i = 0; i < run->fan_count; i++) {
+        const struct mr__fan *fan = &run->fans[i];
+        mr__buf_u32le(buf, fan->task);
+        mr__buf_u32le(buf, fan->active);
+        mr__buf_u32le(buf, fan->ended);
+        mr__buf_u32le(buf, fan->bad);
+    }
+    for (uint32_t i = 0; i < run->share_count; i++) {
+        mr__buf_u32le(buf, run->share[i]->at);
     }
 }
 
@@ -353,18 +528,8 @@ uint64_t mr__run_digest(const struct mr__run *run)
 {
     struct mr__buf buf;
     mr__buf_init(&buf);
-    mr__buf_bytes(&buf, run->id, MR__RUN_ID_BYTES);
-    mr__buf_bytes(&buf, run->plan->dag->version, MR__VERSION_BYTES);
-    mr__buf_u8(&buf, run->status);
-    mr__buf_u8(&buf,
-               run->flags & (MR__RUNFLAG_CANCELING | MR__RUNFLAG_TIMED_OUT | MR__RUNFLAG_SETTLED));
-    for (int i = 0; i < MR__TASK_STATUSES; i++) {
-        mr__buf_u32le(&buf, run->count[i]);
-    }
-    mr__buf_u32le(&buf, run->ready_count + run->preparing_count);
-    mr__buf_u64le(&buf, (uint64_t)run->created_ms);
-    mr__buf_u64le(&buf, (uint64_t)run->last_ms);
-    for (uint32_t t = 0; t < run->plan->dag->task_count; t++) {
+    digest_run(&buf, run);
+    for (uint32_t t = 0; t < run->task_count; t++) {
         digest_task(&buf, run, t);
     }
     mr__buf_bytes(&buf, run->log.data, run->log.len);

@@ -62,6 +62,18 @@ void mr__batch_del_range(struct mr__batch *batch, const void *from, size_t from_
     add_op(batch, MR__OP_DEL_RANGE, from, from_len, to, to_len);
 }
 
+void mr__batch_append(struct mr__batch *to, const struct mr__batch *from, size_t first,
+                      size_t count)
+{
+    MR_ASSERT(first + count <= from->count);
+    for (size_t i = first; i < first + count; i++) {
+        const struct mr__op *op = &from->ops[i];
+        add_op(to, (enum mr__op_kind)op->kind, from->bytes.data + op->key, op->key_len,
+               from->bytes.data + op->value, op->value_len);
+    }
+    to->failed |= from->failed;
+}
+
 mr_status mr__batch_check(const struct mr__batch *batch, const struct mr__store_limits *limits,
                           mr_error *reterr)
 {

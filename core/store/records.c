@@ -50,6 +50,22 @@ void mr__key_definition(struct mr__key *key, const char *dag_id, const uint8_t v
     key_bytes(key, version, 16);
 }
 
+void mr__key_pushed(struct mr__key *key, const char *dag_id)
+{
+    key_begin(key, MR__TABLE_CONFIG, 'p');
+    key_text(key, dag_id, strlen(dag_id));
+}
+
+bool mr__key_pushed_id(struct mr__bytes key, struct mr__blob *ret_dag_id)
+{
+    const char *bytes = key.data;
+    if (key.len < 4 || bytes[0] != MR__TABLE_CONFIG || bytes[1] != 'p' || bytes[key.len - 1] != 0) {
+        return false;
+    }
+    *ret_dag_id = (struct mr__blob){bytes + 2, key.len - 3};
+    return ret_dag_id->len <= MR__ID_BYTES_MAX && memchr(bytes + 2, 0, ret_dag_id->len) == NULL;
+}
+
 void mr__key_owner(struct mr__key *key, uint16_t shard)
 {
     key_begin(key, MR__TABLE_CONFIG, 'o');
@@ -306,6 +322,75 @@ bool mr__finished_read(struct mr__reader *r, struct mr__finished *ret_finished)
     return !r->failed;
 }
 
+#define GAP 0 /* where a run's format would stand; then a varint: its bytes */
+
+mr_status mr__part_open(struct mr__bytes value, const char *what, struct mr__part *ret_part,
+                        mr_error *reterr)
+{
+    *ret_part = (struct mr__part){.offset = 1}; /* the record's own format byte */
+    return mr__record_open(value, what, &ret_part->r, reterr);
+}
+
+bool mr__part_next(struct mr__part *part, struct mr__finished *ret_finished)
+{
+    struct mr__reader *r = &part->r;
+    while (mr__reader_left(r) > 0 && *r->at == GAP) {
+        (void)mr__read_u8(r); /* it is one */
+        uint64_t bytes = mr__read_varint(r);
+        r->failed |= bytes > UINT32_MAX - part->offset;
+        if (r->failed) {
+            return false;
+        }
+        part->offset += (uint32_t)bytes;
+    }
+    const uint8_t *begin = r->at;
+    if (mr__reader_left(r) == 0 || !mr__finished_read(r, ret_finished)) {
+        return false;
+    }
+    part->run = (struct mr__blob){(const char *)begin, (size_t)(r->at - begin)};
+    part->run_offset = part->offset;
+    part->offset += (uint32_t)part->run.len;
+    return true;
+}
+
+bool mr__part_find(struct mr__part *part, uint32_t offset, struct mr__finished *ret_finished)
+{
+    struct mr__reader *r = &part->r;
+    if (mr__reader_left(r) > 0 && *r->at != GAP) {
+        if (offset == 0 || offset - 1 >= mr__reader_left(r)) {
+            return false;
+        }
+        r->at += offset - 1;
+        part->offset = offset;
+        return mr__part_next(part, ret_finished);
+    }
+    while (part->offset <= offset && mr__part_next(part, ret_finished)) {
+        if (part->run_offset >= offset) {
+            return part->run_offset == offset;
+        }
+    }
+    return false;
+}
+
+size_t mr__part_keep_begin(struct mr__buf *buf, uint32_t *ret_at)
+{
+    size_t begin = mr__record_begin(buf);
+    mr__buf_u8(buf, GAP);
+    mr__buf_varint(buf, 0);
+    *ret_at = 1;
+    return begin;
+}
+
+void mr__part_keep(struct mr__buf *buf, uint32_t *at, uint32_t offset, struct mr__blob run)
+{
+    if (offset > *at) {
+        mr__buf_u8(buf, GAP);
+        mr__buf_varint(buf, offset - *at);
+    }
+    mr__buf_bytes(buf, run.data, run.len);
+    *at = offset + (uint32_t)run.len;
+}
+
 void mr__place_write(const struct mr__place *place, uint8_t ret_bytes[MR__PLACE_BYTES])
 {
     struct mr__key key = {.len = 0};
@@ -333,6 +418,9 @@ void mr__definition_write(struct mr__buf *buf, const struct mr__definition *defi
     mr__buf_blob(buf, definition->file.data, definition->file.len);
     mr__buf_blob(buf, definition->default_id.data, definition->default_id.len);
     mr__buf_blob(buf, definition->text.data, definition->text.len);
+    if (definition->compat) {
+        mr__buf_u8(buf, 1); /* not there: 0 */
+    }
     mr__record_end(buf, begin);
 }
 
@@ -347,7 +435,49 @@ mr_status mr__definition_read(struct mr__bytes value, struct mr__definition *ret
     read_blob(&r, &ret_definition->file);
     read_blob(&r, &ret_definition->default_id);
     read_blob(&r, &ret_definition->text);
+    ret_definition->compat = !r.failed && mr__reader_left(&r) > 0 && mr__read_u8(&r) != 0;
     return finish_read(&r, "a dag's text", reterr);
+}
+
+void mr__pushed_write(struct mr__buf *buf, const struct mr__pushed *pushed)
+{
+    size_t begin = mr__record_begin(buf);
+    mr__buf_bytes(buf, pushed->version, sizeof pushed->version);
+    mr__buf_u8(buf, (uint8_t)(pushed->stopped | pushed->text_stopped << 1));
+    mr__buf_zigzag(buf, pushed->pushed_ms);
+    mr__buf_varint(buf, pushed->task_count);
+    mr__buf_blob(buf, pushed->file.data, pushed->file.len);
+    mr__buf_blob(buf, pushed->folder.data, pushed->folder.len);
+    mr__buf_blob(buf, pushed->cron.data, pushed->cron.len);
+    mr__buf_blob(buf, pushed->timezone.data, pushed->timezone.len);
+    mr__buf_u8(buf, pushed->overlap);
+    mr__buf_u8(buf, pushed->catchup);
+    mr__record_end(buf, begin);
+}
+
+mr_status mr__pushed_read(struct mr__bytes value, struct mr__pushed *ret_pushed, mr_error *reterr)
+{
+    struct mr__reader r;
+    mr_status status = mr__record_open(value, "a pushed dag", &r, reterr);
+    if (status != MR_OK) {
+        return status;
+    }
+    const uint8_t *version = mr__read_bytes(&r, sizeof ret_pushed->version);
+    if (version != NULL) {
+        memcpy(ret_pushed->version, version, sizeof ret_pushed->version);
+    }
+    uint8_t flags = mr__read_u8(&r);
+    ret_pushed->stopped = (flags & 1) != 0;
+    ret_pushed->text_stopped = (flags & 2) != 0;
+    ret_pushed->pushed_ms = mr__read_zigzag(&r);
+    ret_pushed->task_count = (uint32_t)mr__read_varint(&r);
+    read_blob(&r, &ret_pushed->file);
+    read_blob(&r, &ret_pushed->folder);
+    read_blob(&r, &ret_pushed->cron);
+    read_blob(&r, &ret_pushed->timezone);
+    ret_pushed->overlap = mr__read_u8(&r);
+    ret_pushed->catchup = mr__read_u8(&r);
+    return finish_read(&r, "a pushed dag", reterr);
 }
 
 void mr__log_chunk_write(struct mr__buf *buf, const struct mr__log_chunk *chunk)

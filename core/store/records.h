@@ -20,6 +20,7 @@ struct mr__key {
 };
 
 void mr__key_definition(struct mr__key *key, const char *dag_id, const uint8_t version[16]);
+void mr__key_pushed(struct mr__key *key, const char *dag_id); /* which version is current */
 void mr__key_owner(struct mr__key *key, uint16_t shard);
 void mr__key_indexed(struct mr__key *key,
                      uint16_t shard); /* history is in the index up to this LSN */
@@ -46,6 +47,8 @@ uint32_t mr__key_log_task(struct mr__bytes key);
 
 /* The run id at the end of an index key. NULL: too short. */
 const uint8_t *mr__key_run_id(struct mr__bytes key);
+/* The dag id in a key of mr__key_pushed, borrowed. False: it is none. */
+bool mr__key_pushed_id(struct mr__bytes key, struct mr__blob *ret_dag_id);
 /* Reads the LSN and part of a journal or history key. */
 bool mr__key_lsn(struct mr__bytes key, uint64_t *ret_lsn, uint16_t *ret_part);
 
@@ -93,11 +96,32 @@ struct mr__finished {
 void mr__finished_write(struct mr__buf *buf, const struct mr__finished *finished);
 bool mr__finished_read(struct mr__reader *r, struct mr__finished *ret_finished);
 
+/* A part of the history being read, run by run. A run that was pruned has left a gap of a few
+ * bytes, which says how many it had: what stands behind it keeps its offset. A part with gaps
+ * begins with one of no bytes, so that one without is known at a glance. */
+struct mr__part {
+    struct mr__reader r;
+    uint32_t offset;     /* of what comes next, as places have it */
+    struct mr__blob run; /* the bytes of the run read last; borrowed */
+    uint32_t run_offset; /* and where it stands */
+};
+/* MR_EFORMAT. `what` names the part in the message. */
+mr_status mr__part_open(struct mr__bytes value, const char *what, struct mr__part *ret_part,
+                        mr_error *reterr);
+/* Whether there is a further run; gaps are passed over. r.failed: the part is damaged. */
+bool mr__part_next(struct mr__part *part, struct mr__finished *ret_finished);
+/* The run at an offset, of a part that was just opened. False: none, or r.failed. */
+bool mr__part_find(struct mr__part *part, uint32_t offset, struct mr__finished *ret_finished);
+/* Writes what stays of a part: mr__part_keep_begin, mr__part_keep for each run in order, and then
+ * mr__record_end with what the first one returned. `at`: where the last one ended, at first 1. */
+size_t mr__part_keep_begin(struct mr__buf *buf, uint32_t *ret_at);
+void mr__part_keep(struct mr__buf *buf, uint32_t *at, uint32_t offset, struct mr__blob run);
+
 /* Where a finished run stands. */
 struct mr__place {
     uint64_t lsn;
     uint16_t part;
-    uint32_t offset; /* in the part's record, from its first byte */
+    uint32_t offset; /* in the part's record as it was first written, from its first byte */
 };
 #define MR__PLACE_BYTES 14
 void mr__place_write(const struct mr__place *place, uint8_t ret_bytes[MR__PLACE_BYTES]);
@@ -106,10 +130,26 @@ bool mr__place_read(struct mr__bytes value, struct mr__place *ret_place);
 /* A dag version's text. */
 struct mr__definition {
     struct mr__blob file, default_id, text; /* borrowed */
+    bool compat;                            /* it was parsed with --compat fastflow */
 };
 void mr__definition_write(struct mr__buf *buf, const struct mr__definition *definition);
 mr_status mr__definition_read(struct mr__bytes value, struct mr__definition *ret_definition,
                               mr_error *reterr);
+
+/* A dag that was pushed: its current version, and what lists and schedules need to know of it
+ * without reading its text. */
+struct mr__pushed {
+    uint8_t version[16];
+    bool stopped;      /* no run may begin: the text said so, or `stop` */
+    bool text_stopped; /* the text says so */
+    int64_t pushed_ms; /* when this version became current; Unix time */
+    uint32_t task_count;
+    struct mr__blob file, folder;   /* as it was named; where its commands run. Borrowed */
+    struct mr__blob cron, timezone; /* its schedule; absent: none. Borrowed */
+    uint8_t overlap, catchup;       /* enum mr__overlap, enum mr__catchup */
+};
+void mr__pushed_write(struct mr__buf *buf, const struct mr__pushed *pushed);
+mr_status mr__pushed_read(struct mr__bytes value, struct mr__pushed *ret_pushed, mr_error *reterr);
 
 /* A chunk of a task's log. */
 struct mr__log_chunk {

@@ -18,7 +18,7 @@
 
 /* The first byte of every key: design.md, "Keys". */
 enum mr__table {
-    MR__TABLE_CONFIG = 'c',  /* c d <dag id> 0 <version 16>; c o <shard u16>; c f (format) */
+    MR__TABLE_CONFIG = 'c',  /* c d <dag id> 0 <version 16>; c p <dag id> 0; c o <shard u16>; c f */
     MR__TABLE_JOURNAL = 'j', /* j <shard u16> <lsn u64> <part u16> */
     MR__TABLE_LIVE = 'l',    /* l <shard u16> <run id 16> */
     MR__TABLE_HISTORY = 'h', /* h <shard u16> <lsn u64> <part u16> */
@@ -64,6 +64,9 @@ void mr__batch_put(struct mr__batch *batch, const void *key, size_t key_len, con
 void mr__batch_del(struct mr__batch *batch, const void *key, size_t key_len);
 void mr__batch_del_range(struct mr__batch *batch, const void *from, size_t from_len, const void *to,
                          size_t to_len);
+/* Adds `count` operations of another batch, from its operation `first` on. */
+void mr__batch_append(struct mr__batch *to, const struct mr__batch *from, size_t first,
+                      size_t count);
 
 /* A commit happens only if the value at `key` is still `value` (a key that is not there never is);
  * a key_len of 0: no guard. */

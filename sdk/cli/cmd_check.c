@@ -89,8 +89,11 @@ static void validate_file(struct mr__cli *cli, const char *path, struct verdict 
         mr__text_finish(&file);
         return;
     } else {
-        status = mr_validate(name, mr__text_str(&file), file.len,
-                             cli->plugins.len > 0 ? cli->plugins.at : NULL, &json, &error);
+        mr_validate_options how =
+            MR_VALIDATE(.compat = cli->options.compat ? 1 : 0, .file = name,
+                        .text = mr__text_str(&file), .text_len = file.len,
+                        .plugins = cli->plugins.len > 0 ? cli->plugins.at : NULL);
+        status = mr_validate_with(&how, &json, &error);
     }
     judge(cli, name, status, json, &error, verdict);
     mr_free(json);

@@ -87,13 +87,13 @@ int mr__cmd_logs(struct mr__cli *cli)
     struct printer printer = {.cli = cli, .print = print_log};
     struct mr__text id = {0};
     struct mr__text request = {0};
-    const char *task = NULL;
+    size_t tasks = 1;
     int code = mr__session_open(cli, 0);
-    if (code == MR__EXIT_OK) {
-        code = mr__session_resolve(cli, &id, words->count < 2 ? &task : NULL);
+    if (code == MR__EXIT_OK) { /* of two words the first is a run */
+        code = mr__session_resolve(cli, &id, words->count < 2 ? &tasks : NULL);
     }
     if (code == MR__EXIT_OK) {
-        task = words->count == 2 ? words->at[1] : task;
+        const char *task = tasks < words->count ? words->at[tasks] : NULL;
         printer.prefixed = task == NULL;
         mr__request_begin(&request, "logs");
         mr__request_string(&request, "run", id.at);
@@ -130,11 +130,15 @@ static void print_event(struct printer *p, struct mr__pick answer)
     (void)mr__pick_text(mr__pick_member(event, "event"), &name); /* absent: empty */
     mr__text_printf(&line, "+%9.3fs  %-16s", (double)(time_ms - p->first_ms) / 1000,
                     mr__text_str(&name));
-    static const char *const members[] = {"task", "status", "attempt", "reason"};
+    static const struct {
+        const char *name, *before;
+    } members[] = {{"task", "  "},   {"key", "  "},     {"count", "  items "},
+                   {"status", "  "}, {"due", "  due "}, {"attempt", "  attempt "},
+                   {"reason", "  "}};
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         mr__text_clear(&name);
-        if (mr__pick_text(mr__pick_member(event, members[i]), &name) && name.len > 0) {
-            mr__text_puts(&line, i == 2 ? "  attempt " : "  ");
+        if (mr__pick_text(mr__pick_member(event, members[i].name), &name) && name.len > 0) {
+            mr__text_puts(&line, members[i].before);
             (void)mr__text_clean(&line, name.at, name.len, SIZE_MAX,
                                  ""); /* its width is not needed */
         }

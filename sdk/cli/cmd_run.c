@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * run: submits a dag file and stays with its run; run --resume: goes on with what is unfinished.
+ * run: submits a dag file, or a dag of the store, and stays with its run; run --resume: goes on
+ * with what is unfinished.
  */
 #include "sdk/cli/commands.h"
 #include "sdk/cli/files.h"
 #include "sdk/cli/follow.h"
 #include "sdk/cli/print.h"
+#include "sdk/cli/start.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -14,19 +16,28 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-static int run_file(struct mr__cli *cli, const char *path);
-static int make_request(struct mr__cli *cli, const char *path, struct mr__text *request,
-                        struct mr__text *file);
-static int submit(struct mr__cli *cli, const struct mr__text *request, const char *path,
-                  const struct mr__text *file, struct mr__text *id);
+static int run_word(struct mr__cli *cli, const char *word);
+static int make_request(struct mr__cli *cli, const char *word, struct mr__text *request);
+static int submit(struct mr__cli *cli, const struct mr__text *request, const char *word,
+                  struct mr__text *id);
 static int resume_all(struct mr__cli *cli);
+
+/* Which of the words is the FILE: with --only the others are tasks too, wherever they stand. */
+static size_t find_file(const struct mr__options *o)
+{
+    size_t at = 0;
+    while (at < o->words.count && !mr__files_is_file(o->words.at[at])) {
+        at++;
+    }
+    return at < o->words.count ? at : 0;
+}
 
 int mr__cmd_run(struct mr__cli *cli)
 {
     const struct mr__options *o = &cli->options;
     if (o->resume) {
         if (o->words.count > 0 || o->vars.count > 0 || o->vars_file != NULL || o->tags.count > 0 ||
-            o->key != NULL || o->detach) {
+            o->key != NULL || o->detach || o->only.count > 0 || o->compat) {
             return mr__print_error(cli, MR_EINVAL, NULL,
                                    "run --resume goes on with what is unfinished: it takes no FILE "
                                    "and nothing that belongs to a new run");
@@ -34,59 +45,36 @@ int mr__cmd_run(struct mr__cli *cli)
         return resume_all(cli);
     }
     if (o->words.count == 0) {
-        return mr__print_error(cli, MR_EINVAL, NULL, "run: which FILE? (or - or --resume)");
+        return mr__print_error(cli, MR_EINVAL, NULL, "run: which FILE or DAG? (or - or --resume)");
     }
-    const char *word = o->words.at[0];
-    if (!mr__files_is_file(word)) {
-        struct mr__text near = {0};
-        mr__text_printf(&near, "./%s", word);
-        bool exists = !near.failed && access(near.at, R_OK) == 0;
-        int code = mr__print_error(cli, MR_ENOTFOUND, exists ? near.at : NULL,
-                                   "no dag \"%s\" in the store", word);
-        mr__text_finish(&near);
-        return code;
+    if (o->words.count > 1 && o->only.count == 0) {
+        return mr__print_error(cli, MR_EINVAL, NULL, "run: \"%s\" is too much: millrace run %s",
+                               o->words.at[1], o->command->synopsis);
     }
-    return run_file(cli, word);
+    return run_word(cli, o->words.at[find_file(o)]);
 }
 
 /* ---- a new run ----------------------------------------------------------------------------- */
 
-static int run_file(struct mr__cli *cli, const char *path)
+static int run_word(struct mr__cli *cli, const char *word)
 {
     bool detach = cli->options.detach;
     struct mr__text request = {0};
-    struct mr__text file = {0};
     struct mr__text id = {0};
-    int code = make_request(cli, path, &request, &file);
+    int code = make_request(cli, word, &request);
     if (code == MR__EXIT_OK) {
         code = mr__session_open(cli, detach ? MR__OPEN_ATTACH : 0);
         if (code == MR__EXIT_STORE && detach) {
-            mr__print_talk(cli, "millrace: --detach needs another process that holds the store; "
-                                "leave it out to run here");
+            mr__print_talk(cli, "millrace: --detach needs a process that holds the store: "
+                                "millrace serve; leave it out to run here");
         }
     }
     if (code == MR__EXIT_OK) {
-        code = submit(cli, &request, path, &file, &id);
+        code = submit(cli, &request, word, &id);
     }
     mr__text_finish(&request);
-    mr__text_finish(&file);
-    if (code == MR__EXIT_OK && (!mr__print_is_json(cli) || detach)) {
-        if (mr__print_is_json(cli)) {
-            struct mr__text answer = {0};
-            mr__text_puts(&answer, "{\"id\":");
-            mr__text_json(&answer, mr__text_str(&id), id.len);
-            mr__text_puts(&answer, "}\n");
-            mr__print_out(cli, mr__text_str(&answer), answer.len);
-            mr__text_finish(&answer);
-        } else {
-            mr__text_puts(&id, "\n");
-            mr__print_out(cli, mr__text_str(&id), id.len);
-            id.at[--id.len] = '\0';
-        }
-        (void)mr__print_flush(cli, MR__EXIT_OK); /* told at the end; the run goes on all the same */
-    }
-    if (code == MR__EXIT_OK && !detach) {
-        code = mr__follow_and_print(cli, mr__text_str(&id));
+    if (code == MR__EXIT_OK) {
+        code = mr__start_stay(cli, &id, detach);
     }
     mr__text_finish(&id);
     return code;
@@ -118,6 +106,35 @@ static void add_pairs(struct mr__text *request, const char *name, const struct m
     mr__text_puts(request, "}");
 }
 
+static void add_id(struct mr__text *request, const char *id, size_t len, bool *first)
+{
+    mr__text_puts(request, *first ? ",\"only\":[" : ",");
+    mr__text_json(request, id, len);
+    *first = false;
+}
+
+/* Adds ,"only":[...]: the options' ids, and the words beside the FILE. */
+static void add_only(struct mr__text *request, const struct mr__options *o)
+{
+    bool first = true;
+    size_t file = find_file(o);
+    if (o->only.count == 0) {
+        return;
+    }
+    for (size_t i = 0; i < o->only.count; i++) {
+        for (const char *at = o->only.at[i]; at != NULL; at = strchr(at, ',')) {
+            at += *at == ',' ? 1 : 0;
+            add_id(request, at, strcspn(at, ","), &first);
+        }
+    }
+    for (size_t i = 0; i < o->words.count; i++) {
+        if (i != file) {
+            add_id(request, o->words.at[i], strlen(o->words.at[i]), &first);
+        }
+    }
+    mr__text_puts(request, "]");
+}
+
 /* A text that nobody else makes up: if the owner dies before its answer comes, the request is
  * repeated and must not start a second run. */
 static void add_token(struct mr__text *request)
@@ -133,47 +150,56 @@ static void add_token(struct mr__text *request)
     mr__text_puts(request, "\"");
 }
 
-/* What JSON cannot carry is refused by the parser itself, which says where it stands. */
-static int refuse_text(struct mr__cli *cli, const char *path, const struct mr__text *file)
+/* ,"file":...,"folder":...,"text":... : the folder is where `run` was called. */
+static int add_file(struct mr__cli *cli, const char *path, struct mr__text *request)
 {
-    char *json = NULL;
-    mr_error error = {0};
-    struct mr__failure failure = {.status = MR_EDEFINITION};
-    mr_status status = mr_validate(mr__files_name(path), mr__text_str(file), file->len,
-                                   cli->plugins.len > 0 ? cli->plugins.at : NULL, &json, &error);
-    if (status == MR_OK) {
-        mr_free(json);
-        return mr__print_error(cli, MR_EDEFINITION, NULL, "%s: a dag file is text in UTF-8", path);
-    }
+    char folder[PATH_MAX];
+    struct mr__text file = {0};
     struct mr__text answer = {0};
-    mr__text_printf(&answer, "{\"error\":%s}", json != NULL ? json : "{}");
-    failure.status = status;
-    failure.json = mr__text_str(&answer);
-    failure.error = error;
-    int code = mr__print_failure(cli, &failure);
+    struct mr__failure failure;
+    int code = mr__files_read(cli, path, false, &file);
+    if (code == MR__EXIT_OK && !mr__files_sendable(cli, path, &file, &answer, &failure)) {
+        code = mr__print_failure(cli, &failure);
+    }
+    if (code == MR__EXIT_OK && getcwd(folder, sizeof folder) == NULL) {
+        code = mr__print_error(cli, MR_ENOTFOUND, NULL, "the current folder: %s", strerror(errno));
+    }
+    if (code == MR__EXIT_OK &&
+        (!mr__text_is_utf8(folder, strlen(folder)) || !mr__text_is_utf8(path, strlen(path)))) {
+        code = mr__print_error(cli, MR_EINVAL, NULL, "the path of the file is not UTF-8");
+    }
+    if (code == MR__EXIT_OK) {
+        mr__request_string(request, "file", mr__files_name(path));
+        mr__request_string(request, "folder", folder);
+        mr__text_puts(request, ",\"text\":");
+        mr__text_json(request, mr__text_str(&file), file.len);
+    }
+    mr__text_finish(&file);
     mr__text_finish(&answer);
-    mr_free(json);
     return code;
 }
 
-static int make_request(struct mr__cli *cli, const char *path, struct mr__text *request,
-                        struct mr__text *file)
+/* What is to be run: a file's text, or the name of a dag. */
+static int add_word(struct mr__cli *cli, const char *word, struct mr__text *request)
+{
+    if (mr__files_is_file(word)) {
+        return add_file(cli, word, request);
+    }
+    if (word[0] == '\0' || !mr__text_is_utf8(word, strlen(word))) {
+        return mr__print_error(cli, MR_EINVAL, NULL, "run: the name of the dag is not UTF-8");
+    }
+    mr__request_string(request, "dag", word);
+    return MR__EXIT_OK;
+}
+
+static int make_request(struct mr__cli *cli, const char *word, struct mr__text *request)
 {
     const struct mr__options *o = &cli->options;
-    char folder[PATH_MAX];
     struct mr__text vars = {0};
-    int code = mr__files_read(cli, path, false, file);
+    mr__request_begin(request, "submit");
+    int code = add_word(cli, word, request);
     if (code != MR__EXIT_OK) {
         return code;
-    }
-    if (!mr__text_is_utf8(mr__text_str(file), file->len) || file->len > 64u << 20) {
-        return refuse_text(cli, path, file);
-    }
-    if (getcwd(folder, sizeof folder) == NULL) {
-        return mr__print_error(cli, MR_ENOTFOUND, NULL, "the current folder: %s", strerror(errno));
-    }
-    if (!mr__text_is_utf8(folder, strlen(folder)) || !mr__text_is_utf8(path, strlen(path))) {
-        return mr__print_error(cli, MR_EINVAL, NULL, "the path of the file is not UTF-8");
     }
     if (o->vars_file != NULL) {
         code = mr__files_read(cli, o->vars_file, false, &vars);
@@ -182,13 +208,13 @@ static int make_request(struct mr__cli *cli, const char *path, struct mr__text *
         }
     }
     if (code == MR__EXIT_OK) {
-        mr__request_begin(request, "submit");
-        mr__request_string(request, "file", mr__files_name(path));
-        mr__request_string(request, "folder", folder);
         mr__text_puts(request, ",\"attach\":true");
+        mr__text_puts(request, o->compat ? ",\"compat\":true" : "");
         add_token(request);
         add_pairs(request, "vars_text", &o->vars);
         add_pairs(request, "tags", &o->tags);
+        add_only(request, o);
+        mr__text_puts(request, o->compat ? ",\"compat\":true" : "");
         if (o->key != NULL) {
             mr__request_string(request, "key", o->key);
         }
@@ -199,35 +225,37 @@ static int make_request(struct mr__cli *cli, const char *path, struct mr__text *
             mr__text_json(request, mr__text_str(&vars), vars.len);
             mr__text_puts(request, "}");
         }
-        mr__text_puts(request, ",\"text\":");
-        mr__text_json(request, mr__text_str(file), file->len);
         mr__text_puts(request, "}");
     }
     mr__text_finish(&vars);
     return code;
 }
 
-static int submit(struct mr__cli *cli, const struct mr__text *request, const char *path,
-                  const struct mr__text *file, struct mr__text *id)
+/* A dag that the store has not. A file of that name may have been meant. */
+static int refuse_dag(struct mr__cli *cli, const char *word, const struct mr__failure *failure)
+{
+    static const char *const around[][2] = {{"./", ""}, {"", ".yaml"}, {"", ".yml"}, {"", ".json"}};
+    for (size_t i = 0; i < sizeof around / sizeof around[0]; i++) {
+        char near[PATH_MAX];
+        int len = snprintf(near, sizeof near, "%s%s%s", around[i][0], word, around[i][1]);
+        if (len > 0 && (size_t)len < sizeof near && access(near, R_OK) == 0) {
+            return mr__print_error(cli, MR_ENOTFOUND, near, "no dag \"%s\" in the store", word);
+        }
+    }
+    return mr__print_failure(cli, failure);
+}
+
+static int submit(struct mr__cli *cli, const struct mr__text *request, const char *word,
+                  struct mr__text *id)
 {
     struct mr__text answer = {0};
     struct mr__failure failure;
     int code = MR__EXIT_OK;
-    mr__session_own_begin(cli);
-    bool accepted = mr__session_try(cli, request, &answer, &failure);
-    struct mr__pick submitted = mr__pick_value(mr__text_str(&answer), answer.len);
-    if (accepted) {
-        (void)mr__pick_text(mr__pick_member(submitted, "run"), id); /* absent: empty, see below */
-    }
-    mr__session_own_add(cli, id->len > 0 ? id->at : NULL);
-    if (!accepted && failure.status == MR_EDEFINITION && failure.json == NULL) {
-        code = refuse_text(cli, path, file);
+    bool accepted = mr__start_send(cli, request, &answer, id, &failure);
+    if (!accepted && failure.status == MR_ENOTFOUND && !mr__files_is_file(word)) {
+        code = refuse_dag(cli, word, &failure);
     } else if (!accepted) {
         code = mr__print_failure(cli, &failure);
-    } else if (id->len == 0) {
-        code = mr__print_error(cli, MR_EFORMAT, NULL, "the store's owner named no run");
-    } else if (!cli->options.quiet) {
-        mr__print_problems(cli, mr__pick_member(submitted, "warnings"));
     }
     mr__text_finish(&answer);
     return code;

@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-#define COMPAT                                          \
-    {                                                   \
-        MR__OPTION_LATER, 0, "compat", "fastflow", NULL \
+#define COMPAT                                                                                \
+    {                                                                                         \
+        MR__OPTION_COMPAT, 0, "compat", "fastflow", "reads dag files by fastflow's own rules" \
     }
 
 static const struct mr__option run_options[] = {
@@ -21,12 +21,21 @@ static const struct mr__option run_options[] = {
     {MR__OPTION_DETACH, 0, "detach", NULL, "returns when the run is accepted; its owner must stay"},
     {MR__OPTION_RESUME, 0, "resume", NULL, "goes on with every unfinished run instead"},
     {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
-    {MR__OPTION_LATER, 0, "only", "TASK", NULL},
+    {MR__OPTION_ONLY, 0, "only", "TASK...", "only these tasks (a,b or repeat); others are skipped"},
     COMPAT,
     {MR__OPTION_NONE},
 };
 static const struct mr__option jobs_options[] = {
     {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
+    {MR__OPTION_NONE},
+};
+static const struct mr__option rerun_options[] = {
+    {MR__OPTION_FROM, 0, "from", "TASK", "keeps what is done, but for TASK and what follows it"},
+    {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
+    {MR__OPTION_NONE},
+};
+static const struct mr__option next_options[] = {
+    {MR__OPTION_COUNT, 'n', "count", "N", "how many times (5)"},
     {MR__OPTION_NONE},
 };
 static const struct mr__option validate_options[] = {COMPAT, {MR__OPTION_NONE}};
@@ -42,10 +51,34 @@ static const struct mr__option logs_options[] = {
     {MR__OPTION_FOLLOW, 'f', "follow", NULL, "goes on until the run stands still"},
     {MR__OPTION_NONE},
 };
+static const struct mr__option prune_options[] = {
+    {MR__OPTION_OLDER, 0, "older", "DUR", "only runs that ended longer ago: 12h, 30d"},
+    {MR__OPTION_KEEP, 0, "keep", "N", "keeps the last N to end of each dag"},
+    {MR__OPTION_DAG, 0, "dag", "DAG", "only runs of this dag"},
+    {MR__OPTION_STATUS, 0, "status", "STATUS", "only success, failed or canceled ones"},
+    {MR__OPTION_DRY_RUN, 0, "dry-run", NULL, "only says how many there are"},
+    {MR__OPTION_NONE},
+};
 static const struct mr__option bench_options[] = {
     {MR__OPTION_RUNS, 0, "runs", "N", "how many runs"},
     {MR__OPTION_IN_FLIGHT, 0, "in-flight", "N", "runs at the same time (10000)"},
     {MR__OPTION_TASKS, 0, "tasks", "N", "tasks of each run, a chain (10)"},
+    {MR__OPTION_NONE},
+};
+
+static const struct mr__option push_options[] = {
+    {MR__OPTION_COMPAT, 0, "compat", "fastflow", "reads the files as fastflow does"},
+    {MR__OPTION_NONE},
+};
+
+static const struct mr__option serve_options[] = {
+    {MR__OPTION_DAGS, 0, "dags", "DIR", "keeps the dag files in DIR, and below it, pushed"},
+    {MR__OPTION_COMPAT, 0, "compat", "fastflow", "reads the files as fastflow does"},
+    {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
+    {MR__OPTION_OLDER, 0, "retain", "DUR", "removes finished runs that ended longer ago (30d)"},
+    {MR__OPTION_LATER, 0, "listen", "ADDR", NULL},
+    {MR__OPTION_LATER, 0, "cluster", "URL", NULL},
+    {MR__OPTION_LATER, 0, "node", "KEY", NULL},
     {MR__OPTION_NONE},
 };
 
@@ -55,14 +88,17 @@ static const char definitions[] = "definitions";
 static const char system_group[] = "system";
 
 const struct mr__command mr__commands[] = {
-    {"run", daily, "FILE|-", "runs a dag to its end",
-     "Runs a dag file, or one from standard input, and stays until the run ends. The run's id "
-     "goes\n"
-     "to stdout as soon as it is accepted, its progress to stderr. Exit 0: success, 1: failed or\n"
-     "canceled, 8: blocked. Ctrl-C cancels; after kill -9, `run --resume` goes on.\n\n"
+    {"run", daily, "FILE|DAG|-", "runs a dag to its end",
+     "Runs a dag file (a word with / or ending in .yaml, .yml or .json), a dag of the store, or "
+     "one\n"
+     "from standard input, and stays until the run ends. The run's id goes to stdout as soon as "
+     "it\n"
+     "is accepted, its progress to stderr. Exit 0: success, 1: failed or canceled, 8: blocked.\n"
+     "Ctrl-C cancels; after kill -9, `run --resume` goes on.\n\n"
      "  millrace run deploy.yaml -v stage=prod\n"
+     "  millrace run deploy\n"
      "  millrace run --resume",
-     run_options, 0, 1, mr__cmd_run},
+     run_options, 0, -1, mr__cmd_run},
     {"validate", daily, "FILE...", "checks dag files and shows every error",
      "Nothing is run or stored. Exit 3 if any file has an error.", validate_options, 1, -1,
      mr__cmd_validate},
@@ -83,12 +119,60 @@ const struct mr__command mr__commands[] = {
      "A first word that names no run is a task of the latest one: `millrace logs build`.",
      logs_options, 0, 2, mr__cmd_logs},
     {"events", runs, "[RUN]", "lists what happened in a run", "", NULL, 0, 1, mr__cmd_events},
-    {"retry", runs, "[RUN]", "runs what failed or was canceled again, and what is left",
-     "Stays until the run ends; what succeeded is kept.", jobs_options, 0, -1, mr__cmd_retry},
-    {"cancel", runs, "[RUN]", "cancels a run", "", jobs_options, 0, -1, mr__cmd_cancel},
-    {"continue", runs, "[RUN]", "lets a blocked run pass", "Stays until the run ends.",
+    {"why", runs, "[RUN] [TASK]", "tells what a run or task waits for, or why it stands",
+     "A first word that names no run is a task of the latest one: `millrace why push`.", NULL, 0, 2,
+     mr__cmd_why},
+    {"retry", runs, "[RUN] [TASK...]", "runs what failed or was canceled again, and what is left",
+     "Stays until the run ends; what succeeded is kept. With TASKs: only these.\n"
+     "A first word that names no run is a task of the latest one: `millrace retry push`.",
+     jobs_options, 0, -1, mr__cmd_retry},
+    {"cancel", runs, "[RUN] [TASK...]", "cancels a run, or some of its tasks",
+     "A run with canceled tasks goes on with what does not depend on them, and fails.\n"
+     "A first word that names no run is a task of the latest one.",
+     jobs_options, 0, -1, mr__cmd_cancel},
+    {"continue", runs, "[RUN] [TASK...]", "lets blocked tasks pass",
+     "Stays until the run ends. With TASKs: only these.\n"
+     "A first word that names no run is a task of the latest one.",
      jobs_options, 0, -1, mr__cmd_continue},
+    {"pause", runs, "[RUN]", "lets no further task of a run begin",
+     "What has begun goes on to its end.", jobs_options, 0, 1, mr__cmd_pause},
+    {"unpause", runs, "[RUN]", "lets a paused run go on", "Stays until the run ends.", jobs_options,
+     0, 1, mr__cmd_unpause},
+    {"rerun", runs, "[RUN]", "begins a new run with the version and variables of another",
+     "Stays until the new run ends. Its id goes to stdout as soon as it is accepted. With --from,\n"
+     "what ended well before TASK is kept with its output, and so is the share data.",
+     rerun_options, 0, 1, mr__cmd_rerun},
 
+    {"schedule next", definitions, "DAG|FILE", "shows when a dag will run by itself", "",
+     next_options, 1, 1, mr__cmd_schedule_next},
+
+    {"prune", runs, "", "removes finished runs for good",
+     "With their output, and their idempotency keys are free again. Unfinished runs are never\n"
+     "removed. At least one option says which runs are meant; several must all hold.\n\n"
+     "  millrace prune --older 30d\n"
+     "  millrace prune --dag deploy --keep 100",
+     prune_options, 0, 0, mr__cmd_prune},
+
+    {"dags", definitions, "", "lists the dags of the store", "", NULL, 0, 0, mr__cmd_dags},
+    {"push", definitions, "FILE...", "puts dag files into the store, checked",
+     "A text that has changed is a new version, which runs from then on begin with; runs that go\n"
+     "on keep theirs. Of a file with an error nothing is stored (exit 3); the others are.",
+     push_options, 1, -1, mr__cmd_push},
+    {"stop", definitions, "DAG", "refuses new runs of a dag",
+     "Runs that go on are left alone; `run` of it, and of a file with its id, is exit 6.", NULL, 1,
+     1, mr__cmd_stop},
+    {"start", definitions, "DAG", "allows runs of a stopped dag again", "", NULL, 1, 1,
+     mr__cmd_start},
+
+    {"serve", system_group, "", "holds the store and goes on with its runs, until it is stopped",
+     "Goes on with every unfinished run but blocked and paused ones, and takes what other "
+     "commands\n"
+     "bring, run --detach too. With --dags the files in DIR ending in .yaml, .yml or .json are\n"
+     "pushed now and whenever they change; one with an error leaves the last good version. A dag\n"
+     "whose file is removed stays in the store. While another process holds the store, serve "
+     "waits\n"
+     "for its turn. SIGTERM, SIGHUP and Ctrl-C end it and leave the runs resumable.",
+     serve_options, 0, 0, mr__cmd_serve},
     {"actions", system_group, "[NAME]", "lists the actions, or shows one with its params", "", NULL,
      0, 1, mr__cmd_actions},
     {"plugin check", system_group, "FILE", "checks a plugin file as the engine would load it", "",
@@ -104,18 +188,7 @@ const struct mr__command mr__commands[] = {
     {"exec", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"plan", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"init", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"why", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"pause", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"unpause", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"rerun", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"prune", runs, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"dags", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"push", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"stop", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"start", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"graph", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"schedule", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"serve", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"plugin new", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"store backup", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
@@ -159,7 +232,7 @@ static void add_group(struct mr__text *text, const char *group)
         if (c->group == group && c->run != NULL) {
             size_t from = text->len;
             mr__text_printf(text, "  %s %s", c->name, c->synopsis);
-            add_column(text, from, 22);
+            add_column(text, from, 26);
             mr__text_printf(text, "%s\n", c->summary);
         }
     }
@@ -173,6 +246,7 @@ void mr__commands_help(struct mr__cli *cli, const struct mr__command *command)
                              "kill -9.\n\n  millrace run examples/hello.yaml\n");
         add_group(&text, daily);
         add_group(&text, runs);
+        add_group(&text, definitions);
         add_group(&text, system_group);
         mr__text_puts(&text,
                       "\nA RUN is an id, four or more characters of its beginning or end, or "

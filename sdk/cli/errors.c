@@ -117,53 +117,79 @@ static int print_signal(struct mr__cli *cli, bool terminated)
     return MR__EXIT_INTERRUPTED;
 }
 
+static void add_message(struct mr__text *message, const struct mr__failure *failure)
+{
+    if (!mr__pick_text(detail_of(failure, "message"), message)) {
+        mr__text_puts(message, failure->error.message[0] != '\0' ? failure->error.message
+                                                                 : mr_status_text(failure->status));
+    }
+}
+
+void mr__print_failure_objects(struct mr__text *objects, const struct mr__failure *failure)
+{
+    struct mr__pick problems = detail_of(failure, "errors");
+    struct mr__text message = {0};
+    struct mr__text nearest = {0};
+    if (mr__pick_count(problems) > 0) {
+        mr__print_problem_objects(objects, problems);
+        return;
+    }
+    add_message(&message, failure);
+    bool near = mr__pick_text(detail_of(failure, "suggestion"), &nearest) && !nearest.failed;
+    mr__text_puts(objects, objects->len > 0 ? "," : "");
+    mr__print_error_object(objects, mr_status_text(failure->status), mr__text_str(&message),
+                           near ? nearest.at : NULL);
+    mr__text_finish(&message);
+    mr__text_finish(&nearest);
+}
+
+static void print_candidates(struct mr__cli *cli, struct mr__pick candidates)
+{
+    struct mr__pick_each each;
+    struct mr__pick key;
+    struct mr__pick id;
+    struct mr__text text = {0};
+    mr__pick_begin(&each, candidates);
+    while (mr__pick_next(&each, &key, &id)) {
+        mr__text_clear(&text);
+        (void)mr__pick_text(id, &text); /* null: an empty line, which does no harm */
+        mr__print_talk(cli, "  %s", mr__text_str(&text));
+    }
+    mr__text_finish(&text);
+}
+
 int mr__print_failure(struct mr__cli *cli, const struct mr__failure *failure)
 {
     struct mr__pick problems = detail_of(failure, "errors");
     struct mr__pick candidates = detail_of(failure, "candidates");
     int code = mr__session_exit_of(failure->status);
-    struct mr__text message = {0};
-    struct mr__text objects = {0};
+    struct mr__text text = {0};
+    struct mr__text nearest = {0};
     if (failure->status == MR_ECLOSED) {
         bool terminated = mr__session_is_terminated(cli);
         if (terminated || mr__session_is_interrupted(cli)) {
             return print_signal(cli, terminated);
         }
     }
-    if (!mr__pick_text(detail_of(failure, "message"), &message)) {
-        mr__text_puts(&message, failure->error.message[0] != '\0'
-                                    ? failure->error.message
-                                    : mr_status_text(failure->status));
-    }
-    bool has_problems = mr__pick_count(problems) > 0;
     if (mr__print_is_json(cli)) {
-        if (has_problems) {
-            mr__print_problem_objects(&objects, problems);
-        } else {
-            mr__print_error_object(&objects, mr_status_text(failure->status),
-                                   mr__text_str(&message), NULL);
-        }
-        print_objects(cli, &objects, candidates);
-    } else if (has_problems) {
+        mr__print_failure_objects(&text, failure);
+        print_objects(cli, &text, candidates);
+    } else if (mr__pick_count(problems) > 0) {
         mr__print_problems(cli, problems);
     } else {
-        mr__print_talk(cli, "millrace: %s", mr__text_str(&message));
-    }
-    if (mr__pick_count(candidates) > 0) {
-        struct mr__pick_each each;
-        struct mr__pick key;
-        struct mr__pick id;
-        mr__pick_begin(&each, candidates);
-        while (!mr__print_is_json(cli) && mr__pick_next(&each, &key, &id)) {
-            mr__text_clear(&message);
-            (void)mr__pick_text(id, &message); /* null: an empty line, which does no harm */
-            mr__print_talk(cli, "  %s", mr__text_str(&message));
+        add_message(&text, failure);
+        bool near = mr__pick_text(detail_of(failure, "suggestion"), &nearest);
+        if (near) {
+            mr__print_talk(cli, "millrace: %s: did you mean \"%s\"?", mr__text_str(&text),
+                           mr__text_str(&nearest));
+        } else {
+            mr__print_talk(cli, "millrace: %s", mr__text_str(&text));
         }
-        code = MR__EXIT_USAGE;
+        print_candidates(cli, candidates);
     }
-    mr__text_finish(&message);
-    mr__text_finish(&objects);
-    return code;
+    mr__text_finish(&text);
+    mr__text_finish(&nearest);
+    return mr__pick_count(candidates) > 0 ? MR__EXIT_USAGE : code;
 }
 
 /* ---- problems of a dag file ---------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,6 +54,55 @@ int mr__files_read(struct mr__cli *cli, const char *path, bool quiet_missing, st
 const char *mr__files_name(const char *path)
 {
     return strcmp(path, "-") == 0 ? "stdin" : path;
+}
+
+bool mr__files_sendable(struct mr__cli *cli, const char *path, const struct mr__text *file,
+                        struct mr__text *answer, struct mr__failure *failure)
+{
+    if (mr__text_is_utf8(mr__text_str(file), file->len) && file->len <= FILE_BYTES_MAX) {
+        return true;
+    }
+    char *json = NULL;
+    memset(failure, 0, sizeof *failure);
+    failure->status =
+        mr_validate(mr__files_name(path), mr__text_str(file), file->len,
+                    cli->plugins.len > 0 ? cli->plugins.at : NULL, &json, &failure->error);
+    mr__text_clear(answer);
+    if (failure->status == MR_OK) {
+        failure->status = MR_EDEFINITION;
+        (void)snprintf(failure->error.message, sizeof failure->error.message,
+                       "%s: a dag file is text in UTF-8", path); /* cut if too long */
+    } else if (json != NULL) {
+        mr__text_printf(answer, "{\"error\":%s}", json);
+        failure->json = mr__text_str(answer);
+    }
+    mr_free(json);
+    return false;
+}
+
+int mr__files_folder(struct mr__cli *cli, const char *path, struct mr__text *folder)
+{
+    const char *slash = strrchr(path, '/');
+    struct mr__text named = {0};
+    if (slash == NULL) {
+        mr__text_puts(&named, ".");
+    } else {
+        mr__text_add(&named, path, (size_t)(slash - path) + 1);
+    }
+    char *real = named.failed ? NULL : realpath(named.at, NULL);
+    int number = errno;
+    mr__text_finish(&named);
+    if (real == NULL) {
+        return mr__print_error(cli, MR_ENOTFOUND, NULL, "the folder of %s: %s",
+                               mr__files_name(path), strerror(number));
+    }
+    mr__text_puts(folder, real);
+    free(real); /* realpath's own */
+    if (!mr__text_is_utf8(mr__text_str(folder), folder->len) ||
+        !mr__text_is_utf8(path, strlen(path))) {
+        return mr__print_error(cli, MR_EINVAL, NULL, "the path of the file is not UTF-8");
+    }
+    return folder->failed ? mr__print_error(cli, MR_ENOMEM, NULL, "out of memory") : MR__EXIT_OK;
 }
 
 bool mr__files_is_file(const char *word)

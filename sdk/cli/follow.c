@@ -223,24 +223,32 @@ static void take_answer(struct follower *f, struct mr__pick answer)
     }
 }
 
+/* Whether a change has no line: moments that pass, and of the run all but a pause and its end. Its
+ * first line and its last one come with its documents. */
+static bool is_passing(const struct follower *f, uint32_t task, bool was_paused)
+{
+    const struct mr__progress *p = &f->progress;
+    if (task == MR__NO_TASK) {
+        return p->state != MR__STATE_PAUSED && !(was_paused && p->state == MR__STATE_RUNNING);
+    }
+    return p->tasks[task].state == MR__STATE_ENDING || p->tasks[task].state == MR__STATE_CONTINUE;
+}
+
 static void take_event(struct follower *f, struct mr__pick event)
 {
     struct mr__screen *screen = &f->cli->screen;
+    bool paused = f->progress.state == MR__STATE_PAUSED;
     struct mr__progress_change change = mr__progress_take_event(&f->progress, event);
     if (!change.known) {
         return;
     }
     mr__screen_touch(screen);
-    if (screen->mode != MR__PROGRESS_PLAIN || change.task == MR__NO_TASK) {
-        return; /* the run's own last line comes with its document */
-    }
-    const struct mr__progress_task *t = &f->progress.tasks[change.task];
-    if (t->state == MR__STATE_ENDING || t->state == MR__STATE_CONTINUE) {
-        return; /* passing moments */
+    if (screen->mode != MR__PROGRESS_PLAIN || is_passing(f, change.task, paused)) {
+        return;
     }
     struct mr__text line = {0};
-    if (t->state != MR__STATE_RUNNING) {
-        mr__lines_flush(&f->lines, t->id);
+    if (change.task != MR__NO_TASK && f->progress.tasks[change.task].state != MR__STATE_RUNNING) {
+        mr__lines_flush(&f->lines, f->progress.tasks[change.task].id);
     }
     mr__progress_line(&f->progress, change.task, screen->color, &line);
     mr__screen_write(screen, mr__text_str(&line), line.len);
@@ -416,6 +424,10 @@ static void add_next(struct mr__cli *cli, const struct mr__progress *p, bool los
         add_blocked(p, text);
         mr__text_puts(text, "; let it pass:   ");
         mr__print_command(cli, text, "continue", run, NULL);
+        break;
+    case MR__STATE_PAUSED:
+        mr__text_puts(text, "paused; let it go on:   ");
+        mr__print_command(cli, text, "unpause", run, NULL);
         break;
     default: return;
     }

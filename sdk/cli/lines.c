@@ -33,8 +33,13 @@ void mr__lines_take(struct mr__lines *lines, struct mr__pick log)
     struct mr__text key = {0};
     struct mr__text text = {0};
     struct mr__pick stream = mr__pick_member(log, "stream");
-    bool whole = mr__pick_equals(stream, "trace");           /* one message each */
-    (void)mr__pick_text(mr__pick_member(log, "task"), &key); /* absent: lines of no task */
+    struct mr__pick of = mr__pick_member(log, "task");
+    bool whole = mr__pick_equals(stream, "trace"); /* one message each */
+    if (mr__pick_is(of, "null")) {
+        mr__text_puts(&key, "(hook)"); /* a run's hooks belong to no task */
+    } else {
+        (void)mr__pick_text(of, &key); /* absent: lines of nobody */
+    }
     mr__text_add(&key, "", 1);
     (void)mr__pick_text(stream, &key);                        /* likewise */
     (void)mr__pick_text(mr__pick_member(log, "text"), &text); /* absent: nothing to show */

@@ -14,6 +14,7 @@
 
 #define JOBS_MAX         4096
 #define NUMBER_MAX       INT64_C(1000000000000)
+#define COUNT_MAX        1000
 #define SUGGEST_DISTANCE 2
 
 struct parser {
@@ -103,6 +104,8 @@ mr_status mr__options_parse(const struct mr__command *commands, int argc, char *
     ret->timeout_ms = -1;
     ret->since_ms = -1;
     ret->limit = -1;
+    ret->older_ms = -1;
+    ret->keep = -1;
     ret_suggestion[0] = '\0';
 
     mr_status status = read_environment(&p, env);
@@ -128,6 +131,7 @@ void mr__options_finish(struct mr__options *options)
     free((void *)options->plugins.at);
     free((void *)options->vars.at);
     free((void *)options->tags.at);
+    free((void *)options->only.at);
     memset(options, 0, sizeof *options);
 }
 
@@ -519,6 +523,17 @@ static mr_status read_text(struct parser *p, const struct mr__option *option, co
     return MR_OK;
 }
 
+/* One id, or several with ',' between: no id has one in it. */
+static mr_status read_ids(struct parser *p, const struct mr__option *option, const char *value)
+{
+    size_t len = strlen(value);
+    if (len == 0 || value[0] == ',' || value[len - 1] == ',' || strstr(value, ",,") != NULL ||
+        !mr__text_is_utf8(value, len)) {
+        return refuse_value(p, option, value, "a task, or several with ',' between");
+    }
+    return list_add(&p->o->only, value);
+}
+
 static mr_status set_number_option(struct parser *p, const struct mr__option *option,
                                    const char *value)
 {
@@ -531,6 +546,8 @@ static mr_status set_number_option(struct parser *p, const struct mr__option *op
         o->jobs = status == MR_OK ? (uint32_t)number : 0;
         return status;
     case MR__OPTION_LIMIT: return read_number(p, option, value, 0, NUMBER_MAX, &o->limit);
+    case MR__OPTION_COUNT: return read_number(p, option, value, 1, COUNT_MAX, &o->count);
+    case MR__OPTION_KEEP: return read_number(p, option, value, 1, NUMBER_MAX, &o->keep);
     case MR__OPTION_RUNS: return read_number(p, option, value, 1, NUMBER_MAX, &o->bench_runs);
     case MR__OPTION_IN_FLIGHT:
         return read_number(p, option, value, 1, NUMBER_MAX, &o->bench_in_flight);
@@ -544,6 +561,7 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     static const char *const outputs[] = {"text", "json", "jsonl", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
     static const char *const modes[] = {"auto", "tree", "plain", "none", NULL};
+    static const char *const compats[] = {"fastflow", NULL};
     static const char *const statuses[] = {"init",    "scheduled", "running",  "success", "failed",
                                            "blocked", "paused",    "canceled", NULL};
     int choice = 0;
@@ -554,9 +572,15 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     } else if (option->id == MR__OPTION_COLOR) {
         status = read_choice(p, option, value, colors, &choice);
         p->o->color = (enum mr__color)choice;
+    } else if (option->id == MR__OPTION_COMPAT) {
+        status = read_choice(p, option, value, compats, &choice);
+        p->o->compat = true;
     } else if (option->id == MR__OPTION_PROGRESS) {
         status = read_choice(p, option, value, modes, &choice);
         p->o->progress = (enum mr__progress_mode)choice;
+    } else if (option->id == MR__OPTION_COMPAT) {
+        status = read_choice(p, option, value, compats, &choice);
+        p->o->compat = status == MR_OK;
     } else {
         status = read_choice(p, option, value, statuses, &choice);
         p->o->status = statuses[choice];
@@ -582,10 +606,15 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
         return MR_OK;
     case MR__OPTION_OUTPUT:
     case MR__OPTION_COLOR:
+    case MR__OPTION_COMPAT:
     case MR__OPTION_PROGRESS:
     case MR__OPTION_STATUS: return set_choice_option(p, option, value);
     case MR__OPTION_TIMEOUT:
         return mr__text_read_duration(value, &o->timeout_ms)
+                   ? MR_OK
+                   : refuse_value(p, option, value, "a duration (300ms, 10s, 5m, 2h, 1d)");
+    case MR__OPTION_OLDER:
+        return mr__text_read_duration(value, &o->older_ms)
                    ? MR_OK
                    : refuse_value(p, option, value, "a duration (300ms, 10s, 5m, 2h, 1d)");
     case MR__OPTION_HELP: o->help = true; return MR_OK;
@@ -594,9 +623,13 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
     case MR__OPTION_VARS_FILE: o->vars_file = value; return MR_OK;
     case MR__OPTION_KEY: return read_text(p, option, value, &o->key);
     case MR__OPTION_DAG: return read_text(p, option, value, &o->dag);
+    case MR__OPTION_DAGS: return read_text(p, option, value, &o->dags);
     case MR__OPTION_DETACH: o->detach = true; return MR_OK;
+    case MR__OPTION_DRY_RUN: o->dry_run = true; return MR_OK;
     case MR__OPTION_RESUME: o->resume = true; return MR_OK;
     case MR__OPTION_FOLLOW: o->follow = true; return MR_OK;
+    case MR__OPTION_FROM: return read_text(p, option, value, &o->from);
+    case MR__OPTION_ONLY: return read_ids(p, option, value);
     case MR__OPTION_SINCE: return read_since(p, option, value);
     case MR__OPTION_LATER:
         (void)snprintf(later, sizeof later, "--%s", option->name); /* names are short */

@@ -20,15 +20,23 @@ struct mr__cli;
 enum mr__option_id {
     MR__OPTION_NONE, /* ends a table */
     MR__OPTION_COLOR,
+    MR__OPTION_COMPAT,
+    MR__OPTION_COUNT,
     MR__OPTION_DAG,
+    MR__OPTION_DAGS,
     MR__OPTION_DETACH,
+    MR__OPTION_DRY_RUN,
     MR__OPTION_FOLLOW,
+    MR__OPTION_FROM,
     MR__OPTION_HELP,
     MR__OPTION_IN_FLIGHT,
     MR__OPTION_JOBS,
+    MR__OPTION_KEEP,
     MR__OPTION_KEY,
     MR__OPTION_LATER, /* known, but not of this release */
     MR__OPTION_LIMIT,
+    MR__OPTION_ONLY,
+    MR__OPTION_OLDER,
     MR__OPTION_OUTPUT,
     MR__OPTION_PLUGINS,
     MR__OPTION_PROGRESS,
@@ -95,12 +103,18 @@ struct mr__options {
     /* of verbs */
     struct mr__list vars; /* key=value each, with a key */
     struct mr__list tags;
+    struct mr__list only; /* task ids, ',' between where several stand in one */
     const char *vars_file, *key;
-    bool detach, resume, follow;
+    const char *from; /* a task id */
+    bool detach, resume, follow, dry_run;
+    bool compat;   /* fastflow's rules */
     uint32_t jobs; /* 0: the default */
     const char *dag, *status;
-    int64_t since_ms;                                 /* Unix time, or -1 */
-    int64_t limit;                                    /* -1: not given */
+    const char *dags;       /* the folder that serve reads */
+    int64_t since_ms;       /* Unix time, or -1 */
+    int64_t limit;          /* -1: not given */
+    int64_t count;          /* 0: the default */
+    int64_t older_ms, keep; /* -1: not given; of prune; how old what serve keeps may be */
     int64_t bench_runs, bench_in_flight, bench_tasks; /* 0: the default */
 };
 

@@ -72,6 +72,8 @@ __attribute__((format(printf, 4, 5))) int mr__print_error(struct mr__cli *cli, m
                                                           ...);
 /* A request that failed; returns its exit code. What a signal ended is told as that. */
 int mr__print_failure(struct mr__cli *cli, const struct mr__failure *failure);
+/* Adds its error objects, ',' between, also after those that stand. */
+void mr__print_failure_objects(struct mr__text *objects, const struct mr__failure *failure);
 bool mr__print_has_candidates(const struct mr__failure *failure);
 
 /* All of a list, to stderr. */

@@ -38,8 +38,10 @@ static void set_reason(struct mr__progress *p, uint32_t task, struct mr__pick re
 void mr__progress_init(struct mr__progress *p)
 {
     memset(p, 0, sizeof *p);
+    p->first = p->last = MR__NO_TASK;
     for (size_t i = 0; i < MR__STATE_COUNT; i++) {
         p->lists[i].first = p->lists[i].last = MR__NO_TASK;
+        p->children[i] = p->lists[i];
     }
 }
 
@@ -88,9 +90,13 @@ bool mr__progress_state_ended(enum mr__state state)
 
 bool mr__progress_moves(const struct mr__progress *p)
 {
-    return p->lists[MR__STATE_RUNNING].count + p->lists[MR__STATE_ENDING].count +
-               p->lists[MR__STATE_RETRYING].count >
-           0;
+    static const enum mr__state moving[] = {MR__STATE_RUNNING, MR__STATE_ENDING,
+                                            MR__STATE_RETRYING};
+    uint32_t count = 0;
+    for (size_t i = 0; i < sizeof moving / sizeof moving[0]; i++) {
+        count += p->lists[moving[i]].count + p->children[moving[i]].count;
+    }
+    return count > 0;
 }
 
 /* ---- whole documents ----------------------------------------------------------------------- */
@@ -146,6 +152,7 @@ static void take_task(struct mr__progress *p, struct mr__pick task)
             t->attempts = (uint32_t)mr__pick_int(mr__pick_member(task, "attempts"), 0);
             t->started_ms = mr__pick_time(mr__pick_member(task, "startedAt"));
             t->ended_ms = mr__pick_time(mr__pick_member(task, "endedAt"));
+            t->due_ms = t->delay_ms = 0;
             set_reason(p, i, mr__pick_member(task, "reason"));
             (void)set_state(p, i, mr__progress_state_of(mr__pick_member(task, "status")));
         }
@@ -200,6 +207,28 @@ static void take_deps(struct mr__progress *p, struct mr__pick task)
 
 /* ---- events -------------------------------------------------------------------------------- */
 
+/* The status after an event. Most say it; of some it is another one's, or none. */
+static enum mr__state state_after(struct mr__pick event)
+{
+    static const struct {
+        const char *name;
+        enum mr__state state;
+    } events[] = {
+        {"runStarted", MR__STATE_RUNNING},   {"runPaused", MR__STATE_PAUSED},
+        {"runUnpaused", MR__STATE_RUNNING},  {"attemptEnding", MR__STATE_ENDING},
+        {"taskDelayed", MR__STATE_RETRYING}, {"shareSet", MR__STATE_UNKNOWN},
+        {"hooksDue", MR__STATE_UNKNOWN}, /* it has the status that the run is to have then */
+        {"hooksDone", MR__STATE_UNKNOWN},
+    };
+    struct mr__pick name = mr__pick_member(event, "event");
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        if (mr__pick_equals(name, events[i].name)) {
+            return events[i].state;
+        }
+    }
+    return mr__progress_state_of(mr__pick_member(event, "status"));
+}
+
 /* A run's own event: its status, and with it the first and last moment. */
 static struct mr__progress_change take_run_event(struct mr__progress *p, struct mr__pick event,
                                                  enum mr__state state, int64_t time_ms)
@@ -223,18 +252,22 @@ static struct mr__progress_change take_run_event(struct mr__progress *p, struct 
     return change;
 }
 
+/* Until when a task waits for its next attempt. */
+static void take_due(struct mr__progress_task *t, struct mr__pick event, enum mr__state state,
+                     int64_t time_ms)
+{
+    t->due_ms = state == MR__STATE_RETRYING ? mr__pick_time(mr__pick_member(event, "due")) : 0;
+    t->delay_ms = t->due_ms > time_ms ? t->due_ms - time_ms : 0;
+}
+
 struct mr__progress_change mr__progress_take_event(struct mr__progress *p, struct mr__pick event)
 {
     struct mr__progress_change change = {MR__NO_TASK, false};
     struct mr__pick task = mr__pick_member(event, "task");
-    struct mr__pick status = mr__pick_member(event, "status");
-    enum mr__state state = mr__progress_state_of(status);
+    enum mr__state state = state_after(event);
     int64_t time_ms = mr__pick_time(mr__pick_member(event, "time"));
     struct mr__text id = {0};
     if (!mr__pick_text(task, &id)) {
-        if (mr__pick_equals(mr__pick_member(event, "event"), "runStarted")) {
-            state = MR__STATE_RUNNING;
-        }
         return take_run_event(p, event, state, time_ms);
     }
     uint32_t i = mr__progress_find(p, mr__text_str(&id), id.len);
@@ -243,7 +276,7 @@ struct mr__progress_change mr__progress_take_event(struct mr__progress *p, struc
     }
     mr__text_finish(&id);
     if (i == MR__NO_TASK || state == MR__STATE_UNKNOWN) {
-        return change;
+        return change; /* what is said of the task does not change how it stands */
     }
     if (p->state == MR__STATE_INIT || p->state == MR__STATE_SCHEDULED) {
         (void)take_run_event(p, event, MR__STATE_RUNNING,
@@ -257,6 +290,7 @@ struct mr__progress_change mr__progress_take_event(struct mr__progress *p, struc
         t->started_ms = time_ms;
     }
     t->ended_ms = mr__progress_state_ended(state) ? time_ms : 0;
+    take_due(t, event, state, time_ms);
     set_reason(p, i, mr__pick_member(event, "reason"));
     change.known = set_state(p, i, state) || again;
     change.task = i;
@@ -327,10 +361,22 @@ static bool make_room(struct mr__progress *p)
     return true;
 }
 
+/* Whether it stands for itself, though it may be a child. */
+static bool stands_out(enum mr__state state)
+{
+    return state == MR__STATE_FAILED || state == MR__STATE_BLOCKED;
+}
+
+static struct mr__progress_list *list_of(struct mr__progress *p, const struct mr__progress_task *t)
+{
+    bool child = t->parent != MR__NO_TASK && !stands_out((enum mr__state)t->state);
+    return child ? &p->children[t->state] : &p->lists[t->state];
+}
+
 static void list_append(struct mr__progress *p, uint32_t task)
 {
     struct mr__progress_task *t = &p->tasks[task];
-    struct mr__progress_list *list = &p->lists[t->state];
+    struct mr__progress_list *list = list_of(p, t);
     t->before = list->last;
     t->after = MR__NO_TASK;
     if (list->last != MR__NO_TASK) {
@@ -345,7 +391,7 @@ static void list_append(struct mr__progress *p, uint32_t task)
 static void list_remove(struct mr__progress *p, uint32_t task)
 {
     struct mr__progress_task *t = &p->tasks[task];
-    struct mr__progress_list *list = &p->lists[t->state];
+    struct mr__progress_list *list = list_of(p, t);
     if (t->before != MR__NO_TASK) {
         p->tasks[t->before].after = t->after;
     } else {
@@ -366,6 +412,36 @@ static uint32_t find_parent(const struct mr__progress *p, const char *id, size_t
     return bracket != NULL ? mr__progress_find(p, id, (size_t)(bracket - id)) : MR__NO_TASK;
 }
 
+/* The rows that a fan-out's children need if there is room for all. */
+static uint32_t rows_of_children(const struct mr__progress_task *parent)
+{
+    return parent->children <= MR__PROGRESS_CHILDREN_SHOWN
+               ? parent->children
+               : parent->children_failed + parent->children_blocked;
+}
+
+/* Puts a new task behind the last one, a child behind its parent's last child. */
+static void place(struct mr__progress *p, uint32_t task)
+{
+    struct mr__progress_task *t = &p->tasks[task];
+    struct mr__progress_task *parent = t->parent != MR__NO_TASK ? &p->tasks[t->parent] : NULL;
+    uint32_t *first = parent != NULL ? &parent->first_child : &p->first;
+    uint32_t *last = parent != NULL ? &parent->last_child : &p->last;
+    if (*last != MR__NO_TASK) {
+        p->tasks[*last].next = task;
+    } else {
+        *first = task;
+    }
+    *last = task;
+    if (parent == NULL) {
+        p->rows++;
+        return;
+    }
+    p->rows -= rows_of_children(parent);
+    parent->children++;
+    p->rows += rows_of_children(parent);
+}
+
 /* Adds a task in the status init. MR__NO_TASK: out of memory. */
 static uint32_t add_task(struct mr__progress *p, const char *id, size_t len)
 {
@@ -383,9 +459,8 @@ static uint32_t add_task(struct mr__progress *p, const char *id, size_t len)
     t->id = copy;
     t->id_len = (uint32_t)len;
     t->parent = find_parent(p, id, len);
-    if (t->parent != MR__NO_TASK) {
-        p->tasks[t->parent].children++;
-    }
+    t->first_child = t->last_child = t->next = MR__NO_TASK;
+    place(p, task);
     index_put(p->index, p->index_cap, t, task);
     list_append(p, task);
     return task;
@@ -398,14 +473,19 @@ static bool set_state(struct mr__progress *p, uint32_t task, enum mr__state stat
     if (t->state == state) {
         return false;
     }
-    uint32_t ended_before = states[t->state].ended ? 1 : 0;
-    uint32_t ended_after = states[state].ended ? 1 : 0;
+    enum mr__state before = (enum mr__state)t->state;
+    uint32_t ended = (states[state].ended ? 1u : 0u) - (states[before].ended ? 1u : 0u);
     list_remove(p, task);
     t->state = (uint8_t)state;
     list_append(p, task);
-    p->ended_count += ended_after - ended_before;
+    p->ended_count += ended;
     if (t->parent != MR__NO_TASK) {
-        p->tasks[t->parent].children_ended += ended_after - ended_before;
+        struct mr__progress_task *parent = &p->tasks[t->parent];
+        p->rows -= rows_of_children(parent);
+        parent->children_ended += ended;
+        parent->children_failed += (state == MR__STATE_FAILED) - (before == MR__STATE_FAILED);
+        parent->children_blocked += (state == MR__STATE_BLOCKED) - (before == MR__STATE_BLOCKED);
+        p->rows += rows_of_children(parent);
     }
     return true;
 }

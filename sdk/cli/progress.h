@@ -4,7 +4,9 @@
  * as one line for each change.
  *
  * Pure: answers of the request `watch` go in, text comes out; no clock, no terminal. Tasks hang in
- * one list for each status, so that a run of a million tasks is drawn in the time of a screenful.
+ * one list for each status, so that a run of a million tasks is drawn in the time of a screenful. A
+ * fan-out's children (`id[key]`) come up while it goes on, and hang in lists of their own but for
+ * those that need a person: failed and blocked ones.
  */
 #ifndef MR__PROGRESS_H
 #define MR__PROGRESS_H
@@ -13,6 +15,9 @@
 #include "sdk/cli/text.h"
 
 #define MR__NO_TASK UINT32_MAX
+
+/* A fan-out with more children than this has no row for each, however much room there is. */
+#define MR__PROGRESS_CHILDREN_SHOWN 20
 
 enum mr__state {
     MR__STATE_INIT,
@@ -36,11 +41,15 @@ struct mr__progress_task {
     char *reason; /* or NULL */
     uint32_t id_len;
     uint32_t parent; /* of a fan-out's child, else MR__NO_TASK */
-    uint32_t children, children_ended;
+    uint32_t children, children_ended, children_failed, children_blocked;
+    uint32_t first_child, last_child;
+    uint32_t next;                /* the next child of its parent, or the next task of the file */
     uint32_t deps_at, deps_count; /* in mr__progress.deps */
     uint32_t attempts;
     uint32_t before, after;       /* in the list of its status */
     int64_t started_ms, ended_ms; /* Unix time; 0: not yet */
+    int64_t due_ms, delay_ms;     /* retrying: when the next attempt may begin, and after what time
+                                   * that is; 0: not known */
     uint8_t state;
 };
 
@@ -58,7 +67,10 @@ struct mr__progress {
     uint32_t deps_count, deps_cap;
     uint32_t *index; /* hash table of task + 1 */
     uint32_t index_cap;
-    struct mr__progress_list lists[MR__STATE_COUNT];
+    uint32_t first, last;                               /* of the file's tasks */
+    struct mr__progress_list lists[MR__STATE_COUNT];    /* tasks that stand for themselves */
+    struct mr__progress_list children[MR__STATE_COUNT]; /* children that their parent tells of */
+    uint32_t rows; /* that all of them need, large fan-outs told by their parent */
     uint32_t ended_count;
     bool failed; /* out of memory: what is shown may be incomplete */
 };

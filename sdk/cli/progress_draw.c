@@ -2,9 +2,10 @@
  *
  * How a run looks while it goes on.
  *
- * If all its tasks find room they stand in the file's order, so that rows do not jump; else those
- * that matter now: what failed, what is blocked, what runs, what comes next, and the rest as
- * counts. A fan-out's children are folded into their parent but for those that failed.
+ * If all its tasks find room they stand in the file's order, children behind their parent, so that
+ * rows do not jump; else those that matter now: what failed, what is blocked, what runs, what comes
+ * next, and the rest as counts. There, and of large fan-outs always, children are folded into their
+ * parent but for those that failed or are blocked.
  */
 #include "sdk/cli/progress.h"
 
@@ -43,7 +44,7 @@ void mr__progress_tree(const struct mr__progress *p, const struct mr__view *view
     }
     draw_head(&d);
     d.left = view->rows > frame_rows ? view->rows - frame_rows : 0;
-    if (p->count <= d.left) {
+    if (p->rows <= d.left) {
         draw_all(&d);
     } else {
         draw_folded(&d);
@@ -193,39 +194,52 @@ static void measure(struct drawing *d, uint32_t task)
     d->id_width = width > d->id_width ? width : d->id_width;
 }
 
-/* Whether it has no row of its own, being part of its parent's. */
-static bool folds(const struct mr__progress_task *t)
+/* Of a large fan-out only those that failed or are blocked: they are few, as all rows fit. */
+static void visit_children(struct drawing *d, uint32_t parent,
+                           void (*visit)(struct drawing *d, uint32_t task))
 {
-    return t->parent != MR__NO_TASK && t->state != MR__STATE_FAILED;
+    static const enum mr__state states[] = {MR__STATE_FAILED, MR__STATE_BLOCKED};
+    const struct mr__progress *p = d->p;
+    if (p->tasks[parent].children <= MR__PROGRESS_CHILDREN_SHOWN) {
+        for (uint32_t i = p->tasks[parent].first_child; i != MR__NO_TASK; i = p->tasks[i].next) {
+            visit(d, i);
+        }
+        return;
+    }
+    for (size_t s = 0; s < sizeof states / sizeof states[0]; s++) {
+        for (uint32_t i = p->lists[states[s]].first; i != MR__NO_TASK; i = p->tasks[i].after) {
+            if (p->tasks[i].parent == parent) {
+                visit(d, i);
+            }
+        }
+    }
+}
+
+static void visit_all(struct drawing *d, void (*visit)(struct drawing *d, uint32_t task))
+{
+    for (uint32_t i = d->p->first; i != MR__NO_TASK; i = d->p->tasks[i].next) {
+        visit(d, i);
+        visit_children(d, i, visit);
+    }
 }
 
 static void draw_all(struct drawing *d)
 {
-    for (uint32_t i = 0; i < d->p->count; i++) {
-        measure(d, i);
-    }
-    for (uint32_t i = 0; i < d->p->count; i++) {
-        draw_task(d, i);
-    }
+    visit_all(d, measure);
+    visit_all(d, draw_task);
 }
 
-/* Draws those of a list that have a row of their own, leaving `keep` rows. Returns how many found
- * no room. */
+/* Draws a list, leaving `keep` rows. Returns how many found no room. */
 static uint32_t draw_list(struct drawing *d, enum mr__state state, uint32_t keep)
 {
     const struct mr__progress *p = d->p;
     uint32_t drawn = 0;
-    uint32_t folded = 0;
-    uint32_t i = p->lists[state].first;
-    for (; i != MR__NO_TASK && d->left > keep; i = p->tasks[i].after) {
-        if (folds(&p->tasks[i])) {
-            folded++;
-            continue;
-        }
+    for (uint32_t i = p->lists[state].first; i != MR__NO_TASK && d->left > keep;
+         i = p->tasks[i].after) {
         draw_task(d, i);
         drawn++;
     }
-    return i == MR__NO_TASK ? 0 : p->lists[state].count - drawn - folded;
+    return p->lists[state].count - drawn;
 }
 
 static void draw_folded(struct drawing *d)
@@ -275,17 +289,23 @@ static void draw_count(struct drawing *d, enum mr__state state, uint32_t count, 
     mr__text_finish(&note);
 }
 
-/* "27/40  web-28, web-29, web-30" */
+/* "27/40 done, 1 failed  web-28, web-29, web-30" */
 static void add_children(const struct drawing *d, uint32_t task, struct mr__text *note)
 {
     const struct mr__progress *p = d->p;
     const struct mr__progress_task *parent = &p->tasks[task];
     uint32_t shown = 0;
-    mr__text_printf(note, "%u/%u", parent->children_ended, parent->children);
+    mr__text_printf(note, "%u/%u done", parent->children_ended, parent->children);
+    if (parent->children_failed > 0) {
+        mr__text_printf(note, ", %u failed", parent->children_failed);
+    }
+    if (parent->children_blocked > 0) {
+        mr__text_printf(note, ", %u blocked", parent->children_blocked);
+    }
     if (mr__progress_state_ended((enum mr__state)parent->state)) {
         return;
     }
-    uint32_t i = p->lists[MR__STATE_RUNNING].first;
+    uint32_t i = p->children[MR__STATE_RUNNING].first;
     for (uint32_t n = 0; i != MR__NO_TASK && n < CHILDREN_SCANNED && shown < CHILDREN_SHOWN; n++) {
         const struct mr__progress_task *t = &p->tasks[i];
         if (t->parent == task && t->id_len > parent->id_len + 2) {
@@ -307,6 +327,10 @@ static void add_note(const struct drawing *d, uint32_t task, struct mr__text *no
     }
     if (t->attempts > 1) {
         mr__text_printf(note, "%sattempt %u", note->len > 0 ? "  " : "", t->attempts);
+    }
+    if (t->due_ms > d->view->now_ms) {
+        mr__text_puts(note, note->len > 0 ? "  next in " : "next in ");
+        mr__text_duration(note, t->due_ms - d->view->now_ms);
     }
     if (t->reason != NULL) {
         mr__text_puts(note, note->len > 0 ? "  " : "");
@@ -379,6 +403,10 @@ static void add_task_line(const struct mr__progress_task *t, struct mr__text *te
     if (t->ended_ms != 0 && t->started_ms != 0) {
         mr__text_puts(text, "  ");
         mr__text_duration(text, t->ended_ms - t->started_ms);
+    }
+    if (t->delay_ms > 0) {
+        mr__text_puts(text, "  next in ");
+        mr__text_duration(text, t->delay_ms);
     }
     if (t->reason != NULL) {
         mr__text_puts(text, "  ");

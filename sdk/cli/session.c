@@ -380,10 +380,11 @@ int mr__session_call(struct mr__cli *cli, const struct mr__text *request, struct
 
 /* ---- runs ---------------------------------------------------------------------------------- */
 
-int mr__session_resolve(struct mr__cli *cli, struct mr__text *id, const char **ret_task)
+int mr__session_resolve(struct mr__cli *cli, struct mr__text *id, size_t *ret_tasks)
 {
     const struct mr__list *words = &cli->options.words;
     const char *name = words->count > 0 ? words->at[0] : "-";
+    size_t tasks = words->count > 0 ? 1 : 0;
     struct mr__text request = {0};
     struct mr__text answer = {0};
     struct mr__text latest = {0};
@@ -397,7 +398,7 @@ int mr__session_resolve(struct mr__cli *cli, struct mr__text *id, const char **r
     mr__request_string(&request, "run", name);
     mr__text_puts(&request, "}");
     bool found = mr__session_try(cli, &request, &answer, &failure);
-    if (!found && ret_task != NULL && words->count > 0 && strcmp(name, "-") != 0 &&
+    if (!found && ret_tasks != NULL && words->count > 0 && strcmp(name, "-") != 0 &&
         (failure.status == MR_ENOTFOUND || failure.status == MR_EINVAL) &&
         !mr__print_has_candidates(&failure)) {
         mr__request_begin(&request, "resolve");
@@ -405,10 +406,13 @@ int mr__session_resolve(struct mr__cli *cli, struct mr__text *id, const char **r
         mr__text_puts(&request, "}");
         if (mr__session_try(cli, &request, &latest, &no_latest)) {
             found = true;
-            *ret_task = name;
+            tasks = 0;
             mr__text_clear(&answer);
             mr__text_add(&answer, latest.at, latest.len);
         } /* else the word is what is told of: it names nothing */
+    }
+    if (ret_tasks != NULL) {
+        *ret_tasks = tasks;
     }
     mr__text_clear(id);
     if (!found) {
@@ -450,7 +454,8 @@ int mr__session_exit_of_run(struct mr__pick run)
     case MR__STATE_SUCCESS: return MR__EXIT_OK;
     case MR__STATE_FAILED:
     case MR__STATE_CANCELED: return MR__EXIT_FAILED;
-    case MR__STATE_BLOCKED: return MR__EXIT_BLOCKED;
+    case MR__STATE_BLOCKED:
+    case MR__STATE_PAUSED: return MR__EXIT_BLOCKED; /* both stand until somebody says so */
     default: return MR__EXIT_STORE;
     }
 }

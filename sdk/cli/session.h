@@ -141,8 +141,9 @@ bool mr__session_is_interrupted(struct mr__cli *cli);
 bool mr__session_is_terminated(struct mr__cli *cli);
 
 /* The full id of the run that the words name, into `id`: words[0], or the latest. With
- * `ret_task` a first word that names no run is a task of the latest one. Returns an exit code. */
-int mr__session_resolve(struct mr__cli *cli, struct mr__text *id, const char **ret_task);
+ * `ret_tasks` a first word that names no run is a task of the latest one: it gets the place of the
+ * first word that is no run's name. Returns an exit code. */
+int mr__session_resolve(struct mr__cli *cli, struct mr__text *id, size_t *ret_tasks);
 
 /* ---- exit codes and time ------------------------------------------------------------------- */
 

@@ -37,8 +37,8 @@ done
 
 cd "$root" || exit 1
 lua=$(pkg-config --cflags lua5.4)
-# shellcheck disable=SC2086 # a list of options
 for header in $(find core lua sdk/cli -name '*.h' 2>/dev/null | sort); do
+  # shellcheck disable=SC2086 # several flags, or none
   try gcc c c11 "$header" -D_GNU_SOURCE $lua
 done
 

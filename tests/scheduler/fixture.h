@@ -5,7 +5,7 @@
  * only.
  *
  * Actions by name: "loop" needs no --jobs slot, "job" does, "idem" is a job that may be repeated,
- * "gone" is known to nobody.
+ * "phases" has run_before and run_after, "gone" is known to nobody.
  */
 #ifndef MR__SCHEDULER_FIXTURE_H
 #define MR__SCHEDULER_FIXTURE_H
@@ -37,8 +37,13 @@ struct hand {
     struct mr__effect started[65536], canceled[256];
     struct hand_timer timers[65536];
     size_t started_count, canceled_count, timer_count, settled_count, notify_count, finished_count;
-    uint32_t last_settled;
-    bool bad_params; /* rendering fails */
+    size_t before_count, after_count, share_count, hook_count, judge_count;
+    uint32_t last_settled, last_hooks, last_prepare;
+    bool bad_params;          /* rendering fails */
+    bool holds;               /* what is to be answered is not: PREPARE, JUDGE, BEFORE, HOOK */
+    bool gives_up;            /* JUDGE: no further attempt */
+    enum mr__verdict verdict; /* of PREPARE, where it is not a fan-out's */
+    uint32_t items;           /* of a fan-out */
     uint32_t next_id;
 };
 
@@ -52,6 +57,7 @@ static inline struct mr__action_binding fixture_bind(void *user, const char *nam
         {"wait", MR__ACTION_KNOWN},
         {"job", MR__ACTION_KNOWN | MR__ACTION_JOB},
         {"idem", MR__ACTION_KNOWN | MR__ACTION_JOB | MR__ACTION_IDEMPOTENT},
+        {"phases", MR__ACTION_KNOWN | MR__ACTION_JOB | MR__ACTION_BEFORE},
     };
     for (size_t i = 0; i < MR__COUNT(known); i++) {
         if (strcmp(known[i].name, name) == 0) {
@@ -108,8 +114,7 @@ static inline bool may_start(uint8_t status)
     return status == MR__TASK_INIT || status == MR__TASK_RETRYING || status == MR__TASK_CONTINUE;
 }
 
-static inline uint32_t check_list(const struct mr__run *run, const struct mr__ready *list,
-                                  bool jobs)
+static inline uint32_t check_list(const struct mr__run *run, const struct mr__list *list, bool jobs)
 {
     uint32_t count = 0, before = MR__NONE;
     for (uint32_t t = list->head; t != MR__NONE; t = run->tasks[t].next) {
@@ -118,61 +123,134 @@ static inline uint32_t check_list(const struct mr__run *run, const struct mr__re
         assert_int_equal(mr__task_is_job(run, t), jobs);
         before = t;
         count++;
-        assert_in_range(count, 1, run->plan->dag->task_count);
+        assert_in_range(count, 1, run->task_count);
     }
     assert_int_equal(list->tail, before);
     return count;
 }
 
-static inline void check_task(const struct mr__run *run, uint32_t t)
+/* What a task is for those below it, from the rules alone. */
+static inline enum mr__graph_state graph_state(const struct mr__run *run, uint32_t t)
 {
     const struct mr__dag *dag = run->plan->dag;
-    const struct mr__task *task = &run->tasks[t];
-    bool ready = (task->flags & MR__TASKFLAG_READY) != 0;
-    bool preparing = (task->flags & MR__TASKFLAG_PREPARING) != 0;
-    uint32_t open = 0;
-    for (uint32_t i = 0; i < dag->tasks[t].parent_count; i++) {
-        uint8_t status = run->tasks[dag->parents[dag->tasks[t].first_parent + i]].status;
-        open += status != MR__TASK_SUCCESS && status != MR__TASK_SKIPPED;
+    uint8_t status = run->tasks[t].status;
+    if (status == MR__TASK_SUCCESS || status == MR__TASK_SKIPPED) {
+        return MR__GRAPH_GOOD;
     }
-    assert_int_equal(task->open, open);
-    assert_false(ready && preparing);
-    assert_int_equal(ready || preparing, open == 0 && may_start(task->status));
+    if (status == MR__TASK_FAILED || status == MR__TASK_CANCELED) {
+        return MR__GRAPH_BAD;
+    }
+    for (uint32_t i = 0; i < dag->tasks[t].parent_count && status == MR__TASK_INIT &&
+                         dag->tasks[t].when == MR__WHEN_SUCCESS;
+         i++) {
+        if (graph_state(run, dag->parents[dag->tasks[t].first_parent + i]) == MR__GRAPH_BAD) {
+            return MR__GRAPH_BAD;
+        }
+    }
+    return MR__GRAPH_OPEN;
+}
+
+static inline void check_graph(const struct mr__run *run, uint32_t t)
+{
+    const struct mr__dag *dag = run->plan->dag;
+    uint32_t open = 0, bad = 0;
+    for (uint32_t i = 0; i < dag->tasks[t].parent_count; i++) {
+        enum mr__graph_state state = graph_state(run, dag->parents[dag->tasks[t].first_parent + i]);
+        open += dag->tasks[t].when == MR__WHEN_SUCCESS ? state != MR__GRAPH_GOOD
+                                                       : state == MR__GRAPH_OPEN;
+        bad += state == MR__GRAPH_BAD;
+    }
+    assert_int_equal(run->tasks[t].open, open);
+    if (dag->has_when) {
+        assert_int_equal(run->bad[t], bad);
+        assert_int_equal((run->tasks[t].flags & MR__TASKFLAG_DEAD) != 0,
+                         run->tasks[t].status == MR__TASK_INIT &&
+                             graph_state(run, t) == MR__GRAPH_BAD);
+    }
+}
+
+static inline void check_task(const struct mr__run *run, uint32_t t)
+{
+    const struct mr__task *task = &run->tasks[t];
+    bool ready = (task->flags & (MR__TASKFLAG_READY | MR__TASKFLAG_HELD)) != 0;
+    bool preparing = (task->flags & MR__TASKFLAG_PREPARING) != 0;
+    bool prepared = (task->flags & MR__TASKFLAG_PREPARED) != 0;
+    bool later = (task->flags & (MR__TASKFLAG_JUDGING | MR__TASKFLAG_DELAYED)) != 0;
+    if (t < run->plan->dag->task_count) {
+        check_graph(run, t);
+    } else {
+        assert_int_equal(task->open, 0);
+    }
+    assert_true(ready + preparing + prepared + later <= 1);
+    if (!prepared) { /* once run_before is called it goes on, whatever its parents do */
+        assert_int_equal(ready || preparing || later,
+                         (task->open == 0 || later) && may_start(task->status));
+    }
+    if (later) {
+        assert_int_equal(task->status, MR__TASK_RETRYING);
+    }
     if (task->flags & MR__TASKFLAG_WAITING) {
         assert_int_equal(task->status, MR__TASK_RUNNING);
-        assert_non_null(run->wait_ms);
+        assert_non_null(run->details);
     }
     if (task->flags & MR__TASKFLAG_CANCELING) {
-        assert_int_equal(task->status, MR__TASK_RUNNING);
+        assert_true(mr__task_begun(task));
     }
-    if (task->status == MR__TASK_RUNNING) {
-        assert_true(task->attempt > 0 && open == 0);
+    if (task->status == MR__TASK_RUNNING && (task->flags & MR__TASKFLAG_FANNED) == 0) {
+        assert_true(task->attempt > 0);
     }
+}
+
+static inline void check_fan(const struct mr__run *run, const struct mr__fan *fan)
+{
+    uint32_t active = 0, ended = 0, bad = 0, held = 0;
+    uint32_t max = run->plan->dag->tasks[fan->task].max_parallel;
+    uint8_t status = run->tasks[fan->task].status;
+    for (uint32_t t = fan->first; t < fan->first + fan->count; t++) {
+        const struct mr__task *task = &run->tasks[t];
+        active += mr__task_begun(task) || (task->flags & MR__TASKFLAG_READY) != 0;
+        held += (task->flags & MR__TASKFLAG_HELD) != 0;
+        bad += task->status == MR__TASK_FAILED || task->status == MR__TASK_CANCELED;
+        ended += task->status == MR__TASK_SUCCESS || task->status == MR__TASK_FAILED ||
+                 task->status == MR__TASK_CANCELED || task->status == MR__TASK_SKIPPED;
+    }
+    assert_int_equal(active, fan->active);
+    assert_int_equal(ended, fan->ended);
+    assert_int_equal(bad, fan->bad);
+    assert_true(max == 0 ? held == 0 : active <= max && (held == 0 || active == max));
+    assert_true(status != MR__TASK_SUCCESS || (ended == fan->count && bad == 0));
 }
 
 /* What must hold of a run at any time between two inputs. Returns the --jobs slots that it holds.
  */
 static inline uint32_t check_run(const struct mr__run *run)
 {
-    uint32_t count[MR__TASK_STATUSES] = {0}, preparing = 0, jobs = 0;
-    const struct mr__dag *dag = run->plan->dag;
-    for (uint32_t t = 0; t < dag->task_count; t++) {
+    uint32_t count[MR__TASK_STATUSES] = {0}, preparing = 0, jobs = 0, delayed = 0, fans = 0;
+    for (uint32_t t = 0; t < run->task_count; t++) {
         const struct mr__task *task = &run->tasks[t];
-        bool prepares = (task->flags & MR__TASKFLAG_PREPARING) != 0;
         check_task(run, t);
         count[task->status]++;
-        preparing += prepares;
-        jobs += mr__task_is_job(run, t) &&
-                (prepares || task->status == MR__TASK_RUNNING || task->status == MR__TASK_ENDING);
+        preparing += (task->flags & (MR__TASKFLAG_PREPARING | MR__TASKFLAG_PREPARED)) != 0;
+        delayed += (task->flags & (MR__TASKFLAG_JUDGING | MR__TASKFLAG_DELAYED)) != 0;
+        fans += (task->flags & MR__TASKFLAG_FANNED) != 0 && task->status == MR__TASK_RUNNING;
+        jobs += mr__task_is_job(run, t) && mr__task_begun(task);
+    }
+    for (uint32_t i = 0; i < run->fan_count; i++) {
+        check_fan(run, &run->fans[i]);
     }
     assert_memory_equal(count, run->count, sizeof count);
     assert_int_equal(preparing, run->preparing_count);
+    assert_int_equal(delayed, run->delayed_count);
+    assert_int_equal(fans, run->fan_open);
     assert_int_equal(check_list(run, &run->ready_free, false) +
                          check_list(run, &run->ready_job, true),
                      run->ready_count);
     if (run->flags & MR__RUNFLAG_SETTLED || run->status == MR__RUN_BLOCKED) {
-        assert_int_equal(mr__run_begun(run), 0);
+        assert_int_equal(mr__run_begun(run) + delayed, 0);
         assert_int_equal(run->ready_count, 0);
+    }
+    if (run->flags & MR__RUNFLAG_SETTLED) {
+        assert_int_equal(run->fan_open, 0);
     }
     return jobs;
 }
@@ -200,7 +278,11 @@ static inline void check_scheduler(const struct mr__scheduler *s)
         jobs += held;
         bool room = max == 0 || mr__run_begun(run) < max;
         bool open = run->status == MR__RUN_INIT || run->status == MR__RUN_RUNNING;
-        assert_true(!open || mr__run_begun(run) > 0 || run->ready_count > 0);
+        assert_true(!open || run->hooks_due != 0 ||
+                    mr__run_begun(run) + run->ready_count + run->delayed_count > 0);
+        if (run->status == MR__RUN_PAUSED || run->hooks_due != 0) {
+            continue; /* nothing begins */
+        }
         assert_true(!room || run->ready_free.head == MR__NONE);
         if (room && run->ready_job.head != MR__NONE) {
             assert_true(s->jobs_used >= s->jobs_max);
@@ -241,23 +323,75 @@ static inline void check_all(struct hand *h)
 
 /* ---- doing effects -------------------------------------------------------------------------- */
 
+/* The items of a fan-out: keys k0, k1, ... and the numbers. */
+static inline void fixture_items(struct mr__buf *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        char key[16], json[16];
+        (void)snprintf(key, sizeof key, "k%u", i);
+        (void)snprintf(json, sizeof json, "%u", i);
+        mr__buf_blob(items, key, strlen(key));
+        mr__buf_blob(items, json, strlen(json));
+    }
+}
+
+static inline void hand_prepare(struct hand *h, struct mr__run *run, uint32_t t, unsigned flags)
+{
+    static const char bad[] = "unknown name", why[] = "by a condition";
+    unsigned asks = mr__run_dag_task(run, t)->flags;
+    struct mr__buf items;
+    struct mr__ready_to_go answer = {.verdict = h->verdict, .reason = {why, strlen(why)}};
+    mr__buf_init(&items);
+    h->last_prepare = flags;
+    if ((flags & MR__PREPARE_NO_CONDITIONS) != 0) {
+        answer.verdict = MR__VERDICT_GO;
+    }
+    if (answer.verdict == MR__VERDICT_BLOCK && (flags & MR__PREPARE_CONTINUED) != 0) {
+        answer.verdict = MR__VERDICT_GO;
+    }
+    if (answer.verdict == MR__VERDICT_GO && (asks & MR__TASK_FOR_EACH) != 0 &&
+        (flags & MR__PREPARE_CHILD) == 0) {
+        fixture_items(&items, h->items);
+        answer.verdict = MR__VERDICT_FAN;
+        answer.items = (struct mr__blob){(const char *)items.data, items.len};
+        answer.item_count = h->items;
+    }
+    if ((asks & MR__TASK_TEMPLATES) != 0) {
+        answer.params = (struct mr__blob){"{\"x\":1}", 7};
+    }
+    if (h->bad_params) {
+        answer.verdict = MR__VERDICT_FAIL;
+        answer.reason = (struct mr__blob){bad, strlen(bad)};
+    }
+    mr__decide_prepared(&h->s, run, t, &answer);
+    mr__buf_finish(&items);
+}
+
 static inline void hand_now(struct hand *h, const struct mr__effect *effect)
 {
     struct mr__run *run = mr__run_at(&h->s, effect->slot);
-    static const char bad[] = "unknown name";
+    static const uint32_t kinds[MR__EFFECT_KINDS] = {[MR__EFFECT_WAIT] = MR__TIMER_WAIT,
+                                                     [MR__EFFECT_DELAY] = MR__TIMER_RETRY,
+                                                     [MR__EFFECT_DEADLINE] = MR__TIMER_DEADLINE,
+                                                     [MR__EFFECT_RUN_TIMER] = MR__TIMER_RUN};
     if (run == NULL) {
         return;
     }
     switch (effect->kind) {
     case MR__EFFECT_PREPARE:
-        mr__decide_prepared(&h->s, run, effect->task, (struct mr__blob){"{\"x\":1}", 7},
-                            (struct mr__blob){bad, h->bad_params ? strlen(bad) : 0});
+        if (!h->holds) {
+            hand_prepare(h, run, effect->task, effect->arg);
+        }
+        break;
+    case MR__EFFECT_JUDGE:
+        h->judge_count++;
+        if (!h->holds) {
+            mr__decide_judged(&h->s, run, effect->task, !h->gives_up, NO_BLOB);
+        }
         break;
     default:
         h->timers[h->timer_count++ % MR__COUNT(h->timers)] =
-            (struct hand_timer){.kind = effect->kind == MR__EFFECT_WAIT       ? MR__TIMER_WAIT
-                                        : effect->kind == MR__EFFECT_DEADLINE ? MR__TIMER_DEADLINE
-                                                                              : MR__TIMER_RUN,
+            (struct hand_timer){.kind = kinds[effect->kind],
                                 .slot = effect->slot,
                                 .task = effect->task,
                                 .attempt = effect->arg};
@@ -265,33 +399,54 @@ static inline void hand_now(struct hand *h, const struct mr__effect *effect)
     }
 }
 
-/* Makes all events durable at once and does what they ask for. */
+static inline void hand_durable(struct hand *h, const struct mr__effect *effect)
+{
+    struct mr__run *run = mr__run_at(&h->s, effect->slot);
+    switch (effect->kind) {
+    case MR__EFFECT_START: h->started[h->started_count++ % MR__COUNT(h->started)] = *effect; break;
+    case MR__EFFECT_CANCEL:
+        h->canceled[h->canceled_count++ % MR__COUNT(h->canceled)] = *effect;
+        break;
+    case MR__EFFECT_BEFORE:
+        h->before_count++;
+        if (!h->holds && run != NULL) {
+            (void)mr__decide_began(&h->s, run, effect->task, effect->arg);
+        }
+        break;
+    case MR__EFFECT_AFTER: h->after_count++; break;
+    case MR__EFFECT_SHARE: h->share_count++; break;
+    case MR__EFFECT_HOOK:
+        h->hook_count++;
+        h->last_hooks = effect->arg;
+        if (!h->holds && run != NULL) {
+            mr__decide_hooked(&h->s, run, effect->arg);
+        }
+        break;
+    case MR__EFFECT_FORGET: break;
+    case MR__EFFECT_NOTIFY: h->notify_count++; break;
+    case MR__EFFECT_SETTLED:
+        h->settled_count++;
+        h->last_settled = effect->arg;
+        break;
+    default: fail_msg("effect %u", effect->kind);
+    }
+}
+
+/* Makes all events durable at once and does what they ask for, until nothing is left. */
 static inline void hand_do(struct hand *h)
 {
     struct mr__effect effect;
-    while (mr__effect_pop(&h->s.now, &effect)) {
-        hand_now(h, &effect);
-    }
-    mr__buf_reset(&h->s.events);
-    if (h->s.event_count > 0) {
-        h->s.lsn++;
-    }
-    h->s.event_count = 0;
-    while (mr__effect_pop(&h->s.durable, &effect)) {
-        switch (effect.kind) {
-        case MR__EFFECT_START:
-            h->started[h->started_count++ % MR__COUNT(h->started)] = effect;
-            break;
-        case MR__EFFECT_CANCEL:
-            h->canceled[h->canceled_count++ % MR__COUNT(h->canceled)] = effect;
-            break;
-        case MR__EFFECT_FORGET: break;
-        case MR__EFFECT_NOTIFY: h->notify_count++; break;
-        case MR__EFFECT_SETTLED:
-            h->settled_count++;
-            h->last_settled = effect.arg;
-            break;
-        default: fail_msg("effect %u", effect.kind);
+    for (bool again = true; again;) {
+        again = false;
+        while (mr__effect_pop(&h->s.now, &effect)) {
+            hand_now(h, &effect);
+        }
+        mr__buf_reset(&h->s.events);
+        h->s.lsn += h->s.event_count > 0;
+        h->s.event_count = 0;
+        while (!again && mr__effect_pop(&h->s.durable, &effect)) {
+            hand_durable(h, &effect);
+            again = h->s.event_count > 0;
         }
     }
     check_scheduler(&h->s);

@@ -138,7 +138,7 @@ static void decide__the_reason_is_of_the_first_failure_that_stands(void **state)
     hand_fail(h, run, "b", "first");
     hand_fail(h, run, "a", "second");
     assert_run_reason(run, "b: first");
-    expect_ok(h, mr__decide_retry(&h->s, run, NULL));
+    expect_ok(h, mr__decide_retry(&h->s, run, NULL, 0, NULL));
     hand_ok(h, run, "b");
     hand_fail(h, run, "a", "third");
     assert_run_reason(run, "a: third");
@@ -156,7 +156,7 @@ static void decide__a_failed_render_fails_the_task(void **state)
     assert_int_equal(run->tasks[0].attempt, 0);
     assert_int_equal(h->s.jobs_used, 0);
     h->bad_params = false;
-    expect_ok(h, mr__decide_retry(&h->s, run, NULL));
+    expect_ok(h, mr__decide_retry(&h->s, run, NULL, 0, NULL));
     assert_task(run, "a", "running");
     hand_ok(h, run, "a");
     assert_status(run, "success");
@@ -174,15 +174,12 @@ static void decide__rendered_params_stand_in_the_event(void **state)
     assert_null(event.payload.data);
     assert_true(last_event(run, MR__EVENT_ATTEMPT_STARTED, 1, &event));
     assert_memory_equal(event.payload.data, "{\"x\":1}", 7);
-    struct mr__reader r;
-    mr__reader_init(&r, run->log.data + run->params_at[1] - 1,
-                    run->log.len - (run->params_at[1] - 1));
-    assert_true(mr__event_decode(&r, 0, &event));
+    assert_true(mr__run_event(run, run->details[1].params_at - 1, &event));
     assert_int_equal(event.type, MR__EVENT_ATTEMPT_STARTED);
     assert_int_equal(event.task, 1);
-    assert_int_equal(run->params_at[0], 0);
+    assert_int_equal(run->details[0].params_at, 0);
     run = hand_crash(h, run, fate_gone);
-    assert_int_not_equal(run->params_at[1], 0);
+    assert_int_not_equal(run->details[1].params_at, 0);
 }
 
 static void decide__a_long_reason_is_cut(void **state)
@@ -344,14 +341,14 @@ static void decide__the_third_lost_attempt_fails(void **state)
             hand_end(h, run, "a", MR__OUTCOME_LOST, "");
             if (k == 1 && lost < 3) {
                 assert_status(run, "blocked");
-                expect_ok(h, mr__decide_continue(&h->s, run, NULL));
+                expect_ok(h, mr__decide_continue(&h->s, run, NULL, 0, NULL));
             }
         }
         assert_status(run, "failed");
         assert_int_equal(run->tasks[0].attempt, 3);
         assert_run_reason(run, "a: lost 3 times: the engine stopped while it ran");
         /* A manual retry starts the count anew. */
-        expect_ok(h, mr__decide_retry(&h->s, run, NULL));
+        expect_ok(h, mr__decide_retry(&h->s, run, NULL, 0, NULL));
         hand_end(h, run, "a", MR__OUTCOME_LOST, "");
         assert_int_equal(run->tasks[0].lost, 1);
         assert_status(run, k == 0 ? "running" : "blocked");
@@ -389,7 +386,7 @@ static void decide__ask_blocks_until_continue(void **state)
     assert_int_equal(h->settled_count, 1);
     assert_int_equal(h->last_settled, MR__RUN_BLOCKED);
     assert_int_equal(h->finished_count, 0); /* it is not over */
-    expect_ok(h, mr__decide_continue(&h->s, run, NULL));
+    expect_ok(h, mr__decide_continue(&h->s, run, NULL, 0, NULL));
     assert_task(run, "a", "running");
     assert_status(run, "running");
     assert_int_equal(run->tasks[0].attempt, 2);
@@ -410,11 +407,11 @@ static void decide__failed_over_blocked_over_success(void **state)
     hand_fail(h, run, "b", "exit 1");
     hand_ok(h, run, "c");
     assert_status(run, "failed");
-    expect_ok(h, mr__decide_retry(&h->s, run, NULL)); /* of b alone */
+    expect_ok(h, mr__decide_retry(&h->s, run, NULL, 0, NULL)); /* of b alone */
     assert_task(run, "a", "blocked");
     hand_ok(h, run, "b");
     assert_status(run, "blocked");
-    expect_ok(h, mr__decide_continue(&h->s, run, NULL));
+    expect_ok(h, mr__decide_continue(&h->s, run, NULL, 0, NULL));
     hand_ok(h, run, "a");
     assert_status(run, "success");
 }
@@ -444,7 +441,7 @@ static void decide__retry_of_a_failed_run(void **state)
     hand_fail(h, run, "c", "exit 1");
     assert_status(run, "failed");
     h->started_count = 0;
-    expect_ok(h, mr__decide_retry(&h->s, run, NULL));
+    expect_ok(h, mr__decide_retry(&h->s, run, NULL, 0, NULL));
     assert_status(run, "running");
     assert_int_equal(h->started_count, 1); /* c alone: what is good stays */
     assert_int_equal(run->tasks[2].attempt, 2);
@@ -465,7 +462,7 @@ static void decide__retry_of_a_canceled_run(void **state)
     hand_end(h, run, "a", MR__OUTCOME_CANCELED, "");
     assert_status(run, "canceled");
     assert_task(run, "b", "canceled");
-    expect_ok(h, mr__decide_retry(&h->s, run, NULL));
+    expect_ok(h, mr__decide_retry(&h->s, run, NULL, 0, NULL));
     assert_task(run, "a", "running");
     assert_int_equal(run->tasks[0].attempt, 2);
     assert_task(run, "b", "init"); /* it never began */
@@ -483,7 +480,7 @@ static void decide__retry_while_the_run_goes_on(void **state)
                                       "  - {id: a, action: loop}\n"
                                       "  - {id: b, action: loop}\n");
     hand_fail(h, run, "a", "exit 1");
-    expect_ok(h, mr__decide_retry(&h->s, run, NULL));
+    expect_ok(h, mr__decide_retry(&h->s, run, NULL, 0, NULL));
     assert_task(run, "a", "running");
     hand_ok(h, run, "a");
     hand_ok(h, run, "b");
@@ -506,7 +503,7 @@ static void decide__cancel_before_anything_began(void **state)
     assert_int_equal(run->began_ms, 0);
     hand_ok(h, busy, "a");
     assert_int_equal(h->s.jobs_used, 3);
-    expect_ok(h, mr__decide_retry(&h->s, run, NULL));
+    expect_ok(h, mr__decide_retry(&h->s, run, NULL, 0, NULL));
     assert_task(run, "a", "running");
 }
 
@@ -613,7 +610,7 @@ static void decide__the_timeout_of_an_attempt(void **state)
     hand_end(h, run, "a", MR__OUTCOME_TIMED_OUT, "");
     assert_status(run, "failed");
     assert_run_reason(run, "a: timed out after 90s");
-    expect_ok(h, mr__decide_retry(&h->s, run, NULL));
+    expect_ok(h, mr__decide_retry(&h->s, run, NULL, 0, NULL));
     assert_true(has_timer(h, MR__TIMER_DEADLINE, 0, 2));
     mr__decide_timer(&h->s, run, MR__TIMER_DEADLINE, 0, 1); /* of the first attempt: too late */
     hand_do(h);
@@ -662,7 +659,7 @@ static void decide__the_timeout_of_the_run(void **state)
     assert_task(run, "b", "canceled");
     h->timer_count = 0;
     h->s.now_ms += 1000;
-    expect_ok(h, mr__decide_retry(&h->s, run, NULL));
+    expect_ok(h, mr__decide_retry(&h->s, run, NULL, 0, NULL));
     assert_int_equal(run->timed_from_ms, NOW + 1000);
     assert_true(has_timer(h, MR__TIMER_RUN, 0, 0));
     hand_ok(h, run, "a");
@@ -681,7 +678,7 @@ static void decide__continue_begins_the_time_of_the_run_anew(void **state)
     hand_fire(h, run, MR__TIMER_RUN, NULL);
     assert_status(run, "blocked"); /* it waits for somebody: no time passes */
     h->timer_count = 0;
-    expect_ok(h, mr__decide_continue(&h->s, run, NULL));
+    expect_ok(h, mr__decide_continue(&h->s, run, NULL, 0, NULL));
     assert_true(has_timer(h, MR__TIMER_RUN, 0, 0));
 }
 
@@ -699,8 +696,8 @@ static void decide__timers_are_armed_again_after_a_crash(void **state)
     assert_true(has_timer(h, MR__TIMER_RUN, 0, 0));
     assert_true(has_timer(h, MR__TIMER_DEADLINE, 0, 1));
     assert_true(has_timer(h, MR__TIMER_WAIT, 0, 1));
-    assert_int_equal(run->wait_ms[0], NOW + 5000);
-    assert_int_equal(run->wait_ms[1], 5000);
+    assert_int_equal(run->details[0].due_ms, NOW + 5000);
+    assert_int_equal(run->details[0].duration_ms, 5000);
     hand_fire(h, run, MR__TIMER_WAIT, "a"); /* a wait is not lost with the engine */
     assert_task(run, "a", "success");
     assert_int_equal(run->tasks[0].attempt, 1);
@@ -723,7 +720,7 @@ static void decide__an_endless_wait_does_not_overflow(void **state)
     struct mr__run *run = hand_run(h, "tasks:\n  - {id: a, action: loop}\n");
     assert_true(mr__decide_waiting(&h->s, run, 0, 1, INT64_MAX));
     hand_do(h);
-    assert_true(run->wait_ms[0] == INT64_MAX);
+    assert_true(run->details[0].due_ms == INT64_MAX);
 }
 
 /* ---- what comes too late or in the wrong state ---------------------------------------------- */
@@ -737,7 +734,7 @@ static void decide__stale_attempts_are_refused(void **state)
     hand_fail(h, run, "a", "exit 1");
     struct mr__ended again = {.task = 0, .attempt = 1};
     assert_false(mr__decide_ended(&h->s, run, &again));
-    expect_ok(h, mr__decide_retry(&h->s, run, NULL));
+    expect_ok(h, mr__decide_retry(&h->s, run, NULL, 0, NULL));
     uint64_t before = mr__run_digest(run);
     assert_false(mr__decide_ended(&h->s, run, &again));
     assert_false(mr__decide_waiting(&h->s, run, 0, 1, 5));
@@ -747,7 +744,7 @@ static void decide__stale_attempts_are_refused(void **state)
     assert_false(mr__decide_ended(&h->s, run, &again));
     mr__decide_timer(&h->s, run, MR__TIMER_WAIT, 0, 1);
     mr__decide_timer(&h->s, run, MR__TIMER_DEADLINE, 99, 1);
-    mr__decide_prepared(&h->s, run, 0, NO_BLOB, NO_BLOB);
+    mr__decide_prepared(&h->s, run, 0, &(struct mr__ready_to_go){0});
     assert_int_equal(h->s.event_count, 0);
     assert_true(mr__run_digest(run) == before);
     assert_int_equal(run->tasks[0].attempt, 2);
@@ -767,6 +764,16 @@ static void expect_refused(struct hand *h, struct mr__run *run,
     assert_int_equal(verb(&h->s, run, NULL), MR_ECONFLICT);
 }
 
+static mr_status retry_all(struct mr__scheduler *s, struct mr__run *run, mr_error *reterr)
+{
+    return mr__decide_retry(s, run, NULL, 0, reterr);
+}
+
+static mr_status continue_all(struct mr__scheduler *s, struct mr__run *run, mr_error *reterr)
+{
+    return mr__decide_continue(s, run, NULL, 0, reterr);
+}
+
 static mr_status cancel_by_user(struct mr__scheduler *s, struct mr__run *run, mr_error *reterr)
 {
     return mr__decide_cancel(s, run, MR__CANCEL_BY_USER, reterr);
@@ -776,21 +783,21 @@ static void decide__commands_in_the_wrong_state_change_nothing(void **state)
 {
     struct hand *h = *state;
     struct mr__run *run = hand_run(h, "tasks:\n  - {id: a, action: loop}\n");
-    expect_refused(h, run, mr__decide_retry,
+    expect_refused(h, run, retry_all,
                    "cannot retry: no task of the run is failed or canceled (it is running)");
-    expect_refused(h, run, mr__decide_continue,
+    expect_refused(h, run, continue_all,
                    "cannot continue: no task of the run is blocked (it is running)");
     expect_ok(h, mr__decide_cancel(&h->s, run, MR__CANCEL_BY_USER, NULL));
-    expect_refused(h, run, mr__decide_retry, "cannot retry: the run is being canceled");
+    expect_refused(h, run, retry_all, "cannot retry: the run is being canceled");
     hand_end(h, run, "a", MR__OUTCOME_CANCELED, "");
     expect_refused(h, run, cancel_by_user, "cannot cancel: the run is canceled");
-    expect_refused(h, run, mr__decide_continue, "cannot continue: the run is canceled");
+    expect_refused(h, run, continue_all, "cannot continue: the run is canceled");
     run = hand_run(h, "tasks:\n  - {id: a}\n");
-    expect_refused(h, run, mr__decide_retry, "cannot retry: the run is success");
+    expect_refused(h, run, retry_all, "cannot retry: the run is success");
     expect_refused(h, run, cancel_by_user, "cannot cancel: the run is success");
     run = hand_run(h, "tasks:\n  - {id: a, action: loop, onLost: ask}\n");
     hand_end(h, run, "a", MR__OUTCOME_LOST, "");
-    expect_refused(h, run, mr__decide_retry,
+    expect_refused(h, run, retry_all,
                    "cannot retry: no task of the run is failed or canceled (it is blocked)");
 }
 

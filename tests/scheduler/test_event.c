@@ -42,7 +42,8 @@ static uint32_t random_task(void)
 
 static struct mr__event random_event(void)
 {
-    struct mr__event event = {.type = (uint8_t)(1 + rnd() % 10), .time_ms = random_time()};
+    struct mr__event event = {.type = (uint8_t)(1 + rnd() % MR__EVENT_HOOKS_DONE),
+                              .time_ms = random_time()};
     switch (event.type) {
     case MR__EVENT_RUN_CREATED:
         event.id = (const uint8_t *)pool + rnd() % 4000;
@@ -54,10 +55,27 @@ static struct mr__event random_event(void)
         event.key = random_blob(256);
         event.token = random_blob(64);
         break;
+    case MR__EVENT_SHARE_SET:
+        event.key = random_blob(MR__SHARE_KEY_BYTES_MAX);
+        event.task = random_task();
+        break;
+    case MR__EVENT_TASK_FANNED:
+        event.count = (uint32_t)(rnd() % (MR__FAN_ITEMS_MAX + 1));
+        event.task = random_task();
+        break;
+    case MR__EVENT_HOOKS_DUE:
+        event.status = (uint8_t)(rnd() % MR__RUN_STATUSES); /* and: */
+    /* fall through */
+    case MR__EVENT_HOOKS_DONE: event.count = (uint32_t)(rnd() % (1u << MR__HOOKS)); break;
+    case MR__EVENT_TASK_DELAYED:
     case MR__EVENT_ATTEMPT_WAITING:
         event.ms = (int64_t)(rnd() >> (rnd() % 63 + 1)); /* and: */
     /* fall through */
     case MR__EVENT_ATTEMPT_STARTED:
+    case MR__EVENT_ATTEMPT_ENDING:
+    case MR__EVENT_TASK_PREPARED:
+    case MR__EVENT_TASK_DUE:
+    case MR__EVENT_TASK_CANCELING:
     case MR__EVENT_TASK_RETRIED:
     case MR__EVENT_TASK_CONTINUED: event.task = random_task(); break;
     case MR__EVENT_ATTEMPT_ENDED:
@@ -67,6 +85,7 @@ static struct mr__event random_event(void)
         break;
     case MR__EVENT_TASK_SET:
         event.status = (uint8_t)(rnd() % MR__TASK_STATUSES);
+        event.outcome = (uint8_t)(rnd() % 2);
         event.task = random_task();
         break;
     case MR__EVENT_CANCEL_REQUESTED: event.outcome = (uint8_t)(rnd() % 2); break;
@@ -98,9 +117,11 @@ static void assert_event(const struct mr__event *a, const struct mr__event *b)
     assert_int_equal(a->outcome, b->outcome);
     assert_int_equal(a->task, b->task);
     assert_true(a->ms == b->ms);
+    assert_int_equal(a->count, b->count);
     assert_blob(a->reason, b->reason);
     assert_blob(a->payload, b->payload);
     assert_int_equal(a->payload.data == NULL, b->payload.data == NULL);
+    assert_blob(a->key, b->key);
     if (a->type == MR__EVENT_RUN_CREATED) {
         assert_memory_equal(a->id, b->id, MR__RUN_ID_BYTES);
         assert_memory_equal(a->version, b->version, 16);
@@ -108,7 +129,6 @@ static void assert_event(const struct mr__event *a, const struct mr__event *b)
         assert_blob(a->folder, b->folder);
         assert_blob(a->vars, b->vars);
         assert_blob(a->tags, b->tags);
-        assert_blob(a->key, b->key);
         assert_blob(a->token, b->token);
     }
 }
@@ -151,12 +171,13 @@ static void assert_well_formed(const struct mr__event *event, const uint8_t *byt
 {
     const struct mr__blob blobs[] = {event->reason, event->payload, event->dag, event->folder,
                                      event->vars,   event->tags,    event->key, event->token};
-    assert_in_range(event->type, MR__EVENT_RUN_CREATED, MR__EVENT_RUN_SETTLED);
+    assert_in_range(event->type, MR__EVENT_RUN_CREATED, MR__EVENT_HOOKS_DONE);
+    assert_in_range(event->count, 0, MR__FAN_ITEMS_MAX);
     assert_in_range(event->status, 0, MR__TASK_STATUSES - 1);
     assert_in_range(event->outcome, 0, MR__OUTCOMES - 1);
     assert_true(event->ms >= 0);
     assert_string_not_equal(mr__event_name(event->type), "unknown");
-    if (event->type == MR__EVENT_RUN_SETTLED) {
+    if (event->type == MR__EVENT_RUN_SETTLED || event->type == MR__EVENT_HOOKS_DUE) {
         (void)mr__run_status_name(event->status);
     } else {
         (void)mr__task_status_name(event->status);
@@ -243,7 +264,8 @@ static void event__unknown_types_and_values_are_refused(void **state)
     struct mr__event got;
     for (unsigned type = 0; type < 256; type++) {
         uint8_t bytes[] = {(uint8_t)type, 0, 0, 0, 0, 0};
-        bool known = (type & 0x1f) >= 2 && (type & 0x1f) <= 10 && (type & 0x80) == 0;
+        bool known =
+            (type & 0x1f) >= 2 && (type & 0x1f) <= MR__EVENT_HOOKS_DONE && (type & 0x80) == 0;
         if ((type & 0x1f) != MR__EVENT_RUN_CREATED) {
             assert_int_equal(decode_exactly(bytes, sizeof bytes, &got), known);
         }
@@ -274,6 +296,13 @@ static void event__unknown_types_and_values_are_refused(void **state)
     /* a task number that no dag can have */
     const uint8_t task[] = {MR__EVENT_TASK_RETRIED, 0, 0xff, 0xff, 0xff, 0xff, 0x0f};
     assert_false(decode_exactly(task, sizeof task, &got));
+    /* more items, and other hooks, than there can be */
+    const uint8_t items[] = {MR__EVENT_TASK_FANNED, 0, 0, 0xff, 0xff, 0xff, 0x01};
+    assert_false(decode_exactly(items, sizeof items, &got));
+    const uint8_t hooks[] = {MR__EVENT_HOOKS_DONE, 0, 0x80, 0x08};
+    assert_false(decode_exactly(hooks, sizeof hooks, &got));
+    const uint8_t kept[] = {MR__EVENT_TASK_SET, 0, 0, 2 << 4 | MR__TASK_SUCCESS};
+    assert_false(decode_exactly(kept, sizeof kept, &got));
 }
 
 /* These bytes are on disks: if this fails, MR__EVENT_FORMAT must change. */
@@ -287,6 +316,14 @@ static void event__bytes_are_these(void **state)
         0x06, 0x00, 0x01,                                    /* cancel, by the run's timeout */
         0x07, 0x00, 0x02, 0x08, 0x00, 0x03, 0x09, 0x00,      /* retried, continued, reopened */
         0x0a, 0x00, 0x05,                                    /* ended: canceled */
+        0x4b, 0x00, 0x01, 0x02, '{',  '}',                   /* prepared 1, params */
+        0x4c, 0x00, 0x01, 0x01, '7',                         /* ending 1, output */
+        0x0d, 0x00, 0x01, 0xe8, 0x07, 0x0e, 0x00, 0x01,      /* delayed by 1000 ms, due */
+        0x0f, 0x00, 0x01,                                    /* canceling 1 */
+        0x50, 0x00, 0x01, 0x01, 0x04, 0x01, '0',  0x01, '9', /* fanned 1: one item */
+        0x51, 0x00, 0x01, 0x01, 'k',  0x01, '3',             /* share: k = 3 */
+        0x12, 0x00, 0x13, 0x00,                              /* paused, unpaused */
+        0x14, 0x00, 0x80, 0x04, 0x03, 0x15, 0x00, 0x01,      /* hooks due for success, done */
     };
     const struct mr__event events[] = {
         {.type = MR__EVENT_ATTEMPT_STARTED, .time_ms = 1, .task = 7},
@@ -302,6 +339,23 @@ static void event__bytes_are_these(void **state)
         {.type = MR__EVENT_TASK_CONTINUED, .task = 3},
         {.type = MR__EVENT_RUN_REOPENED},
         {.type = MR__EVENT_RUN_SETTLED, .status = MR__RUN_CANCELED},
+        {.type = MR__EVENT_TASK_PREPARED, .task = 1, .payload = {"{}", 2}},
+        {.type = MR__EVENT_ATTEMPT_ENDING, .task = 1, .payload = {"7", 1}},
+        {.type = MR__EVENT_TASK_DELAYED, .task = 1, .ms = 1000},
+        {.type = MR__EVENT_TASK_DUE, .task = 1},
+        {.type = MR__EVENT_TASK_CANCELING, .task = 1},
+        {.type = MR__EVENT_TASK_FANNED,
+         .task = 1,
+         .count = 1,
+         .payload = {"\1"
+                     "0\1"
+                     "9",
+                     4}},
+        {.type = MR__EVENT_SHARE_SET, .task = 1, .key = {"k", 1}, .payload = {"3", 1}},
+        {.type = MR__EVENT_RUN_PAUSED},
+        {.type = MR__EVENT_RUN_UNPAUSED},
+        {.type = MR__EVENT_HOOKS_DUE, .count = 1u << MR__HOOK_ON_EXIT, .status = MR__RUN_SUCCESS},
+        {.type = MR__EVENT_HOOKS_DONE, .count = 1},
     };
     struct mr__buf buf;
     int64_t last_ms = 0;

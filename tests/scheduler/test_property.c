@@ -33,10 +33,12 @@ static bool chance(uint32_t percent)
 
 static struct mr__plan *random_plan(void)
 {
-    static const char *const actions[] = {"loop", "wait", "job", "idem"};
+    static const char *const actions[] = {"loop", "wait", "job", "idem", "phases"};
+    static const char *const whens[] = {"always", "failed", "success"};
     static const char *const on_lost[] = {"retry", "fail", "ask"};
     struct mr__buf yaml;
     uint32_t n = 1 + below(14), density = below(60);
+    bool has_when = chance(50);
     mr__buf_init(&yaml);
     mr__buf_text(&yaml, "vars: {x: {defaultValue: \"1\"}}\n");
     if (chance(30)) {
@@ -45,11 +47,15 @@ static struct mr__plan *random_plan(void)
     if (chance(30)) {
         mr__buf_printf(&yaml, "timeout: %us\n", 1 + below(100));
     }
+    if (chance(20)) {
+        mr__buf_text(&yaml, "hooks: {beforeRun: {lua: 'trace(1)'}, beforeRetry: {lua: 'trace(1)'}, "
+                            "onExit: {lua: 'trace(1)'}, beforeBlock: {lua: 'trace(1)'}}\n");
+    }
     mr__buf_text(&yaml, "tasks:\n");
     for (uint32_t t = 0; t < n; t++) {
         mr__buf_printf(&yaml, "  - {id: t%u", t);
         if (chance(85)) {
-            mr__buf_printf(&yaml, ", action: %s", actions[below(4)]);
+            mr__buf_printf(&yaml, ", action: %s", actions[below(5)]);
             if (chance(25)) {
                 mr__buf_text(&yaml, ", params: {p: \"{{x}}\"}");
             }
@@ -59,6 +65,24 @@ static struct mr__plan *random_plan(void)
             if (chance(50)) {
                 mr__buf_printf(&yaml, ", onLost: %s", on_lost[below(3)]);
             }
+            if (chance(30)) {
+                mr__buf_printf(&yaml, ", retry: {max: %u%s%s%s}", 1 + below(3),
+                               chance(70) ? ", delay: 2s" : "",
+                               chance(50) ? ", backoff: exponential, jitter: 0.5" : "",
+                               chance(50) ? ", if: error.attempt" : "");
+            }
+        }
+        if (chance(25)) {
+            mr__buf_text(&yaml, ", skipIf: share.x");
+        }
+        if (chance(20)) {
+            mr__buf_text(&yaml, ", forEach: share.list");
+            if (chance(50)) {
+                mr__buf_printf(&yaml, ", maxParallel: %u", 1 + below(3));
+            }
+        }
+        if (has_when && chance(50)) {
+            mr__buf_printf(&yaml, ", when: %s", whens[below(3)]);
         }
         bool any = false;
         for (uint32_t p = 0; p < t; p++) {
@@ -99,8 +123,9 @@ static struct mr__run *any_run(const struct game *game)
 /* The attempt that goes on, or one that does not: the numbers around it too. */
 static void random_end(struct game *game, struct mr__run *run)
 {
-    uint32_t t = below(run->plan->dag->task_count + 1);
-    uint32_t attempt = t < run->plan->dag->task_count ? run->tasks[t].attempt : 1;
+    struct mr__scheduler *s = &game->h->s;
+    uint32_t t = below(run->task_count + 1);
+    uint32_t attempt = t < run->task_count ? mr__run_attempt(run, t) : 1;
     struct mr__ended ended = {.task = t,
                               .attempt = chance(10) ? attempt + below(3) - 1 : attempt,
                               .outcome = (enum mr__outcome)below(MR__OUTCOMES)};
@@ -110,23 +135,56 @@ static void random_end(struct game *game, struct mr__run *run)
     } else {
         ended.reason = (struct mr__blob){"exit 7", below(7)};
     }
-    bool current = t < run->plan->dag->task_count && ended.attempt == attempt &&
-                   run->tasks[t].status == MR__TASK_RUNNING;
-    assert_int_equal(mr__decide_ended(&game->h->s, run, &ended), current);
+    bool current = t < run->task_count && mr__attempt_is_current(run, t, ended.attempt);
+    if (current && chance(20)) {
+        mr__decide_share(s, run, t, (struct mr__blob){"a\0b", 1 + below(3)},
+                         chance(70) ? (struct mr__blob){"17", 1 + below(2)} : NO_BLOB);
+    }
+    if (current && chance(20)) {
+        bool may = run->tasks[t].status == MR__TASK_RUNNING &&
+                   (run->tasks[t].flags & MR__TASKFLAG_WAITING) == 0;
+        if (may) {
+            assert_true(mr__decide_ending(s, run, t, ended.attempt, ended.output));
+        }
+        return;
+    }
+    assert_int_equal(mr__decide_ended(s, run, &ended), current);
+}
+
+/* What was asked of the engine and not answered at once is answered now, or once more. */
+static void random_answer(struct game *game, struct mr__run *run)
+{
+    struct mr__scheduler *s = &game->h->s;
+    uint32_t t = below(run->task_count);
+    if ((run->flags & MR__RUNFLAG_DORMANT) != 0) {
+        return;
+    }
+    if (run->tasks[t].flags & MR__TASKFLAG_PREPARING) {
+        bool child = t >= run->plan->dag->task_count;
+        hand_prepare(game->h, run, t, child ? MR__PREPARE_CHILD | MR__PREPARE_NO_CONDITIONS : 0);
+    }
+    mr__decide_judged(s, run, t, chance(50), NO_BLOB);
+    (void)mr__decide_began(s, run, t, mr__run_attempt(run, t));
+    mr__decide_hooked(s, run, chance(90) ? run->hooks_due : 1);
 }
 
 static void random_command(struct game *game, struct mr__run *run)
 {
+    struct mr__scheduler *s = &game->h->s;
     mr_error error = {0};
     uint64_t before = mr__run_digest(run);
     size_t len = run->log.len;
+    uint32_t tasks[2] = {below(run->task_count), below(run->task_count)};
+    size_t count = chance(50) ? 0 : 1 + below(2);
     mr_status status;
-    switch (below(4)) {
-    case 0:
-        status = mr__decide_cancel(&game->h->s, run, (enum mr__cancel_why)below(2), &error);
-        break;
-    case 1: status = mr__decide_continue(&game->h->s, run, &error); break;
-    default: status = mr__decide_retry(&game->h->s, run, &error); break;
+    switch (below(8)) {
+    case 0: status = mr__decide_cancel(s, run, (enum mr__cancel_why)below(2), &error); break;
+    case 1:
+    case 2: status = mr__decide_continue(s, run, tasks, count, &error); break;
+    case 3: status = mr__decide_cancel_tasks(s, run, tasks, 1 + below(2), &error); break;
+    case 4: status = mr__decide_pause(s, run, &error); break;
+    case 5: status = mr__decide_unpause(s, run, &error); break;
+    default: status = mr__decide_retry(s, run, tasks, count, &error); break;
     }
     if (status != MR_OK) {
         assert_int_equal(status, MR_ECONFLICT);
@@ -192,6 +250,10 @@ static void input(struct game *game)
     uint32_t what = below(100);
     h->s.now_ms += chance(10) ? -(int64_t)below(5000) : (int64_t)below(2000);
     h->bad_params = chance(10);
+    h->holds = chance(20);
+    h->gives_up = chance(50);
+    h->verdict = (enum mr__verdict)(chance(60) ? 0 : below(4));
+    h->items = below(5);
     if (what < 8 && game->count < RUNS) {
         struct mr__plan *plan = game->plans[game->count] = random_plan();
         struct mr__run *submitted = hand_submit(h, plan);
@@ -205,14 +267,15 @@ static void input(struct game *game)
             random_end(game, run);
         }
     } else if (what < 70) {
-        uint32_t t = below(run->plan->dag->task_count);
+        uint32_t t = below(run->task_count);
         if ((run->flags & MR__RUNFLAG_DORMANT) == 0) {
             (void)mr__decide_waiting(&h->s, run, t, run->tasks[t].attempt, below(5000));
         }
     } else if (what < 85) {
-        uint32_t t = below(run->plan->dag->task_count);
-        uint32_t kind = chance(10) ? MR__TIMER_RUN : below(2);
-        mr__decide_timer(&h->s, run, (enum mr__timer_kind)kind, t, run->tasks[t].attempt);
+        uint32_t t = below(run->task_count);
+        uint32_t kind = chance(10) ? MR__TIMER_RUN : below(3);
+        mr__decide_timer(&h->s, run, (enum mr__timer_kind)kind, t, mr__run_attempt(run, t));
+        random_answer(game, run);
     } else if (what < 95) {
         wake(&h->s, run);
         random_command(game, run);
@@ -231,7 +294,35 @@ static void note_points(struct game *game)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
-/* Nothing more comes from outside but the ends of attempts: every run must come to stand. */
+/* Everything that one run waits for comes. True if anything did. */
+static bool finish_step(struct game *game, struct mr__run *run)
+{
+    struct mr__scheduler *s = &game->h->s;
+    bool any = run->status == MR__RUN_PAUSED && mr__decide_unpause(s, run, NULL) == MR_OK;
+    if (run->hooks_due != 0) {
+        mr__decide_hooked(s, run, run->hooks_due);
+        any = true;
+    }
+    hand_do(game->h);
+    for (uint32_t t = 0; t < run->task_count; t++) {
+        struct mr__ended ended = {.task = t, .attempt = mr__run_attempt(run, t)};
+        if (run->tasks[t].flags & MR__TASKFLAG_PREPARING) {
+            bool child = t >= run->plan->dag->task_count;
+            hand_prepare(game->h, run, t, child ? MR__PREPARE_CHILD : MR__PREPARE_NO_CONDITIONS);
+            any = true;
+        }
+        if (run->tasks[t].flags & (MR__TASKFLAG_JUDGING | MR__TASKFLAG_DELAYED)) {
+            mr__decide_judged(s, run, t, true, NO_BLOB);
+            mr__decide_timer(s, run, MR__TIMER_RETRY, t, run->tasks[t].attempt);
+            any = true;
+        }
+        any |= mr__decide_ended(s, run, &ended);
+        hand_do(game->h);
+    }
+    return any;
+}
+
+/* Nothing more comes from outside but what is waited for: every run must come to stand. */
 static void finish(struct game *game)
 {
     struct mr__scheduler *s = &game->h->s;
@@ -242,12 +333,7 @@ static void finish(struct game *game)
     for (bool again = true; again;) {
         again = false;
         for (uint32_t i = 0; i < game->count; i++) {
-            struct mr__run *run = mr__run_find(s, game->ids[i]);
-            for (uint32_t t = 0; t < run->plan->dag->task_count; t++) {
-                struct mr__ended ended = {.task = t, .attempt = run->tasks[t].attempt};
-                again |= mr__decide_ended(s, run, &ended);
-                hand_do(game->h);
-            }
+            again |= finish_step(game, mr__run_find(s, game->ids[i]));
         }
     }
     assert_int_equal(s->jobs_used, 0);
@@ -263,7 +349,8 @@ static void finish(struct game *game)
         } else {
             bool blocked = run->count[MR__TASK_BLOCKED] > 0;
             assert_int_equal(run->status, blocked ? MR__RUN_BLOCKED : MR__RUN_SUCCESS);
-            assert_true(blocked || run->count[MR__TASK_SUCCESS] == run->plan->dag->task_count);
+            assert_true(blocked || run->count[MR__TASK_SUCCESS] + run->count[MR__TASK_SKIPPED] ==
+                                       run->task_count);
         }
     }
 }
@@ -310,6 +397,8 @@ static void play(uint64_t seed)
             note_points(&game);
         }
     }
+    game.h->holds = game.h->bad_params = false;
+    game.h->verdict = MR__VERDICT_GO;
     hand_do(game.h);
     finish(&game);
     check_all(game.h);

@@ -135,8 +135,8 @@ static void revive(struct sim *sim, struct sim_run *run)
     mr__buf_finish(&log);
     if (status == MR_OK) {
         sim_count(sim, SIM_run_revived);
-        mr__shard_command(sim->shard, run->id, MR__COMMAND_RETRY, sim_done,
-                          sim_request(sim, SIM_RETRY, run));
+        struct mr__command_of what = {.command = MR__COMMAND_RETRY};
+        mr__shard_command(sim->shard, run->id, &what, sim_done, sim_request(sim, SIM_RETRY, run));
     } else if (error.status == MR_OK || status == MR_EFORMAT) {
         sim_broken(sim, "a run does not come back: %s", error.message);
     }
@@ -162,8 +162,8 @@ static void command_of(struct sim *sim, struct sim_run *run, enum mr__command co
     if ((live->flags & MR__RUNFLAG_SETTLED) != 0 && command == MR__COMMAND_RETRY) {
         sim_count(sim, SIM_retry_while_ending);
     }
-    mr__shard_command(sim->shard, run->id, command, sim_done,
-                      sim_request(sim, kinds[command], run));
+    struct mr__command_of what = {.command = command};
+    mr__shard_command(sim->shard, run->id, &what, sim_done, sim_request(sim, kinds[command], run));
 }
 
 static void command(struct sim *sim)

@@ -353,12 +353,14 @@ static void fake_begin(struct mr__request *r)
                e->resumes, e->resumed_all, e->submits, e->commands,
                e->server != NULL ? mr__server_clients(e->server) : 0);
     } else if (strcmp(op, "cancel") == 0 || strcmp(op, "retry") == 0 ||
-               strcmp(op, "continue") == 0) {
+               strcmp(op, "continue") == 0 || strcmp(op, "pause") == 0 ||
+               strcmp(op, "unpause") == 0) {
         e->commands++;
         if (strcmp(run, "slow") != 0) {
             answer(r, true, "{\"run\":\"%s\",\"status\":\"canceled\",\"end\":true}", run);
         }
-    } else if (strcmp(op, "submit") != 0 && strcmp(op, "wait") != 0 && strcmp(op, "logs") != 0) {
+    } else if (strcmp(op, "submit") != 0 && strcmp(op, "rerun") != 0 && strcmp(op, "wait") != 0 &&
+               strcmp(op, "logs") != 0) {
         answer(r, true,
                "{\"error\":{\"status\":-2,\"name\":\"invalid argument\","
                "\"message\":\"unknown op\"},\"end\":true}");
@@ -373,7 +375,7 @@ static void fake_step(struct mr__request *r, int64_t now)
     if (r->done) {
         return;
     }
-    if (strcmp(op, "submit") == 0 && now >= r->due_ms) {
+    if ((strcmp(op, "submit") == 0 || strcmp(op, "rerun") == 0) && now >= r->due_ms) {
         fake_submit(r);
     } else if (strcmp(op, "wait") == 0 &&
                (strcmp(run, "done") == 0 || fake_is_resumed(r->engine, run))) {

@@ -31,7 +31,11 @@ static const struct mr__option run_options[] = {
     {MR__OPTION_FOLLOW, 'f', "follow", NULL, ""},
     {MR__OPTION_SINCE, 0, "since", "TIME", ""},
     {MR__OPTION_STATUS, 0, "status", "STATUS", ""},
-    {MR__OPTION_LATER, 0, "only", "TASK", NULL},
+    {MR__OPTION_ONLY, 0, "only", "TASK...", ""},
+    {MR__OPTION_COMPAT, 0, "compat", "fastflow", ""},
+    {MR__OPTION_FROM, 0, "from", "TASK", ""},
+    {MR__OPTION_COUNT, 'n', "count", "N", ""},
+    {MR__OPTION_LATER, 0, "shard", "N", NULL},
     {MR__OPTION_NONE},
 };
 static const struct mr__command commands[] = {
@@ -177,6 +181,23 @@ static void cli_options__values_repeat_or_the_last_counts(void **state)
     assert_int_equal(parse("run x -v k="), MR_OK);
 }
 
+static void cli_options__tasks_are_named_one_by_one_or_together(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("run x --only a --only b,c --from d -n 1000 --compat fastflow"), MR_OK);
+    assert_int_equal(got.only.count, 2);
+    assert_string_equal(got.only.at[0], "a");
+    assert_string_equal(got.only.at[1], "b,c");
+    assert_string_equal(got.from, "d");
+    assert_int_equal(got.count, 1000);
+    assert_true(got.compat);
+    assert_int_equal(parse("run x"), MR_OK);
+    assert_int_equal(got.only.count, 0);
+    assert_null(got.from);
+    assert_int_equal(got.count, 0);
+    assert_false(got.compat);
+}
+
 /* ---- what is refused ----------------------------------------------------------------------- */
 
 static void cli_options__refuses_what_it_does_not_know(void **state)
@@ -196,6 +217,7 @@ static void cli_options__refuses_what_it_does_not_know(void **state)
         {"-o jsno run", "json"},
         {"--color alwyas run", "always"},
         {"run --status faild", "failed"},
+        {"run --compat fastflwo", "fastflow"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -227,6 +249,17 @@ static void cli_options__refuses_bad_values(void **state)
         "validate",
         "run --store=",
         "run --plugins a:b",
+        "run --only",
+        "run --only=",
+        "run --only ,a",
+        "run --only a,",
+        "run --only a,,b",
+        "run --compat",
+        "run --compat go",
+        "run --from=",
+        "run -n 0",
+        "run -n 1001",
+        "run -n many",
     };
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -242,8 +275,8 @@ static void cli_options__says_what_comes_later(void **state)
     assert_int_equal(parse("exec -- ls --bogus"), MR_ENOSYS);
     assert_int_equal(parse("exec --bogus"), MR_ENOSYS);
     assert_int_equal(parse("plugin new x"), MR_ENOSYS);
-    assert_int_equal(parse("run --only a x"), MR_ENOSYS);
-    assert_non_null(strstr(error.message, "--only is not yet supported"));
+    assert_int_equal(parse("run --shard 1 x"), MR_ENOSYS);
+    assert_non_null(strstr(error.message, "--shard is not yet supported"));
 }
 
 static void cli_options__a_verbs_option_before_it_is_explained(void **state)
@@ -423,6 +456,7 @@ int main(void)
         CASE(cli_options__verbs_of_two_words),
         CASE(cli_options__help_needs_no_words),
         CASE(cli_options__values_repeat_or_the_last_counts),
+        CASE(cli_options__tasks_are_named_one_by_one_or_together),
         CASE(cli_options__refuses_what_it_does_not_know),
         CASE(cli_options__refuses_bad_values),
         CASE(cli_options__says_what_comes_later),

@@ -183,9 +183,70 @@ static void cli_progress__folds_children_into_their_parent(void **state)
         }
     }
     draw(&p, 80, 10, false, &text);
-    assert_non_null(strstr(text.at, "27/40  web-27, web-28, web-29\n"));
+    assert_non_null(strstr(text.at, "27/40 done, 1 failed  web-27, web-28, web-29\n"));
     assert_non_null(strstr(text.at, "x failed    t0[web-3]"));
     assert_null(strstr(text.at, "t0[web-4]"));
+    mr__text_finish(&text);
+    mr__progress_finish(&p);
+}
+
+static void cli_progress__late_children_stand_behind_their_parent(void **state)
+{
+    struct mr__progress p;
+    struct mr__text text = {0};
+    (void)state;
+    mr__progress_init(&p);
+    many(&p, 3);
+    (void)event(&p, "t1", "running", 1, "");
+    (void)event(&p, "t1[b]", "running", 1, "");
+    (void)event(&p, "t1[a]", "blocked", 1, "blockIf");
+    (void)event(&p, "t9[a]", "running", 1, ""); /* of a task that nobody named */
+    draw(&p, 80, 22, false, &text);
+    assert_string_equal(text.at, "d  run r  running  5.0s\n"
+                                 "  . init      t0\n"
+                                 "  | running   t1        5.0s  0/2 done, 1 blocked  b\n"
+                                 "  | running   t1[b]     5.0s\n"
+                                 "  ! blocked   t1[a]           blockIf\n"
+                                 "  . init      t2\n"
+                                 "  | running   t9[a]     5.0s\n"
+                                 "  0/6\n");
+    mr__text_finish(&text);
+    mr__progress_finish(&p);
+}
+
+/* However much room there is, and however many of them: rows are those of the tasks beside them. */
+static void cli_progress__many_children_are_counts(void **state)
+{
+    struct mr__progress p;
+    struct mr__text text = {0};
+    char id[32];
+    (void)state;
+    mr__progress_init(&p);
+    many(&p, 2);
+    (void)event(&p, "t0", "running", 1, "");
+    for (int i = 0; i < 10000; i++) {
+        (void)snprintf(id, sizeof id, "t0[%d]", i); /* fits */
+        (void)event(&p, id, "running", 1, "");
+        assert_int_equal(p.rows, i < MR__PROGRESS_CHILDREN_SHOWN ? 3 + i : 2);
+    }
+    for (int i = 0; i < 120; i++) {
+        (void)snprintf(id, sizeof id, "t0[%d]", i); /* fits */
+        (void)event(&p, id, i % 50 == 7 ? "failed" : "success", 1, "");
+    }
+    draw(&p, 80, 22, false, &text);
+    assert_string_equal(text.at,
+                        "d  run r  running  5.0s\n"
+                        "  | running   t0          5.0s  120/10000 done, 3 failed  120, 121, 122\n"
+                        "  x failed    t0[7]        0ms\n"
+                        "  x failed    t0[57]       0ms\n"
+                        "  x failed    t0[107]      0ms\n"
+                        "  . init      t1\n"
+                        "  120/10002\n");
+    assert_true(mr__progress_moves(&p));
+    assert_int_equal(p.lists[MR__STATE_RUNNING].count, 1);
+    assert_int_equal(p.children[MR__STATE_RUNNING].count, 9880);
+    (void)event(&p, "t0[7]", "running", 2, "");
+    assert_int_equal(p.rows, 4);
     mr__text_finish(&text);
     mr__progress_finish(&p);
 }
@@ -230,6 +291,64 @@ static void cli_progress__a_change_is_told_once(void **state)
     assert_true(change.known);
     assert_int_equal(change.task, MR__NO_TASK);
     assert_string_equal(p.reason.at, "x");
+    mr__progress_finish(&p);
+}
+
+static void cli_progress__retrying_says_when(void **state)
+{
+    struct mr__progress p;
+    struct mr__text text = {0};
+    (void)state;
+    mr__progress_init(&p);
+    mr__progress_take_run(&p, value(run_document));
+    (void)event(&p, "push", "failed", 2, "exit 7");
+    struct mr__progress_change change = mr__progress_take_event(
+        &p, value("{\"time\":\"2026-01-31T10:00:05.000Z\",\"event\":\"taskDelayed\","
+                  "\"task\":\"push\",\"status\":\"retrying\",\"reason\":\"exit 7\","
+                  "\"due\":\"2026-01-31T10:00:13.000Z\"}"));
+    assert_true(change.known);
+    draw(&p, 80, 22, false, &text);
+    assert_non_null(
+        strstr(text.at, "~ retrying  push      8.0s  attempt 2  next in 3.0s  exit 7\n"));
+    mr__text_clear(&text);
+    mr__progress_line(&p, 2, false, &text);
+    assert_string_equal(text.at, "retrying  push  attempt 2  next in 8.0s  exit 7\n");
+    change = mr__progress_take_event(
+        &p, value("{\"event\":\"taskDue\",\"task\":\"push\",\"status\":\"retrying\"}"));
+    assert_false(change.known);
+    mr__text_clear(&text);
+    mr__progress_line(&p, 2, false, &text);
+    assert_string_equal(text.at, "retrying  push  attempt 2\n");
+    mr__text_finish(&text);
+    mr__progress_finish(&p);
+}
+
+static void cli_progress__events_beside_statuses_change_none(void **state)
+{
+    static const struct {
+        const char *json;
+        enum mr__state run, task; /* after it */
+    } steps[] = {
+        {"{\"event\":\"runPaused\"}", MR__STATE_PAUSED, MR__STATE_RUNNING},
+        {"{\"event\":\"shareSet\",\"task\":\"push\",\"key\":\"k\",\"status\":\"failed\"}",
+         MR__STATE_PAUSED, MR__STATE_RUNNING},
+        {"{\"event\":\"taskCanceling\",\"task\":\"push\"}", MR__STATE_PAUSED, MR__STATE_RUNNING},
+        {"{\"event\":\"attemptEnding\",\"task\":\"push\"}", MR__STATE_PAUSED, MR__STATE_ENDING},
+        {"{\"event\":\"runUnpaused\"}", MR__STATE_RUNNING, MR__STATE_ENDING},
+        {"{\"event\":\"hooksDue\",\"status\":\"failed\",\"reason\":\"x\"}", MR__STATE_RUNNING,
+         MR__STATE_ENDING},
+        {"{\"event\":\"hooksDone\",\"status\":\"failed\"}", MR__STATE_RUNNING, MR__STATE_ENDING},
+        {"{\"event\":\"runEnded\",\"status\":\"failed\"}", MR__STATE_FAILED, MR__STATE_ENDING},
+    };
+    struct mr__progress p;
+    (void)state;
+    mr__progress_init(&p);
+    mr__progress_take_run(&p, value(run_document));
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        (void)mr__progress_take_event(&p, value(steps[i].json));
+        assert_int_equal(p.state, steps[i].run);
+        assert_int_equal(p.tasks[2].state, steps[i].task);
+    }
     mr__progress_finish(&p);
 }
 
@@ -364,8 +483,9 @@ static void cli_progress__parts_of_lines_are_joined(void **state)
     take_log(&lines, "c", "stdout", "left");
     mr__lines_take(&lines, value("{\"text\":7}"));
     mr__lines_flush(&lines, NULL);
+    mr__lines_take(&lines, value("{\"task\":null,\"stream\":\"trace\",\"text\":\"bye\"}"));
     assert_string_equal(out.at, "a| one\nb| other\nb| \na| a message\na| two\na| three\na| err\n"
-                                "| 7\nc| left\n");
+                                "| 7\nc| left\n(hook)| bye\n");
     mr__lines_finish(&lines);
     mr__text_finish(&out);
 }
@@ -450,8 +570,12 @@ int main(void)
         cmocka_unit_test(cli_progress__folds_to_what_matters),
         cmocka_unit_test(cli_progress__fits_any_terminal),
         cmocka_unit_test(cli_progress__folds_children_into_their_parent),
+        cmocka_unit_test(cli_progress__late_children_stand_behind_their_parent),
+        cmocka_unit_test(cli_progress__many_children_are_counts),
         cmocka_unit_test(cli_progress__no_tasks_are_no_trouble),
         cmocka_unit_test(cli_progress__a_change_is_told_once),
+        cmocka_unit_test(cli_progress__retrying_says_when),
+        cmocka_unit_test(cli_progress__events_beside_statuses_change_none),
         cmocka_unit_test(cli_progress__a_later_document_corrects_all),
         cmocka_unit_test(cli_progress__a_line_for_each_change),
         cmocka_unit_test(cli_progress__broken_answers_do_no_harm),

@@ -53,6 +53,26 @@ static void clock__agrees_with_the_calendar(void **state)
     }
 }
 
+static void clock__dates_there_and_back(void **state)
+{
+    int64_t year = -1001;
+    int month = 12, day = 31;
+    int64_t begin = mr__date_days(-1000, 1, 1), end = mr__date_days(3001, 1, 1);
+    assert_int_equal(mr__date_days(1970, 1, 1), 0);
+    assert_int_equal(end - begin, 4001 * 365 + 970); /* leap years */
+    for (int64_t days = begin; days < end; days++) { /* from one day to the next */
+        day = day == mr__date_month_days(year, month) ? 1 : day + 1;
+        month = day > 1 ? month : month % 12 + 1;
+        year += day == 1 && month == 1 ? 1 : 0;
+        struct mr__date date = mr__date_of(days);
+        assert_true(date.year == year && date.month == month && date.day == day);
+        assert_int_equal(mr__date_days(year, month, day), days);
+    }
+    assert_int_equal(mr__date_month_days(1900, 2), 28);
+    assert_int_equal(mr__date_month_days(2000, 2), 29);
+    assert_int_equal(mr__date_month_days(2026, 2), 28);
+}
+
 static void clock__parses_durations(void **state)
 {
     static const struct {
@@ -130,6 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clock__writes_rfc3339),
         cmocka_unit_test(clock__agrees_with_the_calendar),
+        cmocka_unit_test(clock__dates_there_and_back),
         cmocka_unit_test(clock__parses_durations),
         cmocka_unit_test(clock__writes_durations),
         cmocka_unit_test(clock__system_clocks_go_on),

@@ -533,17 +533,17 @@ static void takeover__does_not_repeat_a_command(void **state)
 {
     struct child child = child_start();
     mr_engine *handle = open_store();
-    const char *json, *ops[] = {"cancel", "retry", "continue"};
+    const char *json, *ops[] = {"cancel", "retry", "continue", "pause", "unpause"};
     mr_error error;
-    mr_stream *streams[3];
-    for (int i = 0; i < 3; i++) {
+    mr_stream *streams[5];
+    for (int i = 0; i < 5; i++) {
         char request[64];
         (void)snprintf(request, sizeof request, "{\"op\":\"%s\",\"run\":\"slow\"}", ops[i]);
         streams[i] = ask(handle, request);
     }
-    assert_int_equal(stat_of(handle, "commands"), 3);
+    assert_int_equal(stat_of(handle, "commands"), 5);
     child_kill(&child);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         assert_int_equal(mr_stream_next(streams[i], 20000, &json, &error), MR_EUNKNOWN);
         assert_non_null(strstr(error.message, "show"));
         mr_stream_close(streams[i]);

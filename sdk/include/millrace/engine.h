@@ -35,6 +35,29 @@ extern "C" {
 typedef struct mr_engine mr_engine; /* a handle on a store */
 typedef struct mr_stream mr_stream; /* the answers to one request */
 
+/* Points of a run's life, bits of mr_options.hooks. Since 0.2. */
+enum {
+    MR_HOOK_BEFORE_RUN = 1u << 0,      /* it was accepted, nothing has begun */
+    MR_HOOK_BEFORE_SUCCESS = 1u << 1,  /* nothing is left to do; then ON_SUCCESS */
+    MR_HOOK_BEFORE_FAIL = 1u << 2,     /* then ON_FAILURE */
+    MR_HOOK_BEFORE_BLOCK = 1u << 3,    /* it will stand still until `continue` */
+    MR_HOOK_BEFORE_RETRY = 1u << 4,    /* retry was said, nothing has begun again */
+    MR_HOOK_BEFORE_CONTINUE = 1u << 5, /* continue was said, likewise */
+    MR_HOOK_ON_SUCCESS = 1u << 6,
+    MR_HOOK_ON_FAILURE = 1u << 7,
+    MR_HOOK_ON_CANCEL = 1u << 8,
+    MR_HOOK_ON_EXIT = 1u << 9 /* after each of the three, and after BEFORE_... of theirs */
+};
+
+/* What on_hook is told. Borrowed until it returns. Since 0.2. */
+typedef struct mr_hook {
+    uint32_t size;
+    uint32_t hook; /* one of MR_HOOK_... */
+    const char *run_id, *dag_id;
+    const char *status; /* that the run has, or at its end is about to have */
+    const char *reason; /* "" where there is none */
+} mr_hook;
+
 /* How to open a store: fill with MR_OPTIONS(...). Strings are copied; 0 means the default. */
 typedef struct mr_options {
     uint32_t size;
@@ -48,6 +71,14 @@ typedef struct mr_options {
      * must not block nor call back. NULL: nowhere. `level`: 0 error, 1 warning, 2 information. */
     void (*on_log)(int32_t level, const char *line, void *user);
     void *user;
+
+    /* Since 0.2. Called at the points of a run's life that `hooks` names (MR_HOOK_..., combined),
+     * before the dag's own hooks of that point, while this handle is the owner: the run goes on
+     * when it returns. Engine thread; must not block nor call back. After a crash it may be called
+     * again for a point that was not left yet. NULL: not at all. */
+    void (*on_hook)(const mr_hook *hook, void *user);
+    uint32_t hooks;
+    uint32_t unused;
 } mr_options;
 
 #define MR_OPTIONS(...)                         \
@@ -142,6 +173,25 @@ MR_API void mr_free(void *memory);
  * has it. `plugins` as in mr_options. */
 MR_API mr_status mr_validate(const char *file, const char *text, size_t text_len,
                              const char *plugins, char **ret_json, mr_error *reterr);
+
+/* The same with options: fill with MR_VALIDATE(...). One of `file` (read by this call) or `text` is
+ * needed. */
+typedef struct mr_validate_options {
+    uint32_t size;
+    uint32_t compat;     /* 1: by fastflow's rules, as `--compat fastflow` */
+    const char *file;    /* path of a dag file */
+    const char *text;    /* or its text; `file` then only names it in errors */
+    size_t text_len;     /* bytes of `text` */
+    const char *plugins; /* as in mr_options */
+} mr_validate_options;
+
+#define MR_VALIDATE(...)                                 \
+    {                                                    \
+        .size = sizeof(mr_validate_options), __VA_ARGS__ \
+    }
+
+MR_API mr_status mr_validate_with(const mr_validate_options *options, char **ret_json,
+                                  mr_error *reterr);
 
 /* Loads one plugin file as the engine would, in this process; `ret_json` (may be NULL), **owned**:
  * mr_free, describes it. MR_EABI with the reason, MR_ENOTFOUND, MR_EPERM. */
