@@ -222,7 +222,7 @@ static void results_durable(struct mr__shard *sh)
             return;
         }
         struct mr__result told = *result;
-        if (told.job) {
+        if (told.kept) {
             sh->opt.executor->ops->forget(sh->opt.executor, &told.ref);
         }
         mr__result_pop(sh);

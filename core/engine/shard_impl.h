@@ -24,7 +24,7 @@ struct mr__result {
     uint64_t lsn; /* of the commit that holds its events; 0: not fed yet */
     int64_t wait_ms;
     uint8_t kind, outcome;
-    bool job;
+    bool kept;             /* the executor keeps its attempt until it is told to forget it */
     char *reason, *output; /* owned, or NULL */
     size_t output_len;
     struct mr__share_set *sets; /* owned, with what they point to; or NULL */

@@ -124,6 +124,7 @@ static struct mr__result *result_push(struct mr__shard *sh, const struct mr__att
         !mr__ring_grow(&sh->results, &sh->result_head, sh->result_count, &sh->result_cap,
                        sizeof *sh->results)) {
         sh->s.failed = true;
+    const uint32_t kept = MR__ACTION_JOB | MR__ACTION_BEFORE | MR__ACTION_AFTER;
         return NULL;
     }
     struct mr__result *result = mr__result_at(sh, sh->result_count++);
@@ -131,8 +132,9 @@ static struct mr__result *result_push(struct mr__shard *sh, const struct mr__att
     result->ref = *ref;
     result->kind = (uint8_t)kind;
     const struct mr__run *run = run_of(sh, ref);
-    result->job = run != NULL && ref->task < run->task_count && mr__task_is_job(run, ref->task) &&
-                  (kind == MR__RESULT_ENDED || kind == MR__RESULT_WAITING);
+    result->kept = run != NULL && ref->task < run->task_count &&
+                   (mr__run_binding(run, ref->task)->flags & kept) != 0 &&
+                   (kind == MR__RESULT_ENDED || kind == MR__RESULT_WAITING);
     return result;
 }
 

@@ -186,7 +186,8 @@ static struct mr__action_binding exec_bind(struct mr__executor *port, const char
         bool job = mr__attempt_is_job(action);
         binding.flags =
             MR__ACTION_KNOWN | ((table->flags & MR_IDEMPOTENT) != 0 ? MR__ACTION_IDEMPOTENT : 0) |
-            (job ? MR__ACTION_JOB : 0) | (mr__attempt_has_before(action) ? MR__ACTION_BEFORE : 0);
+            (job ? MR__ACTION_JOB : 0) | (mr__attempt_has_before(action) ? MR__ACTION_BEFORE : 0) |
+            (table->run_after != NULL ? MR__ACTION_AFTER : 0);
     }
     return binding;
 }
