@@ -280,6 +280,11 @@ void mr__scripts_hooked(void *user, const uint8_t *run_id, uint32_t mask)
         return; /* resume asks for them again */
     }
     mr__logbook_ended(sh, run, MR__HOOK_TASK);
+    if (run->hooks_due != 0 && run->hooks_due != due) {
+        /* A cancel came in between; those of the run's end have waited for these to be over. */
+        mr__effect_push(&sh->s, &sh->s.durable, MR__EFFECT_HOOK, run->slot, 0, run->hooks_due);
+        return;
+    }
     sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
     mr__decide_hooked(&sh->s, run, due);
 }
