@@ -650,6 +650,9 @@ void mr__rebuild(struct mr__shard *sh)
     free(ids);
     mr__shard_count_inherited(sh);
     for (size_t i = 0; i < sh->result_count && !sh->s.failed; i++) {
-        mr__shard_feed(sh, mr__result_at(sh, i));
+        struct mr__result *result = mr__result_at(sh, i);
+        if (result->lsn == 0 || result->lsn > sh->lsn_durable) { /* else it was written after all */
+            mr__shard_feed(sh, result);
+        }
     }
 }
