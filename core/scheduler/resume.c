@@ -44,6 +44,9 @@ static void resume_attempt(struct mr__scheduler *s, struct mr__run *run, uint32_
     case MR__RESUME_RUNNING:
         if (canceling) {
             mr__effect_push(s, &s->durable, MR__EFFECT_CANCEL, run->slot, t, MR_BY_USER);
+        } else if ((mr__run_binding(run, t)->flags & MR__ACTION_BEFORE) != 0) {
+            /* What comes before it was called here; whether it was told to go on, nobody knows. */
+            mr__effect_push(s, &s->durable, MR__EFFECT_START, run->slot, t, attempt);
         }
         break;
     case MR__RESUME_NOT_BEGUN:
