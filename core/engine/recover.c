@@ -630,6 +630,7 @@ void mr__rebuild(struct mr__shard *sh)
     mr__batch_reset(&sh->flying);
     mr__batch_reset(&sh->after);
     sh->filling.failed = sh->flying.failed = sh->after.failed = false;
+    mr__shares_keep(sh);
     mr__shard_forget_all(sh);
     sh->seq_filling++;
     sh->settled_seq = 0; /* ends that were on their way are decided anew */
@@ -638,6 +639,7 @@ void mr__rebuild(struct mr__shard *sh)
         give_up(sh, &error);
         return;
     }
+    mr__shares_give_back(sh);
     answer_replies(sh, &sh->trouble);
     sh->opt.events.rebuilt(sh->opt.events.user);
     sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);

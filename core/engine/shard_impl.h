@@ -63,6 +63,12 @@ struct mr__context {
     struct mr__share *share;      /* what its attempts read: as it is durable */
 };
 
+/* The share data of a run, kept while memory is read anew: its attempts look at it. */
+struct mr__kept_share {
+    uint8_t run_id[MR__RUN_ID_BYTES];
+    struct mr__share *share; /* one reference */
+};
+
 /* A key or token of a live run, or of a finished one that is not indexed yet. */
 struct mr__keyrow {
     uint8_t run_id[MR__RUN_ID_BYTES];
@@ -140,6 +146,8 @@ struct mr__shard {
     size_t hooking_count, hooking_cap;
     struct mr__far *far;
     size_t far_count, far_cap;
+    struct mr__kept_share *kept_shares; /* empty but while memory is read anew */
+    size_t kept_count;
 
     /* finished runs (archive.c) */
     struct mr__buf part; /* the history part being filled: a record that has begun */
@@ -199,6 +207,9 @@ struct mr__scope_copy *mr__scripts_scope_of(struct mr__shard *sh, struct mr__run
 
 /* ---- shard_effects.c ---- */
 void mr__context_free(void *context);
+/* Before memory is thrown away, and after it was read anew, before anything is fed. */
+void mr__shares_keep(struct mr__shard *sh);
+void mr__shares_give_back(struct mr__shard *sh);
 void mr__effects_now(struct mr__shard *sh, const struct mr__effect *effect);
 void mr__effects_durable(struct mr__shard *sh, const struct mr__effect *effect);
 

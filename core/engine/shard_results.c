@@ -59,6 +59,10 @@ void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
         return;
     }
     sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
+    if (result->set_count > 0 && mr__shard_context(sh, run) == NULL) {
+        sh->s.failed = true; /* the run's table must be there before what is not durable is set */
+        return;
+    }
     bool too_large = run->output_bytes + result_bytes(result) > MR__OUTPUT_BYTES_MAX;
     for (size_t i = 0; i < result->set_count && !too_large; i++) {
         mr__decide_share(&sh->s, run, ref->task, result->sets[i].key, result->sets[i].json);
@@ -120,11 +124,11 @@ static bool copy_sets(struct mr__result *result, const struct mr__share_set *set
 static struct mr__result *result_push(struct mr__shard *sh, const struct mr__attempt_ref *ref,
                                       enum mr__result_kind kind)
 {
+    const uint32_t kept = MR__ACTION_JOB | MR__ACTION_BEFORE | MR__ACTION_AFTER;
     if (sh->result_count == sh->result_cap &&
         !mr__ring_grow(&sh->results, &sh->result_head, sh->result_count, &sh->result_cap,
                        sizeof *sh->results)) {
         sh->s.failed = true;
-    const uint32_t kept = MR__ACTION_JOB | MR__ACTION_BEFORE | MR__ACTION_AFTER;
         return NULL;
     }
     struct mr__result *result = mr__result_at(sh, sh->result_count++);
