@@ -232,7 +232,7 @@ static void results_durable(struct mr__shard *sh)
         }
         mr__result_pop(sh);
         if (told.done != NULL) {
-            told.done(told.arg, MR_OK);
+            told.done(told.arg, told.status);
         }
     }
 }

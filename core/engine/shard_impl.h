@@ -31,6 +31,7 @@ struct mr__result {
     size_t set_count;
     void (*done)(void *arg, mr_status status); /* SHARE */
     void *arg;
+    mr_status status; /* that it will be told */
 };
 
 /* Hooks that the executor is calling. */

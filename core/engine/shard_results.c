@@ -54,6 +54,7 @@ void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
     struct mr__run *run = run_of(sh, &result->ref);
     const struct mr__attempt_ref *ref = &result->ref;
     result->lsn = sh->s.lsn;
+    result->status = MR_ECANCELED; /* whoever flushed is over, and so is what it set */
     if (run == NULL || (run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_SETTLED)) != 0 ||
         !mr__attempt_is_current(run, ref->task, ref->attempt)) {
         return;
@@ -64,6 +65,7 @@ void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
         return;
     }
     bool too_large = run->output_bytes + result_bytes(result) > MR__OUTPUT_BYTES_MAX;
+    result->status = too_large ? MR_ELIMIT : MR_OK;
     for (size_t i = 0; i < result->set_count && !too_large; i++) {
         mr__decide_share(&sh->s, run, ref->task, result->sets[i].key, result->sets[i].json);
     }

@@ -629,12 +629,13 @@ int64_t sim_exec_next_due(const struct sim *sim)
 void sim_exec_talk(struct sim *sim)
 {
     static const char line[] = "a line\n";
-    if (sim->exec.attempt_count == 0) {
-        return;
+    const struct sim_attempt *a = NULL;
+    size_t count = sim->exec.attempt_count, first = count == 0 ? 0 : sim_random(sim) % count;
+    for (size_t i = 0; i < count && a == NULL; i++) {
+        const struct sim_attempt *it = &sim->exec.attempts[(first + i) % count];
+        a = it->alive && it->life == sim->life ? it : NULL;
     }
-    const struct sim_attempt *a =
-        &sim->exec.attempts[sim_below(sim, (uint32_t)sim->exec.attempt_count)];
-    if (!a->alive || a->life != sim->life) {
+    if (a == NULL) {
         return;
     }
     if (sim_chance(sim, a->action->shares)) {

@@ -80,8 +80,13 @@ static void on_done(void *arg, mr_status status)
             sim_broken(sim, "a flush is answered before it is durable");
         }
     }
+    const struct sim_set *set = &sim->exec.sets[flush->first];
     if (status == MR_ECLOSED) {
         sim_count(sim, SIM_flush_closed);
+    } else if (status != MR_OK && !sim->dead &&
+               sim_rules_current(set->run, set->task, set->attempt)) {
+        sim_broken(sim, "a flush of an attempt that goes on is answered: %s",
+                   mr_status_text(status));
     }
 }
 
