@@ -412,6 +412,7 @@ struct sim_request *sim_request(struct sim *sim, enum sim_request_kind kind, str
         request->settles = run->settles;
         request->reopened = run->reopened;
         request->pauses = run->pauses;
+        request->said = kind == SIM_PAUSE && run->paused;
         request->log_len = live == NULL ? run->log.len : live->log.len;
     }
     return request;
@@ -476,7 +477,7 @@ static void command_done(struct sim *sim, const struct sim_request *request, mr_
         break;
     case SIM_PAUSE:
     case SIM_UNPAUSE:
-        if (run->pauses == request->pauses && run->paused != (request->kind == SIM_PAUSE)) {
+        if (run->pauses == request->pauses && !request->said) {
             sim_broken(sim, "a pause or unpause is answered before it is durable");
         }
         break;

@@ -338,7 +338,7 @@ struct sim_request {
     size_t log_len;
     uint32_t task, taken;  /* of a command for one task: its number + 1; 0: of the run */
     uint32_t kept, shared; /* of a submit */
-    bool said;             /* the task was to be canceled already */
+    bool said;             /* it was so already: the task was to be canceled, the run paused */
     bool answered;
 };
 

@@ -170,8 +170,9 @@ const char *const sim_dags[] = {
     "tasks:\n"
     "  - {id: a, action: fails}\n"
     "  - {id: b, action: before, blockIf: \"'odds 300'\", retry: {max: 1, delay: 1s}}\n"
-    "  - {id: c, action: phases, dependOn: [a]}\n"
-    "  - {id: d, action: wait}\n",
+    "  - {id: c, action: phases}\n"
+    "  - {id: d, action: phases, dependOn: [a]}\n"
+    "  - {id: e, action: wait}\n",
 
     "id: ends\n"
     "hooks: {beforeSuccess: {lua: \"return 1\"}, beforeBlock: {lua: \"return 1\"},\n"

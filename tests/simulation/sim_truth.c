@@ -307,10 +307,11 @@ void sim_truth_check_memory(struct sim *sim, bool quiet)
     for (size_t i = 0; i < sim->truth.run_count; i++) {
         check_run(sim, &sim->truth.runs[i], quiet);
     }
-    for (size_t i = 0; i < sim->exec.attempt_count && quiet; i++) {
+    for (size_t i = 0; i < sim->exec.attempt_count; i++) {
         const struct sim_attempt *a = &sim->exec.attempts[i];
         if (a->share != NULL && a->life == sim->life) {
-            sim_share_check(sim, sim_truth_find(sim, a->ref.run_id), a->share, !sim->reading);
+            sim_share_check(sim, sim_truth_find(sim, a->ref.run_id), a->share,
+                            quiet && !sim->reading);
         }
     }
     for (uint32_t slot = 0; slot < s->runs_cap && quiet; slot++) {
