@@ -53,12 +53,11 @@ static void cancel_attempt(struct mr__scheduler *s, struct mr__run *run, uint32_
         struct mr__ended ended = {
             .task = t, .attempt = task->attempt, .outcome = MR__OUTCOME_CANCELED};
         (void)mr__decide_ended(s, run, &ended);
+    } else if ((task->flags & MR__TASKFLAG_PREPARED) != 0) {
+        task->flags |= MR__TASKFLAG_CANCELING;
+        mr__decide_ask_before(s, run, t); /* a pause may have kept it from the executor up to now */
     } else if ((task->flags & MR__TASKFLAG_CANCELING) == 0) {
         task->flags |= MR__TASKFLAG_CANCELING;
-        if (task->flags & MR__TASKFLAG_PREPARED) {
-            mr__decide_ask_before(s, run, t); /* it may not have been asked for: a pause came */
-            return;
-        }
         mr__effect_push(s, &s->durable, MR__EFFECT_CANCEL, run->slot, t, MR_BY_USER);
     }
 }

@@ -70,6 +70,20 @@ static void rules__a_task_canceled_while_its_run_was_paused_ran_on_after_that(vo
     assert_int_equal(h->canceled[1].arg, MR_BY_USER);
 }
 
+static void rules__a_task_canceled_in_a_pause_outlived_the_cancel_of_its_run(void **state)
+{
+    struct hand *h = *state;
+    const uint32_t task = 0;
+    h->holds = true;
+    struct mr__run *run = hand_run(h, "tasks: [{id: a, action: phases}]\n");
+    expect_ok(h, mr__decide_pause(&h->s, run, NULL));
+    expect_ok(h, mr__decide_cancel_tasks(&h->s, run, &task, 1, NULL));
+    assert_int_equal(h->before_count, 2);
+    expect_ok(h, mr__decide_cancel(&h->s, run, MR__CANCEL_BY_USER, NULL));
+    assert_int_equal(h->before_count, 3); /* the two before were passed over: it was paused */
+    assert_int_equal(h->canceled_count, 2);
+}
+
 static enum mr__resume_fate fate_running(void *user, const struct mr__run *run, uint32_t task)
 {
     return MR__RESUME_RUNNING;
@@ -98,6 +112,8 @@ int main(void)
             rules__a_prepared_task_of_a_paused_run_could_not_be_canceled, setup, teardown),
         cmocka_unit_test_setup_teardown(
             rules__a_task_canceled_while_its_run_was_paused_ran_on_after_that, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            rules__a_task_canceled_in_a_pause_outlived_the_cancel_of_its_run, setup, teardown),
         cmocka_unit_test_setup_teardown(rules__an_attempt_that_was_prepared_here_was_never_started,
                                         setup, teardown),
     };
