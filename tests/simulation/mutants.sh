@@ -127,6 +127,7 @@ mutant fate-of-another-action "$shard" 's/&ref, mr__run_binding(run, task)/\&ref
 # retries
 mutant delay-is-nothing $ends 's/if (event.ms == 0) {/if (true) {/'
 mutant delay-not-armed-again $resume 's/mr__effect_push(s, &s->now, MR__EFFECT_DELAY.*//'
+mutant clock-jump-lengthens-a-time "$shard" 's/MR__MIN(left, MR__MIN(duration_ms, INT64_MAX \/ 2))/MR__MIN(left, INT64_MAX \/ 2)/'
 mutant delay-not-doubled $ends 's/^            ms \*= 2;/            ms *= 1;/'
 mutant judge-not-asked-again $resume 's/mr__effect_push(s, &s->now, MR__EFFECT_JUDGE.*//'
 mutant retries-go-on $apply 's/^        detail->retries = 0;//'
@@ -155,7 +156,7 @@ mutant pause-ignored-by-jobs $decide 's/!has_room(run) || !goes_on(run)) {/!has_
 mutant pause-ignored-by-what-began $decide 's/^        return true; .. unpause, or the end.*//'
 
 # share data
-mutant share-before-durable "$shard" 's/^        mr__decide_share(.*/&\n(void)mr__share_put(mr__shard_context(sh, run)->share, result->sets[i].key, result->sets[i].json);/;s/^#include <stdlib.h>/&\n#include "core\/exec\/share.h"/'
+mutant share-before-durable core/engine/shard_results.c 's/^        mr__decide_share(.*/&\n(void)mr__share_put(mr__shard_context(sh, run)->share, result->sets[i].key, result->sets[i].json);/;s/^#include <stdlib.h>/&\n#include "core\/exec\/share.h"/'
 mutant share-table-stale $recover 's/mr__shares_keep(sh);//'
 mutant flush-fed-twice $recover 's/if (result->lsn == 0 || result->lsn > sh->lsn_durable) {/if (true) {/'
 mutant flush-done-early "$shard" 's/^    result->done = done;/    done(arg, MR_OK);/'

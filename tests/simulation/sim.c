@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define BEGIN_WALL_MS 1700000000000
+#define TIME_MAX_MS   3600000 /* the longest of the dags' times */
 
 const char *const sim_counter_names[SIM_COUNTER_COUNT] = {
 #define SIM_COUNTER_NAME(name) #name,
@@ -350,7 +351,12 @@ static void on_log(void *user, struct mr__run *run, uint32_t task,
 
 static void on_arm(void *user, int64_t due_ms)
 {
-    ((struct sim *)user)->armed_ms = due_ms;
+    struct sim *sim = user;
+    /* What is left of a time is never more than all of it, however the clock has jumped. */
+    if (due_ms != INT64_MAX && due_ms - sim->monotonic_ms > TIME_MAX_MS) {
+        sim_broken(sim, "a timer is armed for longer than anything takes");
+    }
+    sim->armed_ms = due_ms;
 }
 
 static void on_rebuilt(void *user)

@@ -93,6 +93,7 @@ const char *const sim_dags[] = {
     "  - {id: c, action: loop, dependOn: [a]}\n",
 
     "id: phases\n"
+    "maxParallel: 2\n"
     "tasks:\n"
     "  - {id: a, action: phases, params: {p: \"{{ 'odds 500' }}\"}}\n"
     "  - {id: b, action: before, timeout: 2s, params: {p: \"{{ 'fails 100' }}\"}}\n"
@@ -126,6 +127,7 @@ const char *const sim_dags[] = {
 
     "id: fan\n"
     "maxParallel: 5\n"
+    "timeout: 2m\n"
     "tasks:\n"
     "  - {id: a, action: loop}\n"
     "  - {id: b, action: spawn, dependOn: [a], forEach: \"'items 5'\", maxParallel: 2,\n"
@@ -133,6 +135,7 @@ const char *const sim_dags[] = {
     "  - {id: c, action: fails, dependOn: [a], forEach: \"'items 4'\", retry: {max: 1, delay: 1s,\n"
     "      if: \"'odds 700'\"}}\n"
     "  - {id: d, action: phases, dependOn: [b], forEach: \"'items 3'\", maxParallel: 1}\n"
+    "  - {id: f, action: wait, forEach: \"'items 3'\", timeout: 30s}\n"
     "  - {id: e, dependOn: [c, d]}\n",
 
     "id: fanask\n"
@@ -173,6 +176,15 @@ const char *const sim_dags[] = {
     "  - {id: c, action: phases}\n"
     "  - {id: d, action: phases, dependOn: [a]}\n"
     "  - {id: e, action: wait}\n",
+
+    "id: again\n"
+    "hooks: {beforeRetry: {lua: \"return 1\"}, beforeContinue: {lua: \"return 1\"}}\n"
+    "tasks:\n"
+    "  - {id: a, action: fails}\n"
+    "  - {id: b, action: phases, onLost: ask}\n"
+    "  - {id: c, action: phases, dependOn: [b]}\n"
+    "  - {id: d, action: phases}\n"
+    "  - {id: e, action: before, dependOn: [d]}\n",
 
     "id: ends\n"
     "hooks: {beforeSuccess: {lua: \"return 1\"}, beforeBlock: {lua: \"return 1\"},\n"
