@@ -633,6 +633,7 @@ void mr__rebuild(struct mr__shard *sh)
     mr__batch_reset(&sh->flying);
     mr__batch_reset(&sh->after);
     sh->filling.failed = sh->flying.failed = sh->after.failed = false;
+    mr__shares_keep(sh);
     mr__shard_forget_all(sh);
     sh->seq_filling++;
     sh->settled_seq = 0; /* ends that were on their way are decided anew */
@@ -641,6 +642,7 @@ void mr__rebuild(struct mr__shard *sh)
         give_up(sh, &error);
         return;
     }
+    mr__shares_give_back(sh);
     answer_replies(sh, &sh->trouble);
     sh->opt.events.rebuilt(sh->opt.events.user);
     sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
@@ -653,6 +655,9 @@ void mr__rebuild(struct mr__shard *sh)
     free(ids);
     mr__shard_count_inherited(sh);
     for (size_t i = 0; i < sh->result_count && !sh->s.failed; i++) {
-        mr__shard_feed(sh, mr__result_at(sh, i));
+        struct mr__result *result = mr__result_at(sh, i);
+        if (result->lsn == 0 || result->lsn > sh->lsn_durable) { /* else it was written after all */
+            mr__shard_feed(sh, result);
+        }
     }
 }

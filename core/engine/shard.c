@@ -4,6 +4,7 @@
  * due, replies whose commit is durable, the next hand-over. Loop thread.
  */
 #include "core/engine/shard_impl.h"
+#include "core/exec/share.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,10 @@ void mr__shard_destroy(struct mr__shard *sh)
     free(sh->results);
     free(sh->hooking);
     free(sh->far);
+    while (sh->kept_count > 0) {
+        mr__share_unref(sh->kept_shares[--sh->kept_count].share);
+    }
+    free(sh->kept_shares);
     free(sh);
 }
 
@@ -222,12 +227,12 @@ static void results_durable(struct mr__shard *sh)
             return;
         }
         struct mr__result told = *result;
-        if (told.job) {
+        if (told.kept) {
             sh->opt.executor->ops->forget(sh->opt.executor, &told.ref);
         }
         mr__result_pop(sh);
         if (told.done != NULL) {
-            told.done(told.arg, MR_OK);
+            told.done(told.arg, told.status);
         }
     }
 }

@@ -16,21 +16,100 @@ void mr__context_free(void *context)
     free(it);
 }
 
-/* The share data as it stands. What of it is not durable yet comes with an effect again. */
-static struct mr__share *share_of(const struct mr__run *run)
+/* Removes from the table what the run does not have. */
+static bool share_trim(const struct mr__run *run, struct mr__share *share)
 {
-    struct mr__share *share = mr__share_create();
-    for (uint32_t i = 0; i < run->share_count && share != NULL; i++) {
-        const struct mr__share_row *row = run->share[i];
-        struct mr__event event;
-        if (!mr__run_event(run, row->at, &event) ||
-            mr__share_put(share, (struct mr__blob){row->key, row->key_len}, event.payload) !=
-                MR_OK) {
-            mr__share_unref(share);
-            share = NULL;
+    struct mr__buf key, after;
+    bool found;
+    mr__buf_init(&key);
+    mr__buf_init(&after);
+    struct mr__blob last = {NULL, 0};
+    while (mr__share_next(share, last, &key)) {
+        struct mr__blob name = {(const char *)key.data, key.len};
+        (void)mr__run_share_at(run, name.data, name.len, &found);
+        if (!found && mr__share_put(share, name, (struct mr__blob){NULL, 0}) != MR_OK) {
+            key.failed = true;
+        }
+        mr__buf_reset(&after);
+        mr__buf_bytes(&after, key.data, key.len);
+        mr__buf_reset(&key);
+        if (key.failed || after.failed) {
+            break;
+        }
+        last = (struct mr__blob){(const char *)after.data, after.len};
+    }
+    bool ok = !key.failed && !after.failed;
+    mr__buf_finish(&key);
+    mr__buf_finish(&after);
+    return ok;
+}
+
+/* The table that the run's attempts have kept through a rebuild, or NULL. */
+static struct mr__share *share_kept(struct mr__shard *sh, const struct mr__run *run)
+{
+    for (size_t i = 0; i < sh->kept_count; i++) {
+        if (memcmp(sh->kept_shares[i].run_id, run->id, MR__RUN_ID_BYTES) == 0) {
+            struct mr__share *share = sh->kept_shares[i].share;
+            sh->kept_shares[i] = sh->kept_shares[--sh->kept_count];
+            return share;
         }
     }
+    return NULL;
+}
+
+/* The share data as it stands, which is as it is durable: mr__shard_feed sees to it that the table
+ * is there before anything is set that is not. */
+static struct mr__share *share_of(struct mr__shard *sh, const struct mr__run *run)
+{
+    struct mr__share *share = share_kept(sh, run);
+    bool ok = share == NULL || share_trim(run, share);
+    share = share == NULL ? mr__share_create() : share;
+    for (uint32_t i = 0; i < run->share_count && share != NULL && ok; i++) {
+        const struct mr__share_row *row = run->share[i];
+        struct mr__event event;
+        ok =
+            mr__run_event(run, row->at, &event) &&
+            mr__share_put(share, (struct mr__blob){row->key, row->key_len}, event.payload) == MR_OK;
+    }
+    if (!ok) {
+        mr__share_unref(share);
+        share = NULL;
+    }
     return share;
+}
+
+void mr__shares_keep(struct mr__shard *sh)
+{
+    struct mr__kept_share *tables =
+        realloc(sh->kept_shares, (sh->kept_count + sh->s.run_count + 1) * sizeof *tables);
+    if (tables == NULL) {
+        return; /* attempts go on with what they have */
+    }
+    sh->kept_shares = tables;
+    for (uint32_t slot = 0; slot < sh->s.runs_cap; slot++) {
+        const struct mr__run *run = sh->s.runs[slot];
+        const struct mr__context *context = run == NULL ? NULL : run->context;
+        if (context != NULL) {
+            struct mr__kept_share *table = &tables[sh->kept_count++];
+            memcpy(table->run_id, run->id, MR__RUN_ID_BYTES);
+            table->share = mr__share_ref(context->share);
+        }
+    }
+}
+
+void mr__shares_give_back(struct mr__shard *sh)
+{
+    while (sh->kept_count > 0) {
+        const struct mr__kept_share *table = &sh->kept_shares[sh->kept_count - 1];
+        struct mr__run *run = mr__run_find(&sh->s, table->run_id);
+        size_t count = sh->kept_count;
+        if (run != NULL && run->context == NULL && mr__shard_context(sh, run) == NULL) {
+            sh->s.failed = true;
+        }
+        if (sh->kept_count == count) { /* of a run that is over, or nobody could take it */
+            mr__share_unref(sh->kept_shares[--sh->kept_count].share);
+        }
+    }
 }
 
 /* Where the run came from: by hand, or what the JSON of its first event says. */
@@ -66,7 +145,7 @@ struct mr__context *mr__shard_context(struct mr__shard *sh, struct mr__run *run)
     mr__arena_init(&context->arena);
     context->folder = mr__arena_dup(&context->arena, event.folder.data, event.folder.len);
     context->vars = (mr_value){.type = MR_MAP};
-    context->share = share_of(run);
+    context->share = share_of(sh, run);
     bool ok =
         context->folder != NULL && context->share != NULL && read_origin(context, event.payload);
     if (ok && event.vars.len > 2) {

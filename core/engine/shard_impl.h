@@ -24,13 +24,14 @@ struct mr__result {
     uint64_t lsn; /* of the commit that holds its events; 0: not fed yet */
     int64_t wait_ms;
     uint8_t kind, outcome;
-    bool job;
+    bool kept;             /* the executor keeps its attempt until it is told to forget it */
     char *reason, *output; /* owned, or NULL */
     size_t output_len;
     struct mr__share_set *sets; /* owned, with what they point to; or NULL */
     size_t set_count;
     void (*done)(void *arg, mr_status status); /* SHARE */
     void *arg;
+    mr_status status; /* that it will be told */
 };
 
 /* Hooks that the executor is calling. */
@@ -61,6 +62,12 @@ struct mr__context {
     const char *folder, *trigger; /* "manually", "schedule", "rerun" */
     int64_t scheduled_ms;         /* the nominal time of a scheduled run, or 0 */
     struct mr__share *share;      /* what its attempts read: as it is durable */
+};
+
+/* The share data of a run, kept while memory is read anew: its attempts look at it. */
+struct mr__kept_share {
+    uint8_t run_id[MR__RUN_ID_BYTES];
+    struct mr__share *share; /* one reference */
 };
 
 /* A key or token of a live run, or of a finished one that is not indexed yet. */
@@ -140,6 +147,8 @@ struct mr__shard {
     size_t hooking_count, hooking_cap;
     struct mr__far *far;
     size_t far_count, far_cap;
+    struct mr__kept_share *kept_shares; /* empty but while memory is read anew */
+    size_t kept_count;
 
     /* finished runs (archive.c) */
     struct mr__buf part; /* the history part being filled: a record that has begun */
@@ -200,6 +209,9 @@ struct mr__scope_copy *mr__scripts_scope_of(struct mr__shard *sh, struct mr__run
 
 /* ---- shard_effects.c ---- */
 void mr__context_free(void *context);
+/* Before memory is thrown away, and after it was read anew, before anything is fed. */
+void mr__shares_keep(struct mr__shard *sh);
+void mr__shares_give_back(struct mr__shard *sh);
 void mr__effects_now(struct mr__shard *sh, const struct mr__effect *effect);
 void mr__effects_durable(struct mr__shard *sh, const struct mr__effect *effect);
 

@@ -54,12 +54,18 @@ void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
     struct mr__run *run = run_of(sh, &result->ref);
     const struct mr__attempt_ref *ref = &result->ref;
     result->lsn = sh->s.lsn;
+    result->status = MR_ECANCELED; /* whoever flushed is over, and so is what it set */
     if (run == NULL || (run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_SETTLED)) != 0 ||
         !mr__attempt_is_current(run, ref->task, ref->attempt)) {
         return;
     }
     sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
+    if (result->set_count > 0 && mr__shard_context(sh, run) == NULL) {
+        sh->s.failed = true; /* the run's table must be there before what is not durable is set */
+        return;
+    }
     bool too_large = run->output_bytes + result_bytes(result) > MR__OUTPUT_BYTES_MAX;
+    result->status = too_large ? MR_ELIMIT : MR_OK;
     for (size_t i = 0; i < result->set_count && !too_large; i++) {
         mr__decide_share(&sh->s, run, ref->task, result->sets[i].key, result->sets[i].json);
     }
@@ -117,16 +123,10 @@ static bool copy_sets(struct mr__result *result, const struct mr__share_set *set
     return true;
 }
 
-/* Whether the executor keeps what it knows of an attempt until it is told to forget it. */
-static bool is_kept(const struct mr__run *run, uint32_t task)
-{
-    return mr__task_is_job(run, task) ||
-           (mr__run_binding(run, task)->flags & MR__ACTION_BEFORE) != 0;
-}
-
 static struct mr__result *result_push(struct mr__shard *sh, const struct mr__attempt_ref *ref,
                                       enum mr__result_kind kind)
 {
+    const uint32_t kept = MR__ACTION_JOB | MR__ACTION_BEFORE | MR__ACTION_AFTER;
     if (sh->result_count == sh->result_cap &&
         !mr__ring_grow(&sh->results, &sh->result_head, sh->result_count, &sh->result_cap,
                        sizeof *sh->results)) {
@@ -138,8 +138,9 @@ static struct mr__result *result_push(struct mr__shard *sh, const struct mr__att
     result->ref = *ref;
     result->kind = (uint8_t)kind;
     const struct mr__run *run = run_of(sh, ref);
-    result->job = run != NULL && ref->task < run->task_count && is_kept(run, ref->task) &&
-                  (kind == MR__RESULT_ENDED || kind == MR__RESULT_WAITING);
+    result->kept = run != NULL && ref->task < run->task_count &&
+                   (mr__run_binding(run, ref->task)->flags & kept) != 0 &&
+                   (kind == MR__RESULT_ENDED || kind == MR__RESULT_WAITING);
     return result;
 }
 

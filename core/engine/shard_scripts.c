@@ -55,6 +55,7 @@ static mr_status go_far(struct mr__shard *sh, struct mr__run *run, struct mr__ru
     evaluation->task = task;
     evaluation->row = mr__run_row(run, task);
     evaluation->attempt = run->tasks[task].attempt;
+    evaluation->row = mr__run_row(run, task);
     evaluation->judge = judge;
     evaluation->flags = flags;
     mr__arena_init(&evaluation->arena);
@@ -281,6 +282,11 @@ void mr__scripts_hooked(void *user, const uint8_t *run_id, uint32_t mask)
         return; /* resume asks for them again */
     }
     mr__logbook_ended(sh, run, MR__HOOK_TASK);
+    if (run->hooks_due != 0 && run->hooks_due != due) {
+        /* A cancel came in between; those of the run's end have waited for these to be over. */
+        mr__effect_push(&sh->s, &sh->s.durable, MR__EFFECT_HOOK, run->slot, 0, run->hooks_due);
+        return;
+    }
     sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
     mr__decide_hooked(&sh->s, run, due);
 }

@@ -235,6 +235,7 @@ static struct mr__action_binding exec_bind(struct mr__executor *port, const char
                         ((table->flags & MR_IDEMPOTENT) != 0 ? MR__ACTION_IDEMPOTENT : 0) |
                         (mr__attempt_is_job(action) ? MR__ACTION_JOB : 0) |
                         (mr__attempt_has_before(action) ? MR__ACTION_BEFORE : 0) |
+                        (table->run_after != NULL ? MR__ACTION_AFTER : 0) |
                         (table == &mr__lua_action ? MR__ACTION_SCOPE : 0);
     }
     return binding;

@@ -131,8 +131,9 @@ struct mr__executor_ops {
      * answered by began() or ended(). Said again of an attempt that is there, it is answered
      * (again) when that is so far, and nothing is called twice by this engine. */
     void (*before)(struct mr__executor *x, const struct mr__attempt *attempt);
-    /* Starts an attempt's `run`, for the first time: of one that before() has made ready, or of a
-     * new one. Like after() it is passed over for an attempt whose ended() was told meanwhile. */
+    /* Starts an attempt's `run`: of one that before() has made ready, or of a new one. Like after()
+     * it is passed over for an attempt whose ended() was told meanwhile, and for one of an action
+     * with MR__ACTION_BEFORE whose `run` was called by this engine; no other is said twice. */
     void (*start)(struct mr__executor *x, const struct mr__attempt *attempt);
     /* Calls run_after: of the attempt that said ending(), in its own memory, or after a restart of
      * a new one. Said again of one that is there, nothing is called twice. */

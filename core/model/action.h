@@ -13,7 +13,8 @@ enum {
     MR__ACTION_IDEMPOTENT = 2u,
     MR__ACTION_JOB = 4u,    /* holds one of --jobs slots while an attempt runs */
     MR__ACTION_BEFORE = 8u, /* has run_before or retry_before: they come before "attempt started" */
-    MR__ACTION_SCOPE = 16u  /* runs the task's own Lua: its attempts get a scope (model/scope.h) */
+    MR__ACTION_SCOPE = 16u, /* runs the task's own Lua: its attempts get a scope (model/scope.h) */
+    MR__ACTION_AFTER = 32u  /* has run_after */
 };
 struct mr__action; /* core/exec/registry.h */
 struct mr__action_binding {

@@ -53,6 +53,9 @@ static void cancel_attempt(struct mr__scheduler *s, struct mr__run *run, uint32_
         struct mr__ended ended = {
             .task = t, .attempt = task->attempt, .outcome = MR__OUTCOME_CANCELED};
         (void)mr__decide_ended(s, run, &ended);
+    } else if ((task->flags & MR__TASKFLAG_PREPARED) != 0) {
+        task->flags |= MR__TASKFLAG_CANCELING;
+        mr__decide_ask_before(s, run, t); /* a pause may have kept it from the executor up to now */
     } else if ((task->flags & MR__TASKFLAG_CANCELING) == 0) {
         task->flags |= MR__TASKFLAG_CANCELING;
         mr__effect_push(s, &s->durable, MR__EFFECT_CANCEL, run->slot, t, MR_BY_USER);
@@ -286,13 +289,7 @@ mr_status mr__decide_unpause(struct mr__scheduler *s, struct mr__run *run, mr_er
     if (run->plan->dag->timeout_ms > 0) {
         mr__effect_push(s, &s->now, MR__EFFECT_RUN_TIMER, run->slot, 0, 0);
     }
-    /* What was about to begin when it was paused has said so, and is asked again. */
-    for (uint32_t t = 0; t < run->task_count && run->preparing_count > 0 && !s->failed; t++) {
-        if (run->tasks[t].flags & MR__TASKFLAG_PREPARED) {
-            mr__effect_push(s, &s->durable, MR__EFFECT_BEFORE, run->slot, t,
-                            mr__run_attempt(run, t));
-        }
-    }
+    mr__decide_ask_all_before(s, run);
     mr__decide_advance(s, run);
     return MR_OK;
 }

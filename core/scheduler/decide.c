@@ -268,6 +268,27 @@ static void settle(struct mr__scheduler *s, struct mr__run *run)
     mr__buf_finish(&text);
 }
 
+void mr__decide_ask_before(struct mr__scheduler *s, struct mr__run *run, uint32_t task)
+{
+    const uint16_t ends = MR__TASKFLAG_CANCELED | MR__TASKFLAG_CANCELING;
+    const struct mr__task *it = &run->tasks[task];
+    mr__effect_push(s, &s->durable, MR__EFFECT_BEFORE, run->slot, task, mr__run_attempt(run, task));
+    if ((it->flags & ends) != 0 || (run->flags & MR__RUNFLAG_CANCELING) != 0) {
+        bool timed_out = (it->flags & MR__TASKFLAG_TIMED_OUT) != 0;
+        mr__effect_push(s, &s->durable, MR__EFFECT_CANCEL, run->slot, task,
+                        timed_out ? MR_BY_TIMEOUT : MR_BY_USER);
+    }
+}
+
+void mr__decide_ask_all_before(struct mr__scheduler *s, struct mr__run *run)
+{
+    for (uint32_t t = 0; t < run->task_count && run->preparing_count > 0; t++) {
+        if (run->tasks[t].flags & MR__TASKFLAG_PREPARED) {
+            mr__decide_ask_before(s, run, t);
+        }
+    }
+}
+
 void mr__decide_hooked(struct mr__scheduler *s, struct mr__run *run, uint32_t mask)
 {
     struct mr__event due;
@@ -283,6 +304,7 @@ void mr__decide_hooked(struct mr__scheduler *s, struct mr__run *run, uint32_t ma
     }
     struct mr__event event = {.type = MR__EVENT_HOOKS_DONE, .count = mask};
     mr__decide_emit(s, run, &event);
+    mr__decide_ask_all_before(s, run);
     mr__decide_advance(s, run);
 }
 
@@ -525,7 +547,7 @@ bool mr__decide_began(struct mr__scheduler *s, struct mr__run *run, uint32_t tas
         return false;
     }
     if (!goes_on(run)) {
-        return true; /* unpause asks again */
+        return true; /* unpause, or the end of the hooks, asks again */
     }
     mr__decide_emit_task(s, run, MR__EVENT_ATTEMPT_STARTED, task);
     mr__effect_push(s, &s->durable, MR__EFFECT_START, run->slot, task, attempt);

@@ -101,6 +101,10 @@ mr_status mr__decide_continue(struct mr__scheduler *s, struct mr__run *run, cons
 mr_status mr__decide_pause(struct mr__scheduler *s, struct mr__run *run, mr_error *reterr);
 mr_status mr__decide_unpause(struct mr__scheduler *s, struct mr__run *run, mr_error *reterr);
 
+/* Asks, perhaps once more, for what comes before the attempt of a task that is prepared; and tells
+ * one that is to end so, since the executor may not have known it when it was told first. */
+void mr__decide_ask_before(struct mr__scheduler *s, struct mr__run *run, uint32_t task);
+
 /* Starts whatever may start now and ends the run if nothing can: after any change from outside. */
 void mr__decide_advance(struct mr__scheduler *s, struct mr__run *run);
 

@@ -21,27 +21,13 @@ bool mr__decide_hooks(struct mr__scheduler *s, struct mr__run *run, uint32_t mas
                       struct mr__blob reason);
 /* commands.c: lets a run that stands still go on, and asks for hooks before that. */
 void mr__decide_reopen(struct mr__scheduler *s, struct mr__run *run, uint32_t hooks);
+/* mr__decide_ask_before for each task that is prepared: nothing began while it could not. */
+void mr__decide_ask_all_before(struct mr__scheduler *s, struct mr__run *run);
 /* Gives free --jobs slots out. */
 void mr__decide_start_jobs(struct mr__scheduler *s);
 /* Ends every fan-out whose children have ended; or the one whose last child `t` was. */
 void mr__decide_close_fans(struct mr__scheduler *s, struct mr__run *run);
 void mr__decide_close_fan_of(struct mr__scheduler *s, struct mr__run *run, uint32_t t);
-
-/* commands.c: lets a run that stands still go on, and asks for hooks before that. */
-void mr__decide_reopen(struct mr__scheduler *s, struct mr__run *run, uint32_t hooks);
-/* Gives free --jobs slots out. */
-void mr__decide_start_jobs(struct mr__scheduler *s);
-/* Ends every fan-out whose children have ended; or the one whose last child `t` was. */
-void mr__decide_close_fans(struct mr__scheduler *s, struct mr__run *run);
-void mr__decide_close_fan_of(struct mr__scheduler *s, struct mr__run *run, uint32_t t);
-
-/* Whether this attempt is under way, in whatever phase. */
-static inline bool mr__decide_is_current(const struct mr__run *run, uint32_t task, uint32_t attempt)
-{
-    return task < run->task_count && mr__run_attempt(run, task) == attempt &&
-           (run->tasks[task].flags & MR__TASKFLAG_PREPARING) == 0 &&
-           mr__task_begun(&run->tasks[task]);
-}
 
 static inline struct mr__blob mr__blob_of(const char *text)
 {

@@ -28,10 +28,13 @@ static void resume_attempt(struct mr__scheduler *s, struct mr__run *run, uint32_
         }
         return;
     }
-    if (before || task->status == MR__TASK_ENDING) {
-        /* These phases may be called again; whoever is in one already is not called twice. */
-        mr__effect_push(s, &s->durable, before ? MR__EFFECT_BEFORE : MR__EFFECT_AFTER, run->slot, t,
-                        attempt);
+    /* These phases may be called again; whoever is in one already is not called twice. */
+    if (before) {
+        mr__decide_ask_before(s, run, t);
+        return;
+    }
+    if (task->status == MR__TASK_ENDING) {
+        mr__effect_push(s, &s->durable, MR__EFFECT_AFTER, run->slot, t, attempt);
         if (canceling) {
             mr__effect_push(s, &s->durable, MR__EFFECT_CANCEL, run->slot, t, MR_BY_USER);
         }
@@ -41,6 +44,9 @@ static void resume_attempt(struct mr__scheduler *s, struct mr__run *run, uint32_
     case MR__RESUME_RUNNING:
         if (canceling) {
             mr__effect_push(s, &s->durable, MR__EFFECT_CANCEL, run->slot, t, MR_BY_USER);
+        } else if ((mr__run_binding(run, t)->flags & MR__ACTION_BEFORE) != 0) {
+            /* What comes before it was called here; whether it was told to go on, nobody knows. */
+            mr__effect_push(s, &s->durable, MR__EFFECT_START, run->slot, t, attempt);
         }
         break;
     case MR__RESUME_NOT_BEGUN:

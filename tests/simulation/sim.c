@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define BEGIN_WALL_MS 1700000000000
+#define TIME_MAX_MS   3600000 /* the longest of the dags' times */
 
 const char *const sim_counter_names[SIM_COUNTER_COUNT] = {
 #define SIM_COUNTER_NAME(name) #name,
@@ -350,7 +351,12 @@ static void on_log(void *user, struct mr__run *run, uint32_t task,
 
 static void on_arm(void *user, int64_t due_ms)
 {
-    ((struct sim *)user)->armed_ms = due_ms;
+    struct sim *sim = user;
+    /* What is left of a time is never more than all of it, however the clock has jumped. */
+    if (due_ms != INT64_MAX && due_ms - sim->monotonic_ms > TIME_MAX_MS) {
+        sim_broken(sim, "a timer is armed for longer than anything takes");
+    }
+    sim->armed_ms = due_ms;
 }
 
 static void on_rebuilt(void *user)
@@ -362,7 +368,10 @@ static void on_rebuilt(void *user)
         mr__shard_stats(sim->shard, &stats);
         sim->commits_rebuilt = stats.commits;
         sim_count(sim, SIM_rebuilt);
+        sim->rebuilds++;
+        sim->reading = true;
         sim_truth_check_memory(sim, true);
+        sim->reading = false;
         watch_all(sim);
         for (size_t i = 0; i < sim->truth.run_count; i++) {
             sim->truth.runs[i].told_all = false; /* what a lost answer was about is not told */
@@ -408,17 +417,23 @@ struct sim_request *sim_request(struct sim *sim, enum sim_request_kind kind, str
         const struct mr__run *live = mr__shard_find(sim->shard, run->id);
         request->settles = run->settles;
         request->reopened = run->reopened;
+        request->pauses = run->pauses;
+        request->said = kind == SIM_PAUSE && run->paused;
         request->log_len = live == NULL ? run->log.len : live->log.len;
     }
     return request;
 }
 
-static void submit_done(struct sim *sim, mr_status status, const uint8_t *run_id)
+static void submit_done(struct sim *sim, const struct sim_request *request, mr_status status,
+                        const uint8_t *run_id)
 {
     struct sim_run *run = run_id == NULL ? NULL : sim_truth_find(sim, run_id);
     if (status == MR_OK) {
         if (run == NULL || !run->durable) {
             sim_broken(sim, "a submit is answered before its run is durable");
+        }
+        if (run->kept != request->kept || run->shared != request->shared) {
+            sim_broken(sim, "a run does not have what it was submitted with");
         }
         run->promised = true;
         return;
@@ -446,15 +461,37 @@ static void command_done(struct sim *sim, const struct sim_request *request, mr_
         return;
     }
     bool changed = run->settles > request->settles || run->reopened > request->reopened;
-    if (request->kind == SIM_CANCEL && !run->canceling && !changed) {
-        sim_broken(sim, "a cancel is answered before it is durable");
-    }
-    if ((request->kind == SIM_RETRY || request->kind == SIM_CONTINUE) &&
-        run->reopened == request->reopened) {
-        sim_broken(sim, "a retry or continue is answered before it is durable");
-    }
-    if (request->kind == SIM_AFTER && run->log.len < request->log_len) {
-        sim_broken(sim, "what went before is said to be durable, and is not");
+    bool one = request->task != 0;
+    const struct sim_task *task = one ? &run->tasks[request->task - 1] : NULL;
+    switch (request->kind) {
+    case SIM_CANCEL:
+        if (!run->canceling && !changed && !one) {
+            sim_broken(sim, "a cancel is answered before it is durable");
+        }
+        if (one && task->taken == request->taken && !request->said && !changed) {
+            sim_broken(sim, "a cancel of a task is answered before it is durable");
+        }
+        break;
+    case SIM_RETRY:
+    case SIM_CONTINUE:
+        if (run->reopened == request->reopened) {
+            sim_broken(sim, "a retry or continue is answered before it is durable");
+        }
+        if (one && task->taken == request->taken && !task->fanned) {
+            sim_broken(sim, "a retry or continue of a task is answered before it is durable");
+        }
+        break;
+    case SIM_PAUSE:
+    case SIM_UNPAUSE:
+        if (run->pauses == request->pauses && !request->said) {
+            sim_broken(sim, "a pause or unpause is answered before it is durable");
+        }
+        break;
+    default:
+        if (run->log.len < request->log_len) {
+            sim_broken(sim, "what went before is said to be durable, and is not");
+        }
+        break;
     }
 }
 
@@ -474,7 +511,7 @@ void sim_done(void *user, mr_status status, const mr_error *error, const uint8_t
     }
     sim_note(sim, "answer to %d: %d", (int)request->kind, status);
     if (request->kind == SIM_SUBMIT) {
-        submit_done(sim, status, run_id);
+        submit_done(sim, request, status, run_id);
     } else {
         command_done(sim, request, status);
     }
@@ -494,6 +531,7 @@ void sim_init(struct sim *sim, uint64_t seed, uint32_t *counters)
     sim->image = mr__mem_image_create();
     mr__buf_init(&sim->truth.entry);
     sim_exec_init(sim);
+    sim_scripts_init(sim);
 }
 
 void sim_open(struct sim *sim)
@@ -522,12 +560,15 @@ void sim_open(struct sim *sim)
         .executor = &sim->exec.port,
         .clock = &sim->clock,
         .ids = &sim->ids,
+        .evaluator = &sim->evaluator,
         .jobs = sim->jobs,
+        .hooks = sim->hooks,
         .journal_bytes_keep = sim->journal_bytes_keep,
         .index_runs_pending = sim->index_runs_pending,
         .events = {.user = sim,
                    .notify = on_notify,
                    .settled = on_settled,
+                   .hooked = sim_scripts_library,
                    .log = on_log,
                    .arm = on_arm,
                    .rebuilt = on_rebuilt,
@@ -547,6 +588,15 @@ void sim_open(struct sim *sim)
     }
     sim_truth_check_memory(sim, true);
     watch_all(sim);
+}
+
+/* The engine is closed in order, as before its executor is shut down. */
+void sim_close(struct sim *sim)
+{
+    mr__shard_close(sim->shard);
+    sim_share_closed(sim);
+    sim_count(sim, SIM_closed_in_order);
+    sim_crash(sim, false);
 }
 
 /* All is gone but the store, the child table and children that survive. */

@@ -4,6 +4,7 @@
  * action's name says how its attempts behave (sim_exec.c). Parsed once for all seeds: a dag never
  * changes.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/simulation/sim.h"
@@ -90,6 +91,107 @@ const char *const sim_dags[] = {
     "  - {id: a, action: stubborn}\n"
     "  - {id: b, action: stubborn, onLost: retry}\n"
     "  - {id: c, action: loop, dependOn: [a]}\n",
+
+    "id: phases\n"
+    "maxParallel: 2\n"
+    "tasks:\n"
+    "  - {id: a, action: phases, params: {p: \"{{ 'odds 500' }}\"}}\n"
+    "  - {id: b, action: before, timeout: 2s, params: {p: \"{{ 'fails 100' }}\"}}\n"
+    "  - {id: c, action: after, dependOn: [a]}\n"
+    "  - {id: d, action: phases, dependOn: [b], onLost: retry}\n"
+    "  - {id: e, action: loop, dependOn: [c, d]}\n",
+
+    "id: retried\n"
+    "tasks:\n"
+    "  - {id: a, action: fails, retry: {max: 3, delay: 1s}}\n"
+    "  - {id: b, action: fails, retry: {max: 4, delay: 2s, backoff: exponential, maxDelay: 10s,\n"
+    "      jitter: 0.5, if: \"'odds 800'\"}}\n"
+    "  - {id: c, action: phases, timeout: 1s, retry: {max: 2, delay: 5m}}\n"
+    "  - {id: d, action: fails, dependOn: [a], retry: {max: 2, if: \"'fails 200'\"}}\n"
+    "  - {id: e, action: before, dependOn: [c], retry: {max: 5}}\n",
+
+    "id: conditions\n"
+    "vars: {x: {defaultValue: \"1\"}}\n"
+    "tasks:\n"
+    "  - {id: a, action: loop, runIf: \"'odds 800'\", skipIf: \"'odds 200'\"}\n"
+    "  - {id: b, action: fails, blockIf: \"'odds 500'\", retry: {max: 2, delay: 1s}}\n"
+    "  - id: c\n"
+    "    action: spawn\n"
+    "    onLost: retry\n"
+    "    dependOn: [a]\n"
+    "    preCheck:\n"
+    "      skips: {act: skip, conditions: [{source: vars, key: x, op: \"==\", value: \"2\"}]}\n"
+    "      blocks: {act: block, conditions: [{source: vars, key: x, op: \"==\", value: \"3\"}]}\n"
+    "  - {id: d, action: before, dependOn: [b], skipIf: \"'fails 300'\"}\n"
+    "  - {id: e, dependOn: [c, d], blockIf: \"'odds 400'\"}\n",
+
+    "id: fan\n"
+    "maxParallel: 5\n"
+    "timeout: 2m\n"
+    "tasks:\n"
+    "  - {id: a, action: loop}\n"
+    "  - {id: b, action: spawn, dependOn: [a], forEach: \"'items 5'\", maxParallel: 2,\n"
+    "      params: {p: \"{{ 'fails 80' }}\", q: \"{{ item }}\"}}\n"
+    "  - {id: c, action: fails, dependOn: [a], forEach: \"'items 4'\", retry: {max: 1, delay: 1s,\n"
+    "      if: \"'odds 700'\"}}\n"
+    "  - {id: d, action: phases, dependOn: [b], forEach: \"'items 3'\", maxParallel: 1}\n"
+    "  - {id: f, action: wait, forEach: \"'items 3'\", timeout: 30s}\n"
+    "  - {id: e, dependOn: [c, d]}\n",
+
+    "id: fanask\n"
+    "onLost: ask\n"
+    "tasks:\n"
+    "  - {id: a, action: fails, forEach: \"'items 6'\", maxParallel: 3}\n"
+    "  - {id: b, action: worker, forEach: \"'items 4'\", blockIf: \"'odds 300'\"}\n"
+    "  - {id: c, dependOn: [a], when: always, action: shares, forEach: \"'lists 300'\"}\n"
+    "  - {id: d, dependOn: [b], when: failed}\n",
+
+    "id: when\n"
+    "tasks:\n"
+    "  - {id: a, action: fails}\n"
+    "  - {id: b, action: loop, dependOn: [a]}\n"
+    "  - {id: c, action: loop, dependOn: [b]}\n"
+    "  - {id: d, action: before, dependOn: [c], when: always, retry: {max: 1, delay: 1s}}\n"
+    "  - {id: e, action: spawn, dependOn: [c], when: failed}\n"
+    "  - {id: f, action: wait, dependOn: [d, e]}\n"
+    "  - {id: g, dependOn: [f, a], when: always, blockIf: \"'odds 300'\"}\n",
+
+    "id: shares\n"
+    "tasks:\n"
+    "  - {id: a, action: shares}\n"
+    "  - {id: b, action: worker}\n"
+    "  - {id: c, action: after, dependOn: [a], onLost: retry}\n"
+    "  - {id: d, action: phases, dependOn: [a]}\n"
+    "  - {id: e, action: shares, dependOn: [b], params: {p: \"{{ 'odds 500' }}\"}}\n"
+    "  - {id: f, action: shares, dependOn: [c, d, e]}\n",
+
+    "id: hooks\n"
+    "timeout: 1m\n"
+    "hooks: {beforeRun: {lua: \"return 1\"}, beforeFail: {lua: \"return 1\"},\n"
+    "  beforeRetry: {lua: \"return 1\"}, beforeContinue: {lua: \"return 1\"},\n"
+    "  onSuccess: {lua: \"return 1\"}, onExit: {lua: \"return 1\"}}\n"
+    "tasks:\n"
+    "  - {id: a, action: fails}\n"
+    "  - {id: b, action: before, blockIf: \"'odds 300'\", retry: {max: 1, delay: 1s}}\n"
+    "  - {id: c, action: phases}\n"
+    "  - {id: d, action: phases, dependOn: [a]}\n"
+    "  - {id: e, action: wait}\n",
+
+    "id: again\n"
+    "hooks: {beforeRetry: {lua: \"return 1\"}, beforeContinue: {lua: \"return 1\"}}\n"
+    "tasks:\n"
+    "  - {id: a, action: fails}\n"
+    "  - {id: b, action: phases, onLost: ask}\n"
+    "  - {id: c, action: phases, dependOn: [b]}\n"
+    "  - {id: d, action: phases}\n"
+    "  - {id: e, action: before, dependOn: [d]}\n",
+
+    "id: ends\n"
+    "hooks: {beforeSuccess: {lua: \"return 1\"}, beforeBlock: {lua: \"return 1\"},\n"
+    "  onFailure: {lua: \"return 1\"}, onCancel: {lua: \"return 1\"}}\n"
+    "tasks:\n"
+    "  - {id: a, action: spawn, blockIf: \"'odds 500'\"}\n"
+    "  - {id: b, dependOn: [a], forEach: \"'items 2'\"}\n",
 };
 
 const size_t sim_dag_count = MR__COUNT(sim_dags);
@@ -103,6 +205,8 @@ struct mr__dag *sim_dag_parse(size_t i)
         mr__problems_init(&problems);
         if (mr__dag_parse(sim_dags[i], strlen(sim_dags[i]), &options, &problems, &parsed[i]) !=
             MR_OK) {
+            (void)fprintf(stderr, "%s%s", sim_dags[i],
+                          problems.count == 0 ? "" : problems.list[0].message);
             abort(); /* the text above is wrong */
         }
         mr__problems_finish(&problems);

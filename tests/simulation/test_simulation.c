@@ -54,8 +54,10 @@ static void choose_knobs(struct sim *sim)
     knobs->jump = sim_chance(sim, 500) ? 0 : sim_below(sim, 100);
     knobs->attempt_fails = sim_chance(sim, 300) ? 0 : sim_below(sim, 200);
     knobs->survive = sim_below(sim, 1001);
+    knobs->far = sim_chance(sim, 300) ? 0 : sim_below(sim, 500);
     knobs->full = sim_chance(sim, 700) ? 0 : sim_below(sim, 100);
     sim->jobs = 1 + sim_below(sim, 8);
+    sim->hooks = sim_chance(sim, 700) ? 0 : sim_below(sim, 1u << MR__HOOKS);
     sim->journal_bytes_keep = sim_chance(sim, 300) ? 0 : 1 + sim_below(sim, 4000);
     sim->index_runs_pending = sim_chance(sim, 300) ? 0 : 1 + sim_below(sim, 8);
     if (sim_chance(sim, 400)) {
@@ -66,148 +68,6 @@ static void choose_knobs(struct sim *sim)
     }
     if (sim_chance(sim, 300)) {
         sim->limits.value_max = 64 + sim_below(sim, 600);
-    }
-}
-
-/* The engine looks keys of runs that have ended up in the store before it asks the shard. */
-static bool key_is_taken(const struct sim *sim, struct mr__blob key)
-{
-    for (size_t i = 0; i < sim->truth.run_count; i++) {
-        const struct sim_run *run = &sim->truth.runs[i];
-        struct mr__reader r;
-        struct mr__event created;
-        if (run->ends == 0) {
-            continue;
-        }
-        mr__reader_init(&r, run->log.data, run->log.len);
-        if (mr__event_decode(&r, 0, &created) && created.key.len == key.len &&
-            memcmp(created.key.data, key.data, key.len) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void submit(struct sim *sim)
-{
-    struct mr__plan *plan;
-    char key[32], token[32];
-    if (sim->truth.run_count >= RUNS_MAX && sim->faults) {
-        return;
-    }
-    size_t dag = sim_below(sim, (uint32_t)sim_dag_count);
-    if (mr__shard_plan_add(sim->shard, sim_dag_parse(dag), &plan) != MR_OK) {
-        sim_broken(sim, "a plan cannot be added");
-    }
-    struct mr__submit how = {
-        .plan = plan, .folder = {"/", 1}, .vars = {"{\"x\":\"1\"}", 9}, .tags = {"{}", 2}};
-    if (plan->dag->tags.len > 0) {
-        how.tags = (struct mr__blob){"{\"team\":\"a\"}", 12};
-    }
-    (void)snprintf(key, sizeof key, "key-%u", sim_below(sim, 20));
-    if (sim_chance(sim, 400) && !key_is_taken(sim, (struct mr__blob){key, strlen(key)})) {
-        how.key = (struct mr__blob){key, strlen(key)};
-    }
-    if (sim_chance(sim, 300)) {
-        (void)snprintf(token, sizeof token, "token-%llx", (unsigned long long)sim_random(sim));
-        how.token = (struct mr__blob){token, strlen(token)};
-    }
-    sim_note(sim, "submit %s", plan->dag->id);
-    mr__shard_submit(sim->shard, &how, sim_done, sim_request(sim, SIM_SUBMIT, NULL));
-}
-
-/* As the engine does: a finished run comes back from the history first. */
-static void revive(struct sim *sim, struct sim_run *run)
-{
-    struct mr__plan *plan;
-    struct mr__buf log;
-    mr_error error = {0};
-    if (run->status == MR__RUN_SUCCESS || !sim_truth_history(sim, run->id, &log)) {
-        return;
-    }
-    plan = mr__shard_plan(sim->shard, run->plan->dag->version);
-    if (plan == NULL &&
-        mr__shard_plan_add(sim->shard, mr__dag_ref(run->plan->dag), &plan) != MR_OK) {
-        sim_broken(sim, "a plan cannot be added");
-    }
-    mr_status status = mr__shard_revive(sim->shard, run->id, plan,
-                                        (struct mr__blob){(const char *)log.data, log.len}, &error);
-    mr__buf_finish(&log);
-    if (status == MR_OK) {
-        sim_count(sim, SIM_run_revived);
-        struct mr__command_of what = {.command = MR__COMMAND_RETRY};
-        mr__shard_command(sim->shard, run->id, &what, sim_done, sim_request(sim, SIM_RETRY, run));
-    } else if (error.status == MR_OK || status == MR_EFORMAT) {
-        sim_broken(sim, "a run does not come back: %s", error.message);
-    }
-}
-
-static void command_of(struct sim *sim, struct sim_run *run, enum mr__command command)
-{
-    static const enum sim_request_kind kinds[] = {SIM_CANCEL, SIM_RETRY, SIM_CONTINUE};
-    const struct mr__run *live = mr__shard_find(sim->shard, run->id);
-    if (!run->durable) {
-        return;
-    }
-    sim_note(sim, "command %d", (int)command);
-    if (live == NULL) {
-        if (command == MR__COMMAND_RETRY) {
-            revive(sim, run);
-        }
-        return;
-    }
-    if ((live->flags & MR__RUNFLAG_DORMANT) != 0) {
-        sim_count(sim, SIM_command_of_dormant);
-    }
-    if ((live->flags & MR__RUNFLAG_SETTLED) != 0 && command == MR__COMMAND_RETRY) {
-        sim_count(sim, SIM_retry_while_ending);
-    }
-    struct mr__command_of what = {.command = command};
-    mr__shard_command(sim->shard, run->id, &what, sim_done, sim_request(sim, kinds[command], run));
-}
-
-static void command(struct sim *sim)
-{
-    static const enum mr__command often[] = {MR__COMMAND_CANCEL, MR__COMMAND_RETRY,
-                                             MR__COMMAND_RETRY, MR__COMMAND_CONTINUE};
-    if (sim->truth.run_count > 0) {
-        struct sim_run *run = &sim->truth.runs[sim_below(sim, (uint32_t)sim->truth.run_count)];
-        command_of(sim, run, often[sim_below(sim, MR__COUNT(often))]);
-    }
-}
-
-/* Goes on with some of the dormant runs, or with all. */
-static void resume(struct sim *sim, uint32_t per_mille)
-{
-    const struct mr__scheduler *s = mr__shard_state(sim->shard);
-    uint8_t ids[SIM_RUNS_MAX][MR__RUN_ID_BYTES];
-    size_t count = 0;
-    for (uint32_t slot = 0; slot < s->runs_cap; slot++) {
-        const struct mr__run *run = s->runs[slot];
-        if (run == NULL || (run->flags & MR__RUNFLAG_DORMANT) == 0 ||
-            run->status == MR__RUN_BLOCKED) {
-            continue;
-        }
-        if (sim_chance(sim, per_mille)) {
-            memcpy(ids[count++], run->id, MR__RUN_ID_BYTES);
-            sim_count(sim, SIM_resumed);
-        } else {
-            sim_count(sim, SIM_left_dormant);
-        }
-    }
-    if (count > 0) {
-        sim_note(sim, "resume %zu", count);
-        mr__shard_resume(sim->shard, (const uint8_t(*)[MR__RUN_ID_BYTES])ids, count);
-    }
-}
-
-static void after(struct sim *sim)
-{
-    if (sim->truth.run_count > 0) {
-        struct sim_run *run = &sim->truth.runs[sim_below(sim, (uint32_t)sim->truth.run_count)];
-        if (run->durable) {
-            mr__shard_after(sim->shard, sim_done, sim_request(sim, SIM_AFTER, run));
-        }
     }
 }
 
@@ -246,8 +106,12 @@ static void step(struct sim *sim)
     uint32_t choice = sim_below(sim, 100);
     int64_t due = sim_next_due(sim);
     if (sim_chance(sim, sim->knobs.crash)) {
-        sim_count(sim, SIM_crash_between);
-        sim_crash(sim, sim_chance(sim, 150));
+        if (sim_chance(sim, 200)) {
+            sim_close(sim);
+        } else {
+            sim_count(sim, SIM_crash_between);
+            sim_crash(sim, sim_chance(sim, 150));
+        }
         sim_open(sim);
     } else if (choice < 30) {
         sim_poll(sim);
@@ -256,15 +120,15 @@ static void step(struct sim *sim)
     } else if (choice < 55) {
         sim_advance(sim, (int64_t)sim_below(sim, 1500));
     } else if (choice < 67) {
-        submit(sim);
+        sim_submit(sim, RUNS_MAX);
     } else if (choice < 80) {
-        command(sim);
+        sim_command(sim);
     } else if (choice < 85) {
-        resume(sim, sim_below(sim, 1001));
+        sim_resume(sim, sim_below(sim, 1001));
     } else if (choice < 92) {
         sim_exec_talk(sim);
     } else if (choice < 95) {
-        after(sim);
+        sim_after(sim);
     } else if (choice < 96 && sim->knobs.fail > 0) {
         sim->failing = !sim->failing && sim_chance(sim, 100);
     }
@@ -282,20 +146,41 @@ static bool all_over(struct sim *sim)
     return mr__shard_quiet(sim->shard);
 }
 
+static void say_what_hangs(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->truth.run_count; i++) {
+        const struct sim_run *run = &sim->truth.runs[i];
+        if (!run->durable || sim_truth_over(run)) {
+            continue;
+        }
+        for (uint32_t t = 0; t < run->task_count; t++) {
+            const struct sim_task *task = &run->tasks[t];
+            sim_note(sim, "run %zu task %u: %s%s%s%s", i, t, mr__task_status_name(task->status),
+                     task->prepared ? " prepared" : "", task->judging ? " judging" : "",
+                     task->delayed ? " delayed" : "");
+        }
+        sim_broken(sim, "run %zu (dag %s, %s) does not come to its end; hooks due: %x", i,
+                   run->plan->dag->id, mr__run_status_name(run->status), run->hooks_due);
+    }
+    sim_broken(sim, "the shard does not come to rest");
+}
+
 /* Nothing goes wrong any more: everything must come to its end. */
 static void drain(struct sim *sim)
 {
     for (uint32_t i = 0; !all_over(sim); i++, sim->step++) {
         int64_t due = sim_next_due(sim);
         if (i == DRAIN_STEPS_MAX) {
-            sim_broken(sim, "a run does not come to its end");
+            say_what_hangs(sim);
         }
-        resume(sim, 1000);
+        sim_resume(sim, 1000);
         for (size_t k = 0; k < sim->truth.run_count; k++) {
             struct sim_run *run = &sim->truth.runs[k];
             const struct mr__run *live = mr__shard_find(sim->shard, run->id);
-            if (run->status == MR__RUN_BLOCKED && live != NULL && live->status == MR__RUN_BLOCKED) {
-                command_of(sim, run, MR__COMMAND_CONTINUE);
+            if (live != NULL && run->status == MR__RUN_BLOCKED && live->status == MR__RUN_BLOCKED) {
+                sim_command_of(sim, run, MR__COMMAND_CONTINUE);
+            } else if (live != NULL && run->paused && live->status == MR__RUN_PAUSED) {
+                sim_command_of(sim, run, MR__COMMAND_UNPAUSE);
             }
         }
         sim_pump(sim);
@@ -351,7 +236,7 @@ static uint64_t play(uint64_t seed, uint32_t *count)
     sim->faults = sim->failing = false;
     drain(sim);
     for (int i = 0; i < 12; i++) { /* a few more, which let the journal be trimmed */
-        submit(sim);
+        sim_submit(sim, SIM_RUNS_MAX);
         sim_pump(sim);
         drain(sim);
     }
