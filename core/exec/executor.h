@@ -62,6 +62,7 @@ struct mr__attempt_end {
 struct mr__evaluation {
     uint8_t run_id[MR__RUN_ID_BYTES];
     uint32_t task, attempt;
+    uint32_t row;                 /* the task of the dag: for a fan-out's child its fan-out */
     bool judge;                   /* retry.if; else prepare */
     unsigned flags;               /* of mr__prepare */
     struct mr__scope_copy *scope; /* owned by it */

@@ -50,7 +50,7 @@ static struct mr__evaluation *make(uint32_t task, bool judge)
 {
     struct mr__evaluation *e = calloc(1, sizeof *e);
     assert_non_null(e);
-    e->task = task;
+    e->task = e->row = task;
     e->attempt = 1;
     e->judge = judge;
     e->scope = dag_fixture_copy(&d);
