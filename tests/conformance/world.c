@@ -25,7 +25,7 @@ void world_broken(const struct world *w, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    print_error("%s: %s\n", w->context, text);
+    print_error("%s: %s\n%.*s", w->context, text, (int)w->calls.len, (const char *)w->calls.data);
     fail();
     abort(); /* fail() does not return */
 }
