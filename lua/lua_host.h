@@ -23,14 +23,14 @@
 struct mr__lua;
 
 struct mr__lua_budget {
-    uint64_t instructions; /* 0: no limit (time and cancel count alone) */
-    int64_t ms;            /* 0: no limit */
-    size_t memory_bytes;   /* above what the idle state has */
+    uint64_t instructions; /* or steps in C that cost as much; 0: no limit */
+    int64_t ms;            /* that the thread really ran: waiting does not count; 0: no limit */
+    size_t memory_bytes;   /* above what the state has; one text: an eighth of it */
     size_t output_bytes;   /* of the result as JSON */
 };
 extern const struct mr__lua_budget mr__lua_budget_loop; /* about 1 ms */
-extern const struct mr__lua_budget
-    mr__lua_budget_worker; /* the full one of the pure tier: 100 ms */
+/* The full one of the pure tier: stopped within 100 ms, with all that it takes to clean up. */
+extern const struct mr__lua_budget mr__lua_budget_worker;
 extern const struct mr__lua_budget
     mr__lua_budget_acting; /* no instruction limit: timeout, cancel */
 
@@ -85,7 +85,9 @@ mr_status mr__lua_run(struct mr__lua *lua, const struct mr__scope *scope, uint32
 
 /* A file that returns a table {name, help, idempotent, params = {{name, type, default, required,
  * help}, ...}, run = function(task) ... end, run_before, run_after, retry_before}: `task` has id,
- * run, dag, attempt, key (the idempotency key), params, and the calls of the acting tier. */
+ * run, dag, attempt, key (the idempotency key), folder, params, vars, share, value, and the calls
+ * of the acting tier. `params` may also map names to such tables; they then stand sorted by name.
+ * The file is run anew for each phase, in a fresh environment. */
 struct mr__lua_file {
     const char *path; /* for messages */
     const char *text;

@@ -55,7 +55,7 @@
 #define MR__DETAIL_BYTES_MAX      (16u << 10) /* of a failure: error.exit, ... */
 #define MR__OUTPUT_TEXT_BYTES     4096u       /* sh's output: text keeps this much from the end */
 #define MR__PROCESS_ARGS_MAX      4096u
-#define MR__EVALUATIONS_MAX       65536u /* handed to workers and not yet answered */
+#define MR__EVALUATIONS_MAX       16384u /* handed to workers and not yet answered */
 #define MR__EVALUATION_THREADS    2u
 #define MR__HOOK_THREADS          4u
 #define MR__HOOK_MS_MAX           30000 /* of one hook */
@@ -82,6 +82,9 @@
 #define MR__CHECKPOINT_BYTES_STEP  (1u << 20)  /* put into live/ in one commit, or one run */
 #define MR__TRIM_ENTRIES_STEP      64u
 #define MR__INDEX_RUNS_PENDING     16384u     /* finished runs whose index entries wait in memory */
+#define MR__PRUNE_RUNS_STEP        256u       /* looked at before a commit, or one part ... */
+#define MR__PRUNE_BYTES_STEP       (1u << 20) /* ... of the history */
+#define MR__PRUNE_LOG_KEYS_STEP    1024u      /* chunks of output removed by one commit */
 #define MR__STORE_ROOM_BYTES       (8u << 20) /* kept free for completions: runs are refused before */
 #define MR__STORE_RETRY_MS         500        /* after a failed commit */
 #define MR__STORE_RETRY_MAX_MS     10000 /* after this long without a commit the owner gives up */

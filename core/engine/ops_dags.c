@@ -56,7 +56,8 @@ static struct mr__pushed pushed_of(struct mr__engine *engine, const struct mr__d
     struct mr__pushed pushed = {
         .stopped = dag->stopped,
         .text_stopped = dag->stopped,
-        .pushed_ms = is_new ? engine->clock->wall_ms(engine->clock) : row->pushed.pushed_ms,
+        .pushed_ms =
+            is_new || row == NULL ? engine->clock->wall_ms(engine->clock) : row->pushed.pushed_ms,
         .task_count = dag->task_count,
         .file = blob_of(file),
         .folder = blob_of(folder),
@@ -190,8 +191,8 @@ static mr_status push_read(struct mr__snapshot *snapshot, void *user)
 {
     struct push *push = user;
     const struct mr__request *request = push->request;
-    struct mr__parse_options options = {
-        .file = push->file, .compat = mr_value_int(mr_value_get(&request->json, "compat"), 0) != 0};
+    struct mr__parse_options options = {.file = push->file,
+                                        .compat = mr__field_true(request, "compat")};
     return mr__definition_check(request->engine->opt.registry, push->text, push->text_len, &options,
                                 &push->checked);
 }

@@ -14,10 +14,7 @@
 #include "core/base/value.h"
 #include "core/engine/reads.h"
 
-#define SHARD           0    /* embedded mode has one shard */
-#define STEP_RUNS       256u /* looked at in one step, or one part */
-#define STEP_LOG_KEYS   1024u
-#define STEP_PART_BYTES (1u << 20)
+#define SHARD 0 /* embedded mode has one shard */
 
 enum outcome {
     PART_TAKEN,
@@ -154,7 +151,7 @@ static bool see_log(void *user, struct mr__bytes key, struct mr__bytes value)
  * log_to say what may go of it. */
 static mr_status delete_logs(struct walk *walk, const uint8_t *id, bool *ret_fits)
 {
-    struct log_walk log = {.limit = STEP_LOG_KEYS - walk->log_keys + 1};
+    struct log_walk log = {.limit = MR__PRUNE_LOG_KEYS_STEP - walk->log_keys + 1};
     struct mr__key from, to;
     mr__key_log(&from, id, MR__LOG_TRACE, 0, 0);
     from.len = 1 + MR__RUN_ID_BYTES;
@@ -252,6 +249,18 @@ static bool is_meant(const struct mr__prune_options *options, const struct mr__f
              memcmp(created->dag.data, options->dag, created->dag.len) == 0));
 }
 
+/* A run that was retried has a checkpoint until it has ended again, whether it is in memory or not.
+ */
+static mr_status has_checkpoint(struct walk *walk, const uint8_t *id, bool *ret_has)
+{
+    struct mr__key key;
+    struct mr__bytes value;
+    mr__key_live(&key, SHARD, id);
+    mr_status status = walk->snapshot->ops->get(walk->snapshot, key.bytes, key.len, &value);
+    *ret_has = status == MR_OK;
+    return status == MR_ENOTFOUND ? MR_OK : status;
+}
+
 /* Decides what becomes of a run. */
 static mr_status judge(struct walk *walk, struct mr__prune_run *run, const struct mr__place *place,
                        bool *ret_fits)
@@ -282,8 +291,10 @@ static mr_status judge(struct walk *walk, struct mr__prune_run *run, const struc
     if (before == UINT64_MAX) {
         return MR_ENOMEM;
     }
-    if (before < options->keep || finished.ended_ms >= options->before_ms) {
-        return MR_OK;
+    bool stays = before < options->keep || finished.ended_ms >= options->before_ms;
+    status = stays ? MR_OK : has_checkpoint(walk, created.id, &stays);
+    if (status != MR_OK || stays) {
+        return status;
     }
     run->fate = MR__PRUNE_GOES;
     return options->dry_run ? MR_OK : delete_run(walk, run, &finished, &created, ret_fits);
@@ -444,8 +455,8 @@ mr_status mr__prune_step_read(struct mr__snapshot *snapshot, void *user)
     }
     step->from_before = step->from;
     step->to_before = step->to;
-    while (status == MR_OK && !step->done && walk.found && step->run_count < STEP_RUNS &&
-           step->bytes.len < STEP_PART_BYTES) {
+    while (status == MR_OK && !step->done && walk.found && step->run_count < MR__PRUNE_RUNS_STEP &&
+           step->bytes.len < MR__PRUNE_BYTES_STEP) {
         status = next_part(&walk);
     }
     mr__arena_finish(&walk.arena);

@@ -356,11 +356,15 @@ static void folder_on_closed(uv_handle_t *handle)
 /* Empties a folder. */
 static void folder_clear(struct mr__served_folder *folder)
 {
-    while (folder->files != NULL) {
-        mr__served_file_drop(folder->files);
+    struct mr__served_file *next_file;
+    struct mr__served_folder *next_folder;
+    for (struct mr__served_file *file = folder->files; file != NULL; file = next_file) {
+        next_file = file->next;
+        mr__served_file_drop(file);
     }
-    while (folder->folders != NULL) {
-        folder_drop(folder->folders);
+    for (struct mr__served_folder *inner = folder->folders; inner != NULL; inner = next_folder) {
+        next_folder = inner->next;
+        folder_drop(inner);
     }
 }
 

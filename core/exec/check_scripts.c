@@ -57,7 +57,7 @@ static void check(struct mr__lua *lua, const struct mr__dag *dag, const struct m
     message += strspn(message, ": ");
     line = MR__MIN(line, last_line(script)); /* An end that is missing is missed after it. */
     bool here = line == script->pos.line || script->folded || dag->text == NULL;
-    mr__problem_add(problems, "E601", here ? script->pos : place_of_line(dag, line), NULL,
+    mr__problem_add(problems, "E605", here ? script->pos : place_of_line(dag, line), NULL,
                     "no Lua: %s", message);
 }
 

@@ -8,7 +8,7 @@
 
 #include "core/model/dag.h"
 
-/* Adds an E601 for each script that cannot be compiled. A dag without scripts costs nothing. */
+/* Adds an E605 for each script that cannot be compiled. A dag without scripts costs nothing. */
 void mr__scripts_check(const struct mr__dag *dag, struct mr__problems *problems);
 
 #endif

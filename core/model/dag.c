@@ -4,7 +4,6 @@
  */
 #include "core/model/dag.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 const char *const mr__hook_names[MR__HOOKS] = {
@@ -17,7 +16,7 @@ const char *const mr__hook_names[MR__HOOKS] = {
 
 struct mr__dag *mr__dag_ref(struct mr__dag *dag)
 {
-    uint32_t before = atomic_fetch_add_explicit(&dag->refs, 1, memory_order_relaxed);
+    uint32_t before = dag->refs++; /* an atomic: any thread */
     MR_ASSERT(before > 0 && before < UINT32_MAX);
     return dag;
 }
@@ -27,9 +26,9 @@ void mr__dag_unref(struct mr__dag *dag)
     if (dag == NULL) {
         return;
     }
-    uint32_t before = atomic_fetch_sub_explicit(&dag->refs, 1, memory_order_acq_rel);
-    MR_ASSERT(before > 0);
-    if (before == 1) {
+    uint32_t left = --dag->refs;
+    MR_ASSERT(left < UINT32_MAX);
+    if (left == 0) {
         mr__hash_finish(&dag->task_by_id);
         mr__arena_finish(&dag->arena);
         free(dag);

@@ -9,7 +9,6 @@
  */
 #include "core/model/parse.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #define PARSE_FORMAT \
@@ -72,7 +71,7 @@ mr_status mr__dag_parse(const char *text, size_t len, const struct mr__parse_opt
     if (dag == NULL) {
         return MR_ENOMEM;
     }
-    atomic_init(&dag->refs, 1);
+    dag->refs = 1;
     dag->compat = options != NULL && options->compat;
     mr__arena_init(&dag->arena);
     mr__hash_init(&dag->task_by_id);

@@ -65,8 +65,8 @@ static int run_word(struct mr__cli *cli, const char *word)
     if (code == MR__EXIT_OK) {
         code = mr__session_open(cli, detach ? MR__OPEN_ATTACH : 0);
         if (code == MR__EXIT_STORE && detach) {
-            mr__print_talk(cli, "millrace: --detach needs another process that holds the store; "
-                                "leave it out to run here");
+            mr__print_talk(cli, "millrace: --detach needs a process that holds the store: "
+                                "millrace serve; leave it out to run here");
         }
     }
     if (code == MR__EXIT_OK) {
@@ -209,7 +209,6 @@ static int make_request(struct mr__cli *cli, const char *word, struct mr__text *
     }
     if (code == MR__EXIT_OK) {
         mr__text_puts(request, ",\"attach\":true");
-        mr__text_puts(request, o->compat ? ",\"compat\":true" : "");
         add_token(request);
         add_pairs(request, "vars_text", &o->vars);
         add_pairs(request, "tags", &o->tags);

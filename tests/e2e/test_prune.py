@@ -228,7 +228,7 @@ def test_a_killed_prune(case):
     left = set(ids)
     for _ in range(6):
         victim = case.start("prune", "--older", "0s", "--dag", chance.choice(["good", "other"]))
-        time.sleep(chance.uniform(0.005, 0.06))
+        time.sleep(chance.uniform(0.01, 0.08))
         victim.kill()
         check(case)
         now = set(listed(case))

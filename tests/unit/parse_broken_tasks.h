@@ -189,7 +189,8 @@ static const struct broken broken_tasks[] = {
      "E352 1:1+8 \"schedule\" needs \"cron\""},
     {"words of a schedule",
      TEXT("schedule: {cron: '', overlap: skp, catchup: last, zone: UTC}\ntasks: [{id: a}]\n"),
-     "E351 1:18+2 \"\" is no cron expression: 0 fields; a cron expression has 5 (minute hour day-of-month "
+     "E351 1:18+2 \"\" is no cron expression: 0 fields; a cron expression has 5 (minute hour "
+     "day-of-month "
      "month day-of-week), or 6 with seconds in front\n"
      "E105 1:31+3 \"overlap\" must be one of skip, queue, replace, allow, not \"skp\" [skip@0]\n"
      "E105 1:45+4 \"catchup\" must be one of skip, latest, all, not \"last\" [latest@0]\n"

@@ -57,6 +57,30 @@ static void batch__holds_operations_in_order(void **state)
     mr__batch_finish(&batch); /* once more does no harm */
 }
 
+static void batch__appends_a_part_of_another(void **state)
+{
+    struct mr__batch to, from;
+    mr__batch_init(&to);
+    mr__batch_init(&from);
+    mr__batch_put(&to, "c1", 2, "one", 3);
+    mr__batch_put(&from, "c2", 2, "not this", 8);
+    mr__batch_del(&from, "c3", 2);
+    mr__batch_del_range(&from, "h", 1, "i", 1);
+    mr__batch_put(&from, "c4", 2, "nor this", 8);
+    mr__batch_append(&to, &from, 1, 2);
+    mr__batch_append(&to, &from, 4, 0);
+    assert_int_equal(to.count, 3);
+    expect_op(&to, 0, MR__OP_PUT, "c1", "one");
+    expect_op(&to, 1, MR__OP_DEL, "c3", "");
+    expect_op(&to, 2, MR__OP_DEL_RANGE, "h", "i");
+    assert_false(to.failed);
+    from.failed = true;
+    mr__batch_append(&to, &from, 0, 0);
+    assert_true(to.failed);
+    mr__batch_finish(&to);
+    mr__batch_finish(&from);
+}
+
 static void batch__grows_and_is_reused_without_allocating(void **state)
 {
     struct mr__batch batch;
@@ -156,6 +180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batch__holds_operations_in_order),
+        cmocka_unit_test(batch__appends_a_part_of_another),
         cmocka_unit_test(batch__grows_and_is_reused_without_allocating),
         cmocka_unit_test(batch__out_of_memory_stays_until_reset),
         cmocka_unit_test(batch__check_stands_at_each_limit),

@@ -36,7 +36,7 @@ static void expect(uint32_t i, uint32_t line, uint32_t column)
 {
     assert_true(i < problems.count);
     const struct mr__problem *problem = &problems.list[i];
-    assert_string_equal(problem->code, "E601");
+    assert_string_equal(problem->code, "E605");
     assert_int_equal(problem->pos.line, line);
     assert_int_equal(problem->pos.column, column);
     assert_non_null(strstr(problem->message, "no Lua: "));

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lua/lua_impl.h"
 #include "lua_fixture.h"
 
 #include <cmocka.h> /* last: its macros take plain words */
@@ -319,6 +320,31 @@ static void action__phases_are_called(void **state)
                      MR_EFAILED);
 }
 
+static void action__each_allocation_may_fail(void **state)
+{
+    (void)state;
+    struct mr__lua_file file = make_file(greet);
+    mr_value params = fixture_json(&f, "{\"who\":\"you\"}");
+    struct mr__lua_task task = {.id = "t", .run = "r", .dag = "d", .key = "k", .params = &params};
+    bool reached = true;
+    for (uint64_t n = 1; reached; n++) {
+        struct mr__lua_action action;
+        mr_error error = {0};
+        mr__buf_reset(&f.text);
+        mr__lua_forget(f.lua, file.digest);
+        f.lua->fail_after = n;
+        mr_status status = mr__lua_action_read(f.lua, &file, &f.arena, &action, &error);
+        if (status == MR_OK) {
+            status = mr__lua_action_call(f.lua, &file, MR__LUA_RUN, &task, &f.scope, &acts,
+                                         &mr__lua_budget_acting, &f.text, &error);
+        }
+        reached = f.lua->fail_after == 1;
+        f.lua->fail_after = 0;
+        assert_true(status == MR_OK || (reached && status == MR_ENOMEM));
+        assert_int_equal(fixture_eval(&f, "1+1"), MR_OK);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +357,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(action__params_may_be_a_map, set_up, tear_down),
         cmocka_unit_test_setup_teardown(action__refusals_name_the_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(action__phases_are_called, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(action__each_allocation_may_fail, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("lua_action", tests, NULL, NULL);
 }

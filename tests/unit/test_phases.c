@@ -93,6 +93,11 @@ static mr_status run_pending(mr_task *t)
     return status != MR_OK ? status : mr_timer(t, 1, due, NULL) == MR_OK ? MR_PENDING : MR_ENOMEM;
 }
 
+static void cancel(mr_task *t)
+{
+    (void)mr_finish(t, MR_ECANCELED);
+}
+
 static mr_status run_after(mr_task *t)
 {
     called("a");
@@ -106,7 +111,7 @@ static mr_status run_after(mr_task *t)
 
 #define PHASES .run_before = run_before, .run_after = run_after, .retry_before = retry_before
 ACTION(loop, .where = MR_ON_LOOP, .run = run, PHASES);
-ACTION(later, .where = MR_ON_LOOP, .run = run_pending, PHASES);
+ACTION(later, .where = MR_ON_LOOP, .run = run_pending, .cancel = cancel, PHASES);
 ACTION(worker, .where = MR_ON_WORKER, .run = run, PHASES);
 ACTION(only_run, .where = MR_ON_LOOP, .run = run);
 static const struct mr__action *const all[] = {&loop, &later, &worker};
