@@ -55,7 +55,6 @@ static mr_status go_far(struct mr__shard *sh, struct mr__run *run, struct mr__ru
     evaluation->task = task;
     evaluation->row = mr__run_row(run, task);
     evaluation->attempt = run->tasks[task].attempt;
-    evaluation->row = mr__run_row(run, task);
     evaluation->judge = judge;
     evaluation->flags = flags;
     mr__arena_init(&evaluation->arena);

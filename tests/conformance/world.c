@@ -179,7 +179,7 @@ static void shard_open(struct world *w, struct mr__shard **ret_shard)
         .executor = &w->port,
         .clock = &w->clock,
         .ids = &w->ids,
-        .evaluator = &w->evaluator,
+        .evaluator = &w->evaluator.port,
         .jobs = 64,
         .events =
             {.user = w, .arm = on_arm, .rebuilt = on_rebuilt, .broken = on_broken, .say = on_say},

@@ -15,7 +15,7 @@
 #include <semaphore.h>
 
 #include "core/engine/shard.h"
-#include "lua/lua_host.h"
+#include "core/exec/evaluator.h"
 
 #define WORLD_RUNS_MAX     4
 #define WORLD_ATTEMPTS_MAX 1024
@@ -110,8 +110,8 @@ struct world {
 
     struct mr__executor port;
     struct mr__exec_events events;
-    struct mr__evaluator evaluator;
-    struct mr__lua *lua;
+    struct mr__lua_evaluator evaluator; /* the loop's */
+    struct mr__lua *lua;                /* the workers' */
     struct world_attempt attempts[WORLD_ATTEMPTS_MAX];
     size_t attempt_count;
     struct world_answer answers[WORLD_ANSWERS_MAX];

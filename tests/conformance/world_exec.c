@@ -288,33 +288,6 @@ static void run_lua(struct world *w, struct world_attempt *a, const struct mr__a
     mr__buf_finish(&output);
 }
 
-static mr_status eval(void *user, const struct mr__scope *scope, uint32_t script,
-                      struct mr__arena *arena, mr_value *ret_value, bool *ret_again,
-                      mr_error *reterr)
-{
-    struct world *w = user;
-    mr_status status =
-        mr__lua_eval(w->lua, scope, script, &mr__lua_budget_loop, arena, ret_value, reterr);
-    *ret_again = status == MR_ELIMIT;
-    return status;
-}
-
-static mr_status eval_far(void *user, const struct mr__scope *scope, uint32_t script,
-                          struct mr__arena *arena, mr_value *ret_value, bool *ret_again,
-                          mr_error *reterr)
-{
-    struct world *w = user;
-    *ret_again = false;
-    return mr__lua_eval(w->lua, scope, script, &mr__lua_budget_worker, arena, ret_value, reterr);
-}
-
-static mr_status matches(void *user, const char *text, size_t len, const char *pattern,
-                         size_t pattern_len, bool *ret_matches, mr_error *reterr)
-{
-    struct world *w = user;
-    return mr__lua_matches(w->lua, text, len, pattern, pattern_len, ret_matches, reterr);
-}
-
 /* ---- the port ------------------------------------------------------------------------------- */
 
 static void exec_before(struct mr__executor *x, const struct mr__attempt *attempt)
@@ -411,14 +384,17 @@ static mr_status exec_evaluate(struct mr__executor *x, struct mr__evaluation *ev
 
 static void evaluate(struct world *w, struct mr__evaluation *e)
 {
-    struct mr__evaluator far = {.user = w, .eval = eval_far, .matches = matches};
-    bool again;
+    struct mr__lua_evaluator far;
+    bool again; /* never, with a worker's budget */
+    mr__lua_evaluator_init_worker(&far, &w->lua);
     if (e->judge) {
         e->status =
-            mr__judge(&e->scope->scope, e->row, &far, &e->arena, &e->retry, &again, &e->error);
+            mr__judge(&e->scope->scope, e->row, &far.port, &e->arena, &e->retry, &again, &e->error);
     } else {
-        e->status = mr__prepare(&e->scope->scope, e->row, e->flags, &far, &e->arena, &e->prepared);
+        e->status =
+            mr__prepare(&e->scope->scope, e->row, e->flags, &far.port, &e->arena, &e->prepared);
     }
+    mr__lua_evaluator_finish(&far);
     w->events.evaluated(w->events.user, e);
 }
 
@@ -509,7 +485,7 @@ void world_exec_init(struct world *w)
                                                 .fate = exec_fate,
                                                 .sweep = exec_sweep};
     w->port.ops = &ops;
-    w->evaluator = (struct mr__evaluator){.user = w, .eval = eval, .matches = matches};
+    mr__lua_evaluator_init_loop(&w->evaluator);
     mr__buf_init(&w->calls);
     if (mr__lua_create(&w->lua) != MR_OK) {
         abort();
@@ -522,6 +498,7 @@ void world_exec_finish(struct world *w)
         free((char *)(uintptr_t)w->attempts[i].params);
     }
     mr__buf_finish(&w->calls);
+    mr__lua_evaluator_finish(&w->evaluator);
     mr__lua_destroy(w->lua);
 }
 
