@@ -250,7 +250,10 @@ mr_status mr__decide_continue(struct mr__scheduler *s, struct mr__run *run, cons
                               size_t count, mr_error *reterr)
 {
     const uint32_t blocked = 1u << MR__TASK_BLOCKED;
-    bool open = run->status == MR__RUN_RUNNING || run->status == MR__RUN_BLOCKED;
+    /* A failed run may have blocked tasks too: they are continued as anywhere, it has failed still.
+     */
+    bool open = run->status == MR__RUN_RUNNING || run->status == MR__RUN_BLOCKED ||
+                run->status == MR__RUN_FAILED;
     if (!open || mr__run_closing(run)) {
         return wrong_state(run, "continue", reterr);
     }

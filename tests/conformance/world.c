@@ -402,7 +402,9 @@ static void issue_command(struct world *w, void *arg)
     const struct command *command = arg;
     const struct world_run *run = &w->runs[command->run];
     mr_error error = {0};
-    if (mr__shard_find(w->shard, run->id) == NULL && command->what->command == MR__COMMAND_RETRY &&
+    if (mr__shard_find(w->shard, run->id) == NULL &&
+        (command->what->command == MR__COMMAND_RETRY ||
+         command->what->command == MR__COMMAND_CONTINUE) &&
         read_back(w, command->run)) {
         struct mr__plan *plan = mr__shard_plan(w->shard, run->plan->dag->version);
         if (plan == NULL &&
