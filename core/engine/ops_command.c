@@ -182,7 +182,8 @@ static uint8_t last_status(struct mr__blob log)
     return event.type == MR__EVENT_RUN_SETTLED ? event.status : MR__RUN_RUNNING;
 }
 
-/* A finished run: it can be retried, if it ended badly, and nothing else. */
+/* A finished run can be retried, if it ended badly, and continued, if it failed beside blocked
+ * tasks; nothing else. */
 static void then_command(struct mr__run_job *job)
 {
     struct mr__request *request = job->request;
@@ -197,8 +198,10 @@ static void then_command(struct mr__run_job *job)
         command_give(request, &what); /* an earlier retry has brought it back meanwhile */
         return;
     }
-    if (what.command != MR__COMMAND_RETRY ||
-        (status != MR__RUN_FAILED && status != MR__RUN_CANCELED)) {
+    bool reopens = (what.command == MR__COMMAND_RETRY && status == MR__RUN_CANCELED) ||
+                   (what.command == MR__COMMAND_RETRY && status == MR__RUN_FAILED) ||
+                   (what.command == MR__COMMAND_CONTINUE && status == MR__RUN_FAILED);
+    if (!reopens) {
         mr__answer_fail(request, MR_ECONFLICT, "cannot %s: the run is %s", verbs[what.command],
                         mr__run_status_name(status));
         return;

@@ -122,9 +122,9 @@ struct mr__command_of {
 void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id,
                        const struct mr__command_of *what, mr__done_fn done, void *user);
 
-/* Brings a finished run back from history into memory, so that it can be retried: `log` is its
- * events, `plan` is of its version. mr__shard_command must follow at once: if that is refused, the
- * run is gone from memory again. */
+/* Brings a finished run back from history into memory, so that it can be retried or continued:
+ * `log` is its events, `plan` is of its version. mr__shard_command must follow at once: if that is
+ * refused, the run is gone from memory again. */
 mr_status mr__shard_revive(struct mr__shard *sh, const uint8_t *run_id, struct mr__plan *plan,
                            struct mr__blob log, mr_error *reterr);
 

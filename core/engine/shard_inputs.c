@@ -205,10 +205,12 @@ static void command_now(struct mr__shard *sh, struct mr__run *run,
         (run->flags & (MR__RUNFLAG_SETTLED | MR__RUNFLAG_ARCHIVED)) == MR__RUNFLAG_SETTLED;
     uint8_t status_before = run->status, id[MR__RUN_ID_BYTES];
     size_t len_before = run->log.len;
-    if (what->command == MR__COMMAND_RETRY && (run->flags & MR__RUNFLAG_ARCHIVED) != 0) {
+    bool reopens = what->command == MR__COMMAND_RETRY || what->command == MR__COMMAND_CONTINUE;
+    if (reopens && (run->flags & MR__RUNFLAG_ARCHIVED) != 0) {
         /* Nothing keeps its journal any more: it comes back from the history, or not at all. */
         (void)mr__error_set(&error, MR_ECONFLICT,
-                            "cannot retry: the run is just ending (%s); try again",
+                            "cannot %s: the run is just ending (%s); try again",
+                            what->command == MR__COMMAND_RETRY ? "retry" : "continue",
                             mr__run_status_name(run->status));
         fail_done(done, user, &error, run->id);
         return;

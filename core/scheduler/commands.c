@@ -173,22 +173,31 @@ static bool is_meant(const struct mr__run *run, uint32_t t, uint32_t statuses)
     return found;
 }
 
-/* One task takes the event: a fan-out first itself, if it has ended, then its children. */
+/* One task takes the event. A fan-out that has ended goes on first, for its child's sake. */
+static void take_one(struct mr__scheduler *s, struct mr__run *run, uint32_t t, uint8_t type)
+{
+    const struct mr__fan *fan = mr__run_fan(run, t);
+    uint8_t above = fan == NULL ? MR__TASK_RUNNING : run->tasks[fan->task].status;
+    if (above == MR__TASK_FAILED || above == MR__TASK_CANCELED) {
+        mr__decide_emit_task(s, run, MR__EVENT_TASK_RETRIED, fan->task);
+    }
+    if (!s->failed) {
+        mr__decide_emit_task(s, run, type, t);
+    }
+}
+
+/* A task that was named, and if it is a fan-out its children. */
 static void take(struct mr__scheduler *s, struct mr__run *run, uint32_t t, uint32_t statuses,
                  uint8_t type)
 {
-    const struct mr__fan *fan = mr__run_fan(run, t);
-    if (fan != NULL && in_status(run, t, statuses) && in_status(run, fan->task, statuses)) {
-        mr__decide_emit_task(s, run, type, fan->task); /* it goes on, for this child's sake */
-    }
-    if (!s->failed && in_status(run, t, statuses)) {
-        mr__decide_emit_task(s, run, type, t);
+    if (in_status(run, t, statuses)) {
+        take_one(s, run, t, type);
     }
     if (is_fan(run, t)) {
-        fan = fan_at(run, t);
+        const struct mr__fan *fan = fan_at(run, t);
         for (uint32_t i = 0; i < fan->count && !s->failed; i++) {
             if (in_status(run, fan->first + i, statuses)) {
-                mr__decide_emit_task(s, run, type, fan->first + i);
+                take_one(s, run, fan->first + i, type);
             }
         }
     }
@@ -203,7 +212,7 @@ static void take_all(struct mr__scheduler *s, struct mr__run *run, const uint32_
     }
     for (uint32_t t = 0; t < run->task_count && count == 0 && !s->failed; t++) {
         if (in_status(run, t, statuses)) {
-            mr__decide_emit_task(s, run, type, t);
+            take_one(s, run, t, type);
         }
     }
     /* A fan-out without a child to do again has ended once more. */
@@ -244,7 +253,10 @@ mr_status mr__decide_continue(struct mr__scheduler *s, struct mr__run *run, cons
                               size_t count, mr_error *reterr)
 {
     const uint32_t blocked = 1u << MR__TASK_BLOCKED;
-    bool open = run->status == MR__RUN_RUNNING || run->status == MR__RUN_BLOCKED;
+    /* A failed run may have blocked tasks too: they are continued as anywhere, it has failed still.
+     */
+    bool open = run->status == MR__RUN_RUNNING || run->status == MR__RUN_BLOCKED ||
+                run->status == MR__RUN_FAILED;
     if (!open || mr__run_closing(run)) {
         return wrong_state(run, "continue", reterr);
     }

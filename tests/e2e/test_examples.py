@@ -90,6 +90,65 @@ def test_plugin(case):
     has(case.m(*arguments).exits(3).out, "greet")
 
 
+def fastflow(case, name, *more, code=0):
+    """The run of one of the files that are written as fastflow has them, with the actions beside it."""
+    actions = os.path.join(EXAMPLES, "fastflow/actions")
+    return case.m("--plugins", actions, "run", example(f"fastflow/{name}.yaml"), "-o", "json", *more).exits(code).json()
+
+
+def traces(run, task):
+    return [t["message"] for t in task_of(run, task)["traces"]]
+
+
+def test_fastflow_chain(case):
+    run = fastflow(case, "chain")
+    equal(statuses(run), dict.fromkeys(["first", "second", "third"], "success"))
+    ends = [task_of(run, task) for task in ("first", "second", "third")]
+    assert all(a["endedAt"] <= b["startedAt"] for a, b in zip(ends, ends[1:])), "one after the other"
+    equal(case.m("logs", "-", "second").exits(0).out.count("second: is called\n"), 1)
+
+
+def test_fastflow_variables(case):
+    run = fastflow(case, "variables", "-v", "fileName=report.txt", "-v", "folder=")
+    equal(task_of(run, "by-name")["output"], {"names": ["fileName", "folder"], "value": "report.txt"})
+    has(case.m("logs", "-", "by-params").exits(0).out, "writes /var/tmp/report.txt\n")
+
+
+def test_fastflow_skip(case):
+    equal(statuses(fastflow(case, "skip", "-v", "level=quiet")), {"report": "skipped", "after": "success"})
+    equal(statuses(fastflow(case, "skip")), {"report": "success", "after": "success"})
+
+
+def test_fastflow_share(case):
+    run = fastflow(case, "share")
+    equal(run["share"], {"key": "value"})
+    equal(task_of(run, "down")["output"], "value")
+    equal(traces(run, "down"), ["the key is value"])
+    has(case.m("logs", "-", "template").exits(0).out, "template: value from above\n")
+
+
+def test_fastflow_diamond(case):
+    run = fastflow(case, "diamond", "-v", "broken=left", code=1)
+    equal(statuses(run), {"top": "success", "left": "failed", "right": "success", "bottom": "init"})
+    equal(traces(run, "left"), ["prepares"])
+    actions = os.path.join(EXAMPLES, "fastflow/actions")
+    run = case.m("--plugins", actions, "retry", "-", "-o", "json").exits(0).json()
+    equal(traces(run, "left"), ["prepares", "cleans up after attempt 1", "prepares", "runs", "is up"])
+    equal(task_of(run, "left")["output"], {"prepared": 2})
+    equal(traces(run, "bottom"), ["prepares", "runs", "is up"])
+
+
+def test_fastflow_waiting(case):
+    equal(statuses(fastflow(case, "waiting")), {"a-moment": "success", "then": "success"})
+
+
+def test_fastflow_files_are_good_in_compatibility_too(case):
+    folder = os.path.join(EXAMPLES, "fastflow")
+    files = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".yaml")]
+    equal(len(files), 6)
+    case.m("--plugins", os.path.join(folder, "actions"), "validate", "--compat", "fastflow", *files).exits(0)
+
+
 def test_embed(case):
     program = os.path.join(BUILD, "examples/embed/embed")
     plugins = ":".join(os.path.join(BUILD, "plugins", name) for name in ("noop", "sh", "wait"))
