@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Goal: each file in examples/ works as its comments say. Method: run it, then look at what it made."""
 import os
+import re
 import subprocess
 
-from harness import BUILD, EXAMPLES, TIMEOUT, equal, has, main, statuses, task_of
+from harness import BUILD, EXAMPLES, SOURCE, TIMEOUT, equal, has, main, statuses, task_of
 
 
 def example(name):
@@ -157,6 +158,18 @@ def test_lua_action(case):
     equal(document["share"], {"greeted": 3})
     equal([t["message"].split(" took ")[0] for t in task_of(document, "second")["traces"]], ["second"])
     has(case.m("actions", "greet", "--plugins", folder).exits(0).out, "who", "whom to greet", '"hello"')
+
+
+def test_dags_of_the_documents(case):
+    """Every yaml block of these documents is a whole dag file that ends well."""
+    count = 0
+    for name in ("dag-file.md", "lua.md"):
+        with open(os.path.join(SOURCE, "docs", name), encoding="utf-8") as file:
+            blocks = re.findall(r"^```yaml\n(.*?)^```", file.read(), re.S | re.M)
+        for block in blocks:
+            case.m("run", "-", stdin=block).exits(0)
+        count += len(blocks)
+    assert count > 5, f"only {count} blocks"
 
 
 def test_every_example_is_tried(case):
