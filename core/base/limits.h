@@ -55,7 +55,7 @@
 #define MR__DETAIL_BYTES_MAX      (16u << 10) /* of a failure: error.exit, ... */
 #define MR__OUTPUT_TEXT_BYTES     4096u       /* sh's output: text keeps this much from the end */
 #define MR__PROCESS_ARGS_MAX      4096u
-#define MR__EVALUATIONS_MAX       65536u /* handed to workers and not yet answered */
+#define MR__EVALUATIONS_MAX       16384u /* handed to workers and not yet answered */
 #define MR__EVALUATION_THREADS    2u
 #define MR__HOOK_THREADS          4u
 #define MR__HOOK_MS_MAX           30000 /* of one hook */

@@ -191,8 +191,8 @@ static mr_status push_read(struct mr__snapshot *snapshot, void *user)
 {
     struct push *push = user;
     const struct mr__request *request = push->request;
-    struct mr__parse_options options = {
-        .file = push->file, .compat = mr_value_int(mr_value_get(&request->json, "compat"), 0) != 0};
+    struct mr__parse_options options = {.file = push->file,
+                                        .compat = mr__field_true(request, "compat")};
     return mr__definition_check(request->engine->opt.registry, push->text, push->text_len, &options,
                                 &push->checked);
 }

@@ -141,7 +141,7 @@ static void serve_begin(struct mr__request *request)
 {
     struct mr__engine *engine = request->engine;
     const char *dags = mr__field_str(request, "dags");
-    bool compat = mr_value_int(mr_value_get(&request->json, "compat"), 0) != 0;
+    bool compat = mr__field_true(request, "compat");
     int64_t retain_ms = mr_value_int(mr_value_get(&request->json, "retain"), -1);
     struct mr__serve *serve = calloc(1, sizeof *serve);
     if (serve == NULL) {

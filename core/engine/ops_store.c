@@ -114,7 +114,7 @@ static void prune_done(void *user, mr_status status, const mr_error *error, uint
     if (status != MR_OK) {
         mr__answer_failed(request, error);
     } else {
-        bool dry_run = mr_value_int(mr_value_get(&request->json, "dryRun"), 0) != 0;
+        bool dry_run = mr__field_true(request, "dryRun");
         mr__buf_reset(&request->out);
         mr__buf_printf(&request->out, "{\"prune\":{\"runs\":%llu,\"dryRun\":%s},\"end\":true}",
                        (unsigned long long)runs, dry_run ? "true" : "false");
@@ -134,7 +134,7 @@ void mr__op_prune(struct mr__request *request)
         .keep = keep < 0 ? 0 : (uint64_t)keep,
         .dag = mr__field_str(request, "dag"),
         .status = status == NULL ? -1 : mr__run_status_find(status),
-        .dry_run = mr_value_int(mr_value_get(&request->json, "dryRun"), 0) != 0,
+        .dry_run = mr__field_true(request, "dryRun"),
     };
     if (status != NULL && options.status != MR__RUN_SUCCESS && options.status != MR__RUN_FAILED &&
         options.status != MR__RUN_CANCELED) {

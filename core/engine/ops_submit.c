@@ -231,15 +231,16 @@ static void submit_go_on(struct mr__engine *engine, const uint8_t *run_id)
     }
 }
 
-/* Whether no run of the dag may begin. What stop and start said of a pushed dag counts, and of a
- * text what it says itself. */
+/* Whether a run of the dag may begin. What stop and start said of a pushed dag counts; of a text
+ * that is not its current version, also what that says itself. */
 static mr_status submit_allowed(const struct submit *submit, mr_error *reterr)
 {
     const struct mr__dag *dag = submit->plan->dag;
     const struct mr__dag_row *row =
         mr__definitions_find(&submit->request->engine->definitions, dag->id);
-    bool stopped = submit->dag == NULL && dag->stopped;
-    if (stopped || (row != NULL && row->pushed.stopped)) {
+    bool current = row != NULL && memcmp(row->pushed.version, dag->version, MR__VERSION_BYTES) == 0;
+    bool of_text = submit->dag == NULL && !current && dag->stopped;
+    if (of_text || (row != NULL && row->pushed.stopped)) {
         return mr__error_set(reterr, MR_ECONFLICT, "dag \"%s\" is stopped", dag->id);
     }
     if (submit->plan->missing > 0) {

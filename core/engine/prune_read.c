@@ -249,6 +249,18 @@ static bool is_meant(const struct mr__prune_options *options, const struct mr__f
              memcmp(created->dag.data, options->dag, created->dag.len) == 0));
 }
 
+/* A run that was retried has a checkpoint until it has ended again, whether it is in memory or not.
+ */
+static mr_status has_checkpoint(struct walk *walk, const uint8_t *id, bool *ret_has)
+{
+    struct mr__key key;
+    struct mr__bytes value;
+    mr__key_live(&key, SHARD, id);
+    mr_status status = walk->snapshot->ops->get(walk->snapshot, key.bytes, key.len, &value);
+    *ret_has = status == MR_OK;
+    return status == MR_ENOTFOUND ? MR_OK : status;
+}
+
 /* Decides what becomes of a run. */
 static mr_status judge(struct walk *walk, struct mr__prune_run *run, const struct mr__place *place,
                        bool *ret_fits)
@@ -279,8 +291,10 @@ static mr_status judge(struct walk *walk, struct mr__prune_run *run, const struc
     if (before == UINT64_MAX) {
         return MR_ENOMEM;
     }
-    if (before < options->keep || finished.ended_ms >= options->before_ms) {
-        return MR_OK;
+    bool stays = before < options->keep || finished.ended_ms >= options->before_ms;
+    status = stays ? MR_OK : has_checkpoint(walk, created.id, &stays);
+    if (status != MR_OK || stays) {
+        return status;
     }
     run->fate = MR__PRUNE_GOES;
     return options->dry_run ? MR_OK : delete_run(walk, run, &finished, &created, ret_fits);

@@ -117,6 +117,13 @@ static bool copy_sets(struct mr__result *result, const struct mr__share_set *set
     return true;
 }
 
+/* Whether the executor keeps what it knows of an attempt until it is told to forget it. */
+static bool is_kept(const struct mr__run *run, uint32_t task)
+{
+    return mr__task_is_job(run, task) ||
+           (mr__run_binding(run, task)->flags & MR__ACTION_BEFORE) != 0;
+}
+
 static struct mr__result *result_push(struct mr__shard *sh, const struct mr__attempt_ref *ref,
                                       enum mr__result_kind kind)
 {
@@ -131,7 +138,7 @@ static struct mr__result *result_push(struct mr__shard *sh, const struct mr__att
     result->ref = *ref;
     result->kind = (uint8_t)kind;
     const struct mr__run *run = run_of(sh, ref);
-    result->job = run != NULL && ref->task < run->task_count && mr__task_is_job(run, ref->task) &&
+    result->job = run != NULL && ref->task < run->task_count && is_kept(run, ref->task) &&
                   (kind == MR__RESULT_ENDED || kind == MR__RESULT_WAITING);
     return result;
 }

@@ -53,6 +53,7 @@ static mr_status go_far(struct mr__shard *sh, struct mr__run *run, struct mr__ru
     }
     memcpy(evaluation->run_id, run->id, MR__RUN_ID_BYTES);
     evaluation->task = task;
+    evaluation->row = mr__run_row(run, task);
     evaluation->attempt = run->tasks[task].attempt;
     evaluation->judge = judge;
     evaluation->flags = flags;

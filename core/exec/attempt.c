@@ -43,14 +43,14 @@ bool mr__attempt_has_before(const struct mr__action *action)
     return action->table->run_before != NULL || action->table->retry_before != NULL;
 }
 
-bool mr__attempt_is_kept(const struct mr__action *action)
+/* Whether the engine may ask again for what it was told of: then the entry stays until forget(). */
+static bool is_kept(const struct mr__action *action)
 {
-    return mr__attempt_is_job(action) || mr__attempt_has_before(action) ||
-           action->table->run_after != NULL;
+    return mr__attempt_is_job(action) || mr__attempt_has_before(action);
 }
 
-/* From now on it can be found by its name. One that is not kept is entered only when it is pending:
- * what answers at once is never looked for. */
+/* From now on it can be found by its name. One that is no job and has one phase is entered only
+ * when it is pending: what answers at once is never looked for. */
 static mr_status enter(struct mr__task *t)
 {
     t->entry = mr__exec_entry_add(t->exec, &t->ref);
@@ -72,7 +72,8 @@ void mr__attempt_start(struct mr__exec *x, const struct mr__attempt *attempt, en
         return;
     }
     t->phase = phase;
-    mr_status status = mr__attempt_is_kept(t->action) ? enter(t) : MR_OK;
+    bool entered = is_kept(t->action) || t->action->table->run_after != NULL;
+    mr_status status = entered ? enter(t) : MR_OK;
     if (status == MR_OK) {
         status = complete_params(t);
     }
@@ -477,7 +478,7 @@ static void tell(struct mr__task *t, mr_status status)
     (void)telling_init(&telling, t, status);
     t->told = true;
     t->entry = NULL;
-    if (entry != NULL && mr__attempt_is_kept(t->action)) {
+    if (entry != NULL && is_kept(t->action)) {
         entry->task = NULL;
     } else if (entry != NULL) {
         mr__exec_entry_del(x, entry);

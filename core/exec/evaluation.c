@@ -52,10 +52,10 @@ static void work(struct mr__pool_job *pool_job)
     bool again = false; /* never, with this budget */
     mr__lua_evaluator_init_worker(&evaluator, (struct mr__lua **)mr__pool_local());
     if (e->judge) {
-        e->status = mr__judge(&e->scope->scope, e->task, &evaluator.port, &e->arena, &e->retry,
+        e->status = mr__judge(&e->scope->scope, e->row, &evaluator.port, &e->arena, &e->retry,
                               &again, &e->error);
     } else {
-        e->status = mr__prepare(&e->scope->scope, e->task, e->flags, &evaluator.port, &e->arena,
+        e->status = mr__prepare(&e->scope->scope, e->row, e->flags, &evaluator.port, &e->arena,
                                 &e->prepared);
     }
     mr__lua_evaluator_finish(&evaluator);

@@ -62,8 +62,9 @@ struct mr__attempt_end {
 struct mr__evaluation {
     uint8_t run_id[MR__RUN_ID_BYTES];
     uint32_t task, attempt;
-    bool judge;                   /* retry.if; else prepare */
-    unsigned flags;               /* of mr__prepare */
+    uint32_t row;   /* its task of the dag: of a fan-out's child, that of its parent */
+    bool judge;     /* retry.if; else prepare */
+    unsigned flags; /* of mr__prepare */
     struct mr__scope_copy *scope; /* owned by it */
     struct mr__arena arena;       /* holds the result */
     struct mr__prepared prepared; /* the answer to a prepare */
@@ -136,15 +137,17 @@ struct mr__executor_ops {
     /* Calls run_after: of the attempt that said ending(), in its own memory, or after a restart of
      * a new one. Said again of one that is there, nothing is called twice. */
     void (*after)(struct mr__executor *x, const struct mr__attempt *attempt);
-    /* Takes `evaluation`. MR_ELIMIT, MR_ENOMEM: not taken. */
+    /* Takes `evaluation`, and looks into its scope's dag until evaluated(), or shutdown's cb, has
+     * come. MR_ELIMIT (MR__EVALUATIONS_MAX), MR_ENOMEM, MR_ECLOSED: not taken. */
     mr_status (*evaluate)(struct mr__executor *x, struct mr__evaluation *evaluation);
-    /* Calls hooks; hooked() follows, perhaps from within. */
+    /* Calls hooks, each at most MR__HOOK_MS_MAX long; hooked() follows, perhaps from within. The
+     * dag is looked into until then, or until shutdown's cb. */
     void (*hook)(struct mr__executor *x, const struct mr__hook_call *call);
     /* Makes it end soon (reason: MR_BY_USER, ...); ended() follows unless it is unknown. */
     void (*cancel)(struct mr__executor *x, const struct mr__attempt_ref *ref, uint32_t reason);
     /* The end of this attempt is durable: what is known of it, and its row in the child table, may
      * go. To be called for every attempt that ended() has named, and for lost ones (one of an
-     * action that is no job and has no phases is forgotten by itself). */
+     * action with neither MR__ACTION_JOB nor MR__ACTION_BEFORE is forgotten by itself). */
     void (*forget)(struct mr__executor *x, const struct mr__attempt_ref *ref);
     enum mr__fate (*fate)(struct mr__executor *x, const struct mr__attempt_ref *ref,
                           const struct mr__action_binding *binding);

@@ -224,8 +224,6 @@ void mr__attempt_continue(struct mr__task *t, const struct mr__attempt *attempt,
 /* Whether the action's attempts hold one of --jobs slots: MR__ACTION_JOB. */
 bool mr__attempt_is_job(const struct mr__action *action);
 bool mr__attempt_has_before(const struct mr__action *action); /* MR__ACTION_BEFORE */
-/* Whether they can be found by name until forget(): jobs, and those with phases. */
-bool mr__attempt_is_kept(const struct mr__action *action);
 void mr__attempt_cancel(struct mr__task *t, uint32_t reason);
 /* Takes it from the engine's view though its action goes on: for the end of a shutdown. */
 void mr__attempt_abandon(struct mr__task *t);

@@ -137,8 +137,9 @@ struct mr__why mr__why_task(const struct mr__scheduler *s, const struct mr__run 
 static void print_due(struct mr__buf *out, int64_t due_ms, int64_t now_ms)
 {
     char at[MR__TIME_TEXT_BYTES], left[MR__TIME_TEXT_BYTES];
+    int64_t left_ms = MR__MAX(due_ms - now_ms, 0);
     mr__time_text(due_ms, at);
-    mr__duration_text(MR__MAX(due_ms - now_ms, 0), left);
+    mr__duration_text(left_ms < 10000 ? left_ms : left_ms / 1000 * 1000, left);
     mr__buf_printf(out, "%s (in %s)", at, left);
 }
 

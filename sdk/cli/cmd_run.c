@@ -209,7 +209,6 @@ static int make_request(struct mr__cli *cli, const char *word, struct mr__text *
     }
     if (code == MR__EXIT_OK) {
         mr__text_puts(request, ",\"attach\":true");
-        mr__text_puts(request, o->compat ? ",\"compat\":true" : "");
         add_token(request);
         add_pairs(request, "vars_text", &o->vars);
         add_pairs(request, "tags", &o->tags);

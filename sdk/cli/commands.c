@@ -66,14 +66,9 @@ static const struct mr__option bench_options[] = {
     {MR__OPTION_NONE},
 };
 
-static const struct mr__option push_options[] = {
-    {MR__OPTION_COMPAT, 0, "compat", "fastflow", "reads the files as fastflow does"},
-    {MR__OPTION_NONE},
-};
-
 static const struct mr__option serve_options[] = {
     {MR__OPTION_DAGS, 0, "dags", "DIR", "keeps the dag files in DIR, and below it, pushed"},
-    {MR__OPTION_COMPAT, 0, "compat", "fastflow", "reads the files as fastflow does"},
+    COMPAT,
     {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
     {MR__OPTION_OLDER, 0, "retain", "DUR", "removes finished runs that ended longer ago (30d)"},
     {MR__OPTION_LATER, 0, "listen", "ADDR", NULL},
@@ -157,7 +152,7 @@ const struct mr__command mr__commands[] = {
     {"push", definitions, "FILE...", "puts dag files into the store, checked",
      "A text that has changed is a new version, which runs from then on begin with; runs that go\n"
      "on keep theirs. Of a file with an error nothing is stored (exit 3); the others are.",
-     push_options, 1, -1, mr__cmd_push},
+     validate_options, 1, -1, mr__cmd_push},
     {"stop", definitions, "DAG", "refuses new runs of a dag",
      "Runs that go on are left alone; `run` of it, and of a file with its id, is exit 6.", NULL, 1,
      1, mr__cmd_stop},

@@ -572,9 +572,6 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     } else if (option->id == MR__OPTION_COLOR) {
         status = read_choice(p, option, value, colors, &choice);
         p->o->color = (enum mr__color)choice;
-    } else if (option->id == MR__OPTION_COMPAT) {
-        status = read_choice(p, option, value, compats, &choice);
-        p->o->compat = true;
     } else if (option->id == MR__OPTION_PROGRESS) {
         status = read_choice(p, option, value, modes, &choice);
         p->o->progress = (enum mr__progress_mode)choice;

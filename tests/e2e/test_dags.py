@@ -141,10 +141,13 @@ def test_a_text_that_says_stopped(case):
     case.m("push", "deploy.yaml").exits(0)
     equal(dags(case)["deploy"]["status"], "stopped")
     case.m("run", "deploy").exits(6)
+    case.m("run", "deploy.yaml").exits(6)
     # What `start` says stands when the same text is pushed again,
     case.m("start", "deploy").exits(0)
     case.m("push", "deploy.yaml").exits(0)
     equal(output(case, "deploy"), "one")
+    equal(output(case, "deploy.yaml"), "one")
+    case.m("rerun").exits(0)
     # not over a new text that says it too; and one that no longer says it starts the dag.
     case.file("deploy.yaml", "status: stopped\n" + TWO)
     case.m("push", "deploy.yaml").exits(0)
@@ -179,6 +182,26 @@ def test_options_of_a_run(case):
     equal((document["tasks"][0]["output"], document["tags"]), ("prod", {"team": "web"}))
     case.m("run", "deploy", "--key", "k").exits(6).says(document["id"])
     case.m("run", "deploy", "-v", "stge=prod").exits(2)
+
+
+def test_compat_is_of_the_version(case):
+    """A dag that was pushed by fastflow's rules is run by them, and read back by them."""
+    case.file("old.yaml", "id: old\ncron: '0 7 * * *'\nowner: somebody\nvars: {x: {defaultValue: one}}\n"
+              "tasks: [{id: a, actionName: sh, params: {run: 'echo $A $B', env: {A: '{{x}}', B: '{{unknown}}'}}}]\n")
+    case.m("push", "old.yaml").exits(3).says("owner")
+    equal(dags(case), {})
+    case.m("push", "old.yaml", "--compat", "fastflow").exits(0).says("owner")
+    equal((dags(case)["old"]["cron"], dags(case)["old"]["timezone"]), ("0 7 * * *", None))
+    equal(output(case, "old"), "one {{unknown}}")
+    equal(case.m("push", "old.yaml", "--compat", "fastflow", "-o", "json").exits(0).json()["dags"][0]["new"], False)
+    case.m("store", "check").exits(0)
+
+
+def test_a_schedule_is_shown(case):
+    case.file("morning.yaml", "schedule: {cron: '0 7 * * 1-5', timezone: Europe/Paris}\ntasks: [{id: a}]\n")
+    case.m("push", "morning.yaml").exits(0)
+    equal((dags(case)["morning"]["cron"], dags(case)["morning"]["timezone"]), ("0 7 * * 1-5", "Europe/Paris"))
+    has(case.m("dags").exits(0).out, "0 7 * * 1-5 Europe/Paris")
 
 
 def test_many_dags_survive(case):

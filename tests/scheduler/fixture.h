@@ -578,6 +578,12 @@ static inline enum mr__resume_fate fate_gone(void *user, const struct mr__run *r
     return MR__RESUME_GONE;
 }
 
+static inline enum mr__resume_fate fate_running(void *user, const struct mr__run *run,
+                                                uint32_t task)
+{
+    return MR__RESUME_RUNNING;
+}
+
 /* What a crash does: the run is built anew from its log, dormant, in a fresh scheduler; then it is
  * resumed. Returns the run; `h` is as after a restart. */
 static inline struct mr__run *hand_crash(struct hand *h, struct mr__run *run, mr__fate_fn fate)

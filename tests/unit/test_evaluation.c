@@ -50,7 +50,8 @@ static struct mr__evaluation *make(uint32_t task, bool judge)
 {
     struct mr__evaluation *e = calloc(1, sizeof *e);
     assert_non_null(e);
-    e->task = task;
+    e->task = 100 + task; /* of the run: a fan-out's child, say */
+    e->row = task;
     e->attempt = 1;
     e->judge = judge;
     e->scope = dag_fixture_copy(&d);
@@ -112,6 +113,18 @@ static void evaluate__is_not_held_up_by_actions(void **state)
     assert_int_equal(f->end_count, 0);
 }
 
+static void evaluate__refuses_one_more_than_its_limit(void **state)
+{
+    for (uint32_t i = 0; i < MR__EVALUATIONS_MAX; i++) {
+        assert_int_equal(f->x->ops->evaluate(f->x, make(PLAIN, false)), MR_OK);
+    }
+    struct mr__evaluation *more = make(PLAIN, false);
+    assert_int_equal(f->x->ops->evaluate(f->x, more), MR_ELIMIT);
+    assert_true(fixture_run_until(f, &f->evaluated_count, MR__EVALUATIONS_MAX, 20000));
+    assert_int_equal(f->x->ops->evaluate(f->x, more), MR_OK);
+    assert_true(fixture_run_until(f, &f->evaluated_count, MR__EVALUATIONS_MAX + 1, 5000));
+}
+
 static void shutdown__gives_back_every_evaluation(void **state)
 {
     for (uint32_t i = 0; i < 20; i++) {
@@ -150,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(evaluate__answers_what_it_was_asked),
         TEST(evaluate__is_not_held_up_by_actions),
+        TEST(evaluate__refuses_one_more_than_its_limit),
         TEST(shutdown__gives_back_every_evaluation),
         TEST(evaluator__of_the_loop_says_what_is_to_be_done_again),
     };

@@ -297,7 +297,7 @@ static void step__takes_every_key_of_a_run(void **state)
     end(&f);
 }
 
-static void step__knows_what_is_left_over(void **state)
+static void step__knows_what_is_left_over_and_what_is_back(void **state)
 {
     struct fixture f;
     struct mr__prune_step step;
@@ -309,10 +309,14 @@ static void step__knows_what_is_left_over(void **state)
     run_id(4, id);
     mr__key_by_id(&key, id);
     mr__batch_del(&f.batch, key.bytes, key.len);
+    run_id(5, id);
+    mr__key_live(&key, 0, id); /* it was retried, and goes on */
+    mr__batch_put(&f.batch, key.bytes, key.len, "x", 1);
     commit(&f);
     assert_int_equal(mr__prune_step_init(&step, &any), MR_OK);
     assert_int_equal(f.store->ops->read_now(f.store, mr__prune_step_read, &step), MR_OK);
     assert_int_equal(step.runs[2].fate, MR__PRUNE_GOES);
+    assert_int_equal(step.runs[5].fate, MR__PRUNE_STAYS);
     assert_int_equal(step.runs[3].fate, MR__PRUNE_LEFT_OVER);
     assert_int_equal(step.runs[4].fate, MR__PRUNE_LEFT_OVER);
     assert_int_equal(step.runs[4].op_count, 0);
@@ -373,7 +377,7 @@ int main(void)
         cmocka_unit_test(step__leaves_what_is_not_in_the_index),
         cmocka_unit_test(step__reads_little_when_all_is_young),
         cmocka_unit_test(step__takes_every_key_of_a_run),
-        cmocka_unit_test(step__knows_what_is_left_over),
+        cmocka_unit_test(step__knows_what_is_left_over_and_what_is_back),
         cmocka_unit_test(step__takes_much_output_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
