@@ -192,12 +192,11 @@ static void do_phase(struct mr__shard *sh, struct mr__run *run, const struct mr_
     const struct mr__detail *detail = mr__run_detail(run, t);
     const struct mr__action_binding *binding = mr__run_binding(run, t);
     struct mr__context *context = mr__shard_context(sh, run);
-    struct mr__buf name;
+    struct mr__buf name = {0};
     mr_value params;
     if (!phase_is_due(run, effect)) {
         return;
     }
-    mr__buf_init(&name);
     struct mr__attempt attempt = {
         .ref = {.task = t, .attempt = effect->arg, .hint = run->slot},
         .action = binding->action,
@@ -238,7 +237,9 @@ static void do_phase(struct mr__shard *sh, struct mr__run *run, const struct mr_
         : effect->kind == MR__EFFECT_AFTER ? ops->after
                                            : ops->start;
     call(sh->opt.executor, &attempt);
-    mr__buf_finish(&name);
+    if (name.data != NULL) {
+        mr__buf_finish(&name);
+    }
 }
 
 /* What the event set is durable: the run's attempts may see it. */

@@ -587,9 +587,11 @@ static void finish_parts(struct mr__task *t)
         free((void *)(uintptr_t)info);
         atomic_store_explicit(&t->info, NULL, memory_order_relaxed);
     }
-    mr__members_finish(&t->output);
-    mr__members_finish(&t->details);
-    mr__members_finish(&t->values);
+    if (t->output.rows != NULL || t->details.rows != NULL || t->values.rows != NULL) {
+        mr__members_finish(&t->output);
+        mr__members_finish(&t->details);
+        mr__members_finish(&t->values);
+    }
     if (t->scope != NULL) {
         mr__scope_copy_destroy(t->scope);
         t->scope = NULL;

@@ -92,7 +92,9 @@ static void task_become(struct mr__scheduler *s, struct mr__run *run, uint32_t t
     bool held = mr__task_begun(task);
     bool active = held || (task->flags & MR__TASKFLAG_READY) != 0;
     bool fan_was_open = from == MR__TASK_RUNNING && (task->flags & MR__TASKFLAG_FANNED) != 0;
-    mr__ready_remove(run, t);
+    if ((task->flags & (MR__TASKFLAG_READY | MR__TASKFLAG_HELD)) != 0) {
+        mr__ready_remove(run, t);
+    }
     run->preparing_count -= (task->flags & (MR__TASKFLAG_PREPARING | MR__TASKFLAG_PREPARED)) != 0;
     run->delayed_count -= (task->flags & (MR__TASKFLAG_JUDGING | MR__TASKFLAG_DELAYED)) != 0;
     run->count[from]--;
@@ -107,7 +109,9 @@ static void task_become(struct mr__scheduler *s, struct mr__run *run, uint32_t t
         s->jobs_used += (uint32_t)mr__task_begun(task) - (uint32_t)held;
     }
     if (fan == NULL) {
-        mr__graph_changed(s, run, t, was);
+        if (run->bad != NULL || status == MR__TASK_SUCCESS || status == MR__TASK_SKIPPED) {
+            mr__graph_changed(s, run, t, was);
+        }
     } else {
         fan_count(run, fan, active, from, status);
     }

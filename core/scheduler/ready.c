@@ -9,18 +9,6 @@
 /* ---- lists ------------------------------------------------------------------------------------
  */
 
-bool mr__task_is_job(const struct mr__run *run, uint32_t t)
-{
-    return (mr__run_binding(run, t)->flags & MR__ACTION_JOB) != 0;
-}
-
-bool mr__task_begun(const struct mr__task *task)
-{
-    bool runs = task->status == MR__TASK_RUNNING || task->status == MR__TASK_ENDING;
-    return (runs && (task->flags & MR__TASKFLAG_FANNED) == 0) ||
-           (task->flags & (MR__TASKFLAG_PREPARING | MR__TASKFLAG_PREPARED)) != 0;
-}
-
 static struct mr__list *ready_list(struct mr__run *run, uint32_t t)
 {
     return mr__task_is_job(run, t) ? &run->ready_job : &run->ready_free;
@@ -108,18 +96,6 @@ void mr__ready_back(struct mr__scheduler *s, struct mr__run *run, uint32_t t)
 
 /* ---- the graph --------------------------------------------------------------------------------
  */
-
-enum mr__graph_state mr__graph_state(const struct mr__run *run, uint32_t t)
-{
-    const struct mr__task *task = &run->tasks[t];
-    switch (task->status) {
-    case MR__TASK_SUCCESS:
-    case MR__TASK_SKIPPED: return MR__GRAPH_GOOD;
-    case MR__TASK_FAILED:
-    case MR__TASK_CANCELED: return MR__GRAPH_BAD;
-    default: return (task->flags & MR__TASKFLAG_DEAD) != 0 ? MR__GRAPH_BAD : MR__GRAPH_OPEN;
-    }
-}
 
 /* It begins when nothing above it is open any more. */
 static bool may_begin(const struct mr__task *task)

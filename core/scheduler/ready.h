@@ -16,7 +16,17 @@
 
 /* What a task is for those below it. */
 enum mr__graph_state { MR__GRAPH_OPEN = 0, MR__GRAPH_GOOD, MR__GRAPH_BAD };
-enum mr__graph_state mr__graph_state(const struct mr__run *run, uint32_t t);
+static inline enum mr__graph_state mr__graph_state(const struct mr__run *run, uint32_t t)
+{
+    const struct mr__task *task = &run->tasks[t];
+    switch (task->status) {
+    case MR__TASK_SUCCESS:
+    case MR__TASK_SKIPPED: return MR__GRAPH_GOOD;
+    case MR__TASK_FAILED:
+    case MR__TASK_CANCELED: return MR__GRAPH_BAD;
+    default: return (task->flags & MR__TASKFLAG_DEAD) != 0 ? MR__GRAPH_BAD : MR__GRAPH_OPEN;
+    }
+}
 /* After a change of the status of `t`, a task of the dag, which was `was` before: opens its
  * children, or closes them again. */
 void mr__graph_changed(struct mr__scheduler *s, struct mr__run *run, uint32_t t,
@@ -34,8 +44,16 @@ void mr__ready_remove(struct mr__run *run, uint32_t t);
 void mr__ready_room(struct mr__run *run, struct mr__fan *fan);
 
 /* It has begun and not ended: it holds a slot of maxParallel, and of --jobs where it is a job. */
-bool mr__task_begun(const struct mr__task *task);
-bool mr__task_is_job(const struct mr__run *run, uint32_t t);
+static inline bool mr__task_begun(const struct mr__task *task)
+{
+    bool runs = task->status == MR__TASK_RUNNING || task->status == MR__TASK_ENDING;
+    return (runs && (task->flags & MR__TASKFLAG_FANNED) == 0) ||
+           (task->flags & (MR__TASKFLAG_PREPARING | MR__TASKFLAG_PREPARED)) != 0;
+}
+static inline bool mr__task_is_job(const struct mr__run *run, uint32_t t)
+{
+    return (mr__run_binding(run, t)->flags & MR__ACTION_JOB) != 0;
+}
 
 /* Whether this attempt of a task is under way, in whatever phase. */
 static inline bool mr__attempt_is_current(const struct mr__run *run, uint32_t t, uint32_t attempt)

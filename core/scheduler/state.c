@@ -286,7 +286,7 @@ void mr__run_checkpointed(struct mr__scheduler *s, struct mr__run *run)
 /* ---- looking into a run -----------------------------------------------------------------------
  */
 
-struct mr__fan *mr__run_fan(const struct mr__run *run, uint32_t t)
+struct mr__fan *mr__run_fan_find(const struct mr__run *run, uint32_t t)
 {
     uint32_t low = 0, high = run->fan_count;
     while (low < high) { /* the last one whose children begin at or before t */
@@ -297,7 +297,7 @@ struct mr__fan *mr__run_fan(const struct mr__run *run, uint32_t t)
             high = middle;
         }
     }
-    return t < run->plan->dag->task_count || low == 0 ? NULL : &run->fans[low - 1];
+    return low == 0 ? NULL : &run->fans[low - 1];
 }
 
 struct mr__detail *mr__run_detail_make(struct mr__run *run, uint32_t t)

@@ -260,7 +260,11 @@ static inline bool mr__run_closing(const struct mr__run *run)
 }
 
 /* The fan-out that a task is a child of, or NULL. */
-struct mr__fan *mr__run_fan(const struct mr__run *run, uint32_t t);
+struct mr__fan *mr__run_fan_find(const struct mr__run *run, uint32_t t);
+static inline struct mr__fan *mr__run_fan(const struct mr__run *run, uint32_t t)
+{
+    return t < run->plan->dag->task_count ? NULL : mr__run_fan_find(run, t);
+}
 /* The task of the dag that says what task `t` does: itself, or the fan-out that it is a child of.
  */
 static inline uint32_t mr__run_row(const struct mr__run *run, uint32_t t)

@@ -157,12 +157,12 @@ static void add_time(struct mr__table *table, struct mr__pick time)
 static void add_schedule(struct mr__table *table, struct mr__pick dag)
 {
     struct mr__text text = {0};
-    struct mr__pick timezone = mr__pick_member(dag, "timezone");
+    struct mr__pick zone = mr__pick_member(dag, "timezone");
     if (mr__pick_present(mr__pick_member(dag, "cron"))) {
         (void)mr__pick_text(mr__pick_member(dag, "cron"), &text); /* it is there */
-        if (mr__pick_present(timezone)) {
+        if (mr__pick_present(zone)) {
             mr__text_puts(&text, " ");
-            (void)mr__pick_text(timezone, &text); /* likewise */
+            (void)mr__pick_text(zone, &text); /* likewise */
         }
     }
     mr__table_cell(table, mr__text_str(&text));

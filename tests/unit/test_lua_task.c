@@ -102,8 +102,8 @@ static void share__is_its_own_over_what_is_durable(void **state)
 {
     const char *const list[] = {
         "share.a = (share.a or 0) + 1; share.b = {x = 1}; return {share.a, share.b.x, share.copy}",
-        "local keys = {} for k, v in pairs(share) do keys[#keys + 1] = k end share.gone = nil; "
-        "return {keys, share.gone}",
+        ("local keys = {} for k, v in pairs(share) do keys[#keys + 1] = k end share.gone = nil; "
+         "return {keys, share.gone}"),
         "share.a = 5 flush() return share.a"};
     scripts(list, MR__COUNT(list));
     struct mr__blob a = {"a", 1}, one = {"1", 1}, gone = {"gone", 4};
