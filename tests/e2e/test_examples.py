@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """Goal: each file in examples/ works as its comments say. Method: run it, then look at what it made."""
 import os
+import re
 import subprocess
 
-from harness import BUILD, EXAMPLES, TIMEOUT, equal, has, main, statuses, task_of
+from harness import BUILD, EXAMPLES, SOURCE, TIMEOUT, equal, has, main, statuses, task_of
 
 
 def example(name):
@@ -75,6 +76,113 @@ def test_fanout_generator(case):
     small = subprocess.check_output(["sh", script, "7"], encoding="utf-8")
     case.m("run", "-", "-v", "work=out", stdin=small).exits(0)
     equal(len(os.listdir(case.path("work/out"))), 7)
+
+
+def test_conditions(case):
+    document = case.m("run", example("conditions.yaml"), "-o", "json").exits(0).json()
+    equal(statuses(document), {"measure": "success", "test": "success", "thorough": "skipped", "approve": "success",
+                               "release": "success", "announce": "skipped"})
+    equal(task_of(document, "announce")["reason"], 'skipped by preCheck "quiet"')
+
+
+def test_conditions_block_until_continued(case):
+    case.m("run", example("conditions.yaml"), "-v", "stage=prod").exits(8)
+    has(case.m("why", "approve").exits(0).out, "blocked by blockIf", "continue")
+    case.m("continue").exits(0)
+    equal(set(statuses(case.show()).values()), {"success"})
+
+
+def test_glue(case):
+    document = case.m("run", example("glue.yaml"), "-o", "json").exits(0).json()
+    equal(task_of(document, "judge")["output"]["worst"], 91)
+    equal(task_of(document, "report")["output"], "2 disks are full (sda, sdc), the worst to 91 %")
+    equal(document["share"], {"names": ["sda", "sdc"]})
+
+
+def test_fan_out(case):
+    document = case.m("run", example("fan-out.yaml"), "-v", "count=5", "-o", "json").exits(0).json()
+    equal([t["id"] for t in document["tasks"]],
+          ["numbers", "square"] + [f"square[{n}]" for n in range(1, 6)] + ["sum"], "children follow their parent")
+    equal(task_of(document, "square")["output"], [1, 4, 9, 16, 25])
+    equal(task_of(document, "sum")["output"], 55)
+    equal(case.m("logs", "square[3]").exits(0).out, "9\n")
+
+
+def test_retry(case):
+    document = case.m("run", example("retry.yaml"), "-v", "work=out", "-o", "json").exits(0).json()
+    equal(task_of(document, "flaky")["attempts"], 3)
+    equal(task_of(document, "count")["output"], 3)
+
+
+def test_retry_gives_up(case):
+    result = case.m("run", example("retry.yaml"), "-v", "work=out", "-v", "good=9", "-o", "json").exits(1)
+    equal(task_of(result.json(), "flaky")["attempts"], 5, "the first and four further ones")
+
+
+def test_hooks(case):
+    case.m("run", example("hooks.yaml")).exits(0)
+    has(case.m("logs").exits(0).out, "begins at ", "all is well", 'ends as success {"success":2}')
+    case.m("run", example("hooks.yaml"), "-v", "fail=true").exits(1)
+    logs = case.m("logs").exits(0).out
+    has(logs, "failed: work: exit 1", 'ends as failed {"failed":1,"init":1}')
+    assert "all is well" not in logs, logs
+
+
+def test_cleanup(case):
+    document = case.m("run", example("cleanup.yaml"), "-v", "work=out", "-o", "json").exits(0).json()
+    equal(task_of(document, "alarm")["status"], "skipped")
+    assert not os.path.exists(case.path("work/out")), "it was removed"
+    document = case.m("run", example("cleanup.yaml"), "-v", "work=out", "-v", "fail=true", "-o", "json").exits(1).json()
+    equal(statuses(document), {"prepare": "success", "build": "failed", "publish": "init", "alarm": "success",
+                               "clean": "success"})
+    assert not os.path.exists(case.path("work/out")), "it was removed after the failure"
+
+
+def test_share(case):
+    document = case.m("run", example("share.yaml"), "-o", "json").exits(0).json()
+    equal(document["share"], {"order": {"number": 4711, "items": ["tea", "cups"]}, "paid": True})
+    equal(task_of(document, "pack")["output"], "order 4711 has tea and cups")
+    equal(task_of(document, "send")["output"], "paid true")
+
+
+def test_scheduled(case):
+    document = case.m("run", example("scheduled.yaml"), "-o", "json").exits(0).json()
+    equal(task_of(document, "day")["output"], {"trigger": "manually", "day": document["createdAt"][:10]})
+
+
+def test_lua_action(case):
+    folder = example("actions")
+    document = case.m("run", "--plugins", folder, os.path.join(folder, "greet.yaml"), "-o", "json").exits(0).json()
+    equal(task_of(document, "first")["output"], {"lines": ["hello Ada", "hello Grace"]})
+    equal(task_of(document, "second")["output"], {"lines": ["good evening everybody"]})
+    equal(document["share"], {"greeted": 3})
+    equal([t["message"].split(" took ")[0] for t in task_of(document, "second")["traces"]], ["second"])
+    has(case.m("actions", "greet", "--plugins", folder).exits(0).out, "who", "whom to greet", '"hello"')
+
+
+def test_dags_of_the_documents(case):
+    """Every yaml block of these documents is a whole dag file that ends well."""
+    count = 0
+    for name in ("dag-file.md", "lua.md"):
+        with open(os.path.join(SOURCE, "docs", name), encoding="utf-8") as file:
+            blocks = re.findall(r"^```yaml\n(.*?)^```", file.read(), re.S | re.M)
+        for block in blocks:
+            case.m("run", "-", stdin=block).exits(0)
+        count += len(blocks)
+    assert count > 5, f"only {count} blocks"
+
+
+def test_every_example_is_tried(case):
+    """A file in examples/ that no test names would rot unseen."""
+    with open(os.path.abspath(__file__), encoding="utf-8") as file:
+        tests = file.read()
+    found = 0
+    for where, _, names in os.walk(EXAMPLES):
+        for name in names:
+            if name.endswith((".yaml", ".sh")):
+                found += 1
+                assert name + '"' in tests, os.path.join(where, name)
+    assert found > 10, f"only {found} files in {EXAMPLES}; {case.work}"
 
 
 def test_plugin(case):
