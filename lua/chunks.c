@@ -65,8 +65,8 @@ static int load_expression(lua_State *L, const struct chunk_source *source)
 
 void mr__lua_compile(lua_State *L, const struct chunk_source *source)
 {
-    if (source->len > MR__LUA_SOURCE_BYTES_MAX) {
-        (void)luaL_error(L, "a script of more than %d bytes", (int)MR__LUA_SOURCE_BYTES_MAX);
+    if (source->len > MR__SCRIPT_BYTES_MAX) {
+        (void)luaL_error(L, "a script of more than %d bytes", (int)MR__SCRIPT_BYTES_MAX);
     }
     /* Nothing that a script needs, and of Lua's own faults more than one began with it. */
     if (memmem(source->text, source->len, "_ENV", 4) != NULL) {

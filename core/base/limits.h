@@ -16,7 +16,7 @@
 #define MR__DAG_ERRORS_MAX       100u
 #define MR__ID_BYTES_MAX         128u
 #define MR__JSON_DEPTH_MAX       64u
-#define MR__SCRIPT_BYTES_MAX     (1u << 20)  /* of one piece of Lua in a dag file */
+#define MR__SCRIPT_BYTES_MAX     (64u << 10) /* of one piece of Lua, of one action file */
 #define MR__RETRIES_MAX          1000000u    /* retry.max */
 #define MR__FAN_ITEMS_MAX        1000000u    /* of a forEach's list */
 #define MR__FAN_BYTES_MAX        (16u << 20) /* its items as JSON, with their keys */
@@ -62,14 +62,13 @@
 #define MR__HOOK_LINES_MAX        1024u /* of a run's hooks, on the way to the loop */
 
 /* Lua (lua/lua_host.h) */
-#define MR__LUA_SOURCE_BYTES_MAX (64u << 10) /* of one script, of one action file */
-#define MR__LUA_CHUNKS_MAX       1024u       /* compiled ones that a state keeps */
-#define MR__LUA_PATH_KEYS_BYTES  256u        /* of the path in "result.a[3] is a function" */
-#define MR__LUA_HOOK_STEP        100         /* instructions between two looks at the budget */
-#define MR__LUA_MATCH_DEPTH_MAX  200u        /* nested parts of a pattern, as in Lua itself */
-#define MR__LUA_MATCH_STEPS_MAX  100000u     /* of a preCheck's `matches`: about 1 ms */
-#define MR__LUA_STRING_PART      8u          /* one text may have this part of a budget's memory */
-#define MR__LUA_PARAMS_MAX       256u        /* of an action file */
+#define MR__LUA_CHUNKS_MAX      1024u   /* compiled ones that a state keeps */
+#define MR__LUA_PATH_KEYS_BYTES 256u    /* of the path in "result.a[3] is a function" */
+#define MR__LUA_HOOK_STEP       100     /* instructions between two looks at the budget */
+#define MR__LUA_MATCH_DEPTH_MAX 200u    /* nested parts of a pattern, as in Lua itself */
+#define MR__LUA_MATCH_STEPS_MAX 100000u /* of a preCheck's `matches`: about 1 ms */
+#define MR__LUA_STRING_PART     8u      /* one text may have this part of a budget's memory */
+#define MR__LUA_PARAMS_MAX      256u    /* of an action file */
 
 /* store */
 #define MR__STEP_BYTES (4u << 20) /* read from the store at once, at recovery */

@@ -108,6 +108,17 @@ static void tell_run(struct telling *t, struct mr__blob reason)
         mr__buf_bytes(&text, reason.data, reason.len);
     }
     tell_line(t, &text);
+    if (t->run->hooks_due != 0) {
+        mr__buf_reset(&text);
+        mr__buf_text(&text, mr__run_closing(t->run) ? "hooks of its end are being called:"
+                                                    : "hooks are being called:");
+        for (uint32_t i = 0; i < MR__HOOKS; i++) {
+            if ((t->run->hooks_due & 1u << i) != 0) {
+                mr__buf_printf(&text, " %s", mr__hook_names[i]);
+            }
+        }
+        tell_line(t, &text);
+    }
     mr__buf_finish(&text);
 }
 

@@ -622,6 +622,19 @@ static void op_actions(struct mr__request *request)
     mr__answer(request, true);
 }
 
+/* Unfinished runs that `resume` would go on with. */
+static uint32_t count_dormant(const struct mr__scheduler *s)
+{
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < s->runs_cap && s->dormant_count > 0; slot++) {
+        const struct mr__run *run = s->runs[slot];
+        count += run != NULL && (run->flags & MR__RUNFLAG_DORMANT) != 0 &&
+                 (run->flags & MR__RUNFLAG_SETTLED) == 0 && run->status != MR__RUN_BLOCKED &&
+                 run->status != MR__RUN_PAUSED;
+    }
+    return count;
+}
+
 static void op_ping(struct mr__request *request)
 {
     const struct mr__scheduler *s = mr__shard_state(request->engine->shard);
@@ -629,7 +642,7 @@ static void op_ping(struct mr__request *request)
     mr__buf_printf(&request->out,
                    "{\"pid\":%d,\"version\":\"" MR__VERSION
                    "\",\"runs\":%u,\"dormant\":%u,\"children\":%u,\"end\":true}",
-                   (int)uv_os_getpid(), s->run_count, s->dormant_count,
+                   (int)uv_os_getpid(), s->run_count, count_dormant(s),
                    mr__exec_survivors(request->engine->executor));
     mr__answer(request, true);
 }

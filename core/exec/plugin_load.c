@@ -193,7 +193,7 @@ static mr_status read_file(int folder_fd, const char *name, const char *file,
         return status;
     }
     ssize_t got = 1;
-    while (got > 0 && ret_text->len <= MR__LUA_SOURCE_BYTES_MAX && !ret_text->failed) {
+    while (got > 0 && ret_text->len <= MR__SCRIPT_BYTES_MAX && !ret_text->failed) {
         got = read(fd, part, sizeof part);
         if (got > 0) {
             mr__buf_bytes(ret_text, part, (size_t)got);
@@ -205,9 +205,9 @@ static mr_status read_file(int folder_fd, const char *name, const char *file,
         return mr__error_set(reterr, mr__status_from_errno(number), "%s: %s", file,
                              strerror(number));
     }
-    if (ret_text->len > MR__LUA_SOURCE_BYTES_MAX) {
+    if (ret_text->len > MR__SCRIPT_BYTES_MAX) {
         return mr__error_set(reterr, MR_EABI, "%s: more than %u bytes", file,
-                             MR__LUA_SOURCE_BYTES_MAX);
+                             MR__SCRIPT_BYTES_MAX);
     }
     return mr__buf_cstr(ret_text) != NULL
                ? MR_OK

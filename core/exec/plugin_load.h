@@ -15,7 +15,7 @@
 typedef mr_status (*mr__plugin_found)(void *user, const char *file, const mr_plugin *plugin,
                                       const mr_error *refusal);
 
-/* Called for each .lua file, of at most MR__LUA_SOURCE_BYTES_MAX. All borrowed. One that was
+/* Called for each .lua file, of at most MR__SCRIPT_BYTES_MAX. All borrowed. One that was
  * refused is told to mr__plugin_found. */
 typedef mr_status (*mr__plugin_found_lua)(void *user, const char *file, const char *text,
                                           size_t len);

@@ -35,7 +35,8 @@ static int add_tasks(struct mr__cli *cli, const struct target *target, struct mr
     return MR__EXIT_OK;
 }
 
-/* Sends the verb. With `goes_on` the run belongs to this process from now on. */
+/* Sends the verb. With `goes_on` the run belongs to this process from now on. A cancel is waited
+ * for by whoever owns the store: its children and hooks end with it. */
 static int change(struct mr__cli *cli, const struct target *target, bool goes_on,
                   struct mr__text *answer)
 {
@@ -45,7 +46,8 @@ static int change(struct mr__cli *cli, const struct target *target, bool goes_on
     mr__request_begin(&request, cli->options.command->name);
     mr__request_string(&request, "run", id);
     int code = add_tasks(cli, target, &request);
-    mr__text_puts(&request, goes_on ? ",\"attach\":true}" : "}");
+    bool stays = goes_on || strcmp(cli->options.command->name, "cancel") == 0;
+    mr__text_puts(&request, stays ? ",\"attach\":true}" : "}");
     if (code == MR__EXIT_OK && goes_on) {
         mr__session_own_begin(cli);
     }

@@ -136,8 +136,11 @@ static void print_action(struct mr__cli *cli, struct mr__pick action)
     (void)mr__pick_text(mr__pick_member(action, "name"), &text); /* absent: empty, as all below */
     mr__text_puts(&text, "  (plugin ");
     (void)mr__pick_text(mr__pick_member(action, "plugin"), &text);
+    size_t before = text.len;
     mr__text_puts(&text, " ");
-    (void)mr__pick_text(mr__pick_member(action, "version"), &text);
+    if (!mr__pick_text(mr__pick_member(action, "version"), &text) || text.len == before + 1) {
+        text.len = before; /* a Lua file has none */
+    }
     mr__text_puts(&text, ")\n");
     if (mr__pick_text(mr__pick_member(action, "help"), &text)) {
         mr__text_puts(&text, "\n");

@@ -199,8 +199,8 @@ static void on_moment(struct mr__cli *cli)
     }
     cli->closing_since_ms = -1;
     mr__print_talk(cli,
-                   "millrace: still at work for other processes; Ctrl-C stops and leaves their "
-                   "runs resumable");
+                   "millrace: still at work for runs that go on; Ctrl-C stops and leaves them "
+                   "resumable");
 }
 
 /* ---- the runs of this process -------------------------------------------------------------- */

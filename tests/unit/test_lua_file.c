@@ -141,7 +141,7 @@ static void file__fails_with_its_own_line(void **state)
 
 static void file__that_is_wrong_is_refused_with_its_place(void **state)
 {
-    static char large[MR__LUA_SOURCE_BYTES_MAX + 1];
+    static char large[MR__SCRIPT_BYTES_MAX + 1];
     char text[256];
     (void)snprintf(text, sizeof text, "return {\n name = 'x'\n run = 1}\n");
     expect_refused(text, strlen(text), 0644, MR_EABI, "/a.lua:3: ");

@@ -358,7 +358,7 @@ static void sandbox__chunks_are_stopped(void **state)
 
 static void sandbox__sources_are_bounded(void **state)
 {
-    enum { MAX = MR__LUA_SOURCE_BYTES_MAX };
+    enum { MAX = MR__SCRIPT_BYTES_MAX };
     (void)state;
     static char text[MAX + 2];
     memset(text, ' ', sizeof text);
