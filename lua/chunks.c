@@ -43,24 +43,28 @@ static int load_parts(lua_State *L, const struct chunk_source *source, const cha
 
 /* The brackets give one value, and keep a call from being a tail call, whose errors would name no
  * line. They stand on the text's own line, whose number the last instruction gets, unless a comment
- * at the end hides the second one. The text must also do without them: what is wrong is said better
- * so, and "1) --" is no expression. */
+ * at the end hides the second one. Where they fail, what is wrong is said better without them; and
+ * a text that closes a bracket must do without them, as "1) --" is no expression. */
 static int load_expression(lua_State *L, const struct chunk_source *source)
 {
-    int status = load_parts(L, source, "return ", "\n");
-    if (status != LUA_OK) {
-        return status;
-    }
-    lua_pop(L, 1);
-    status = load_parts(L, source, "return (", ")");
+    int status = load_parts(L, source, "return (", ")");
     if (status == LUA_ERRSYNTAX) {
         lua_pop(L, 1);
         status = load_parts(L, source, "return (", "\n)");
     }
+    bool closes = memchr(source->text, ')', source->len) != NULL;
+    if (status != LUA_ERRSYNTAX && (status != LUA_OK || !closes)) {
+        return status;
+    }
+    int plain = load_parts(L, source, "return ", "\n");
+    if (plain != LUA_OK) {
+        return plain;
+    }
     if (status == LUA_ERRSYNTAX) {
         (void)luaL_error(L, "one expression is expected here, not none or several");
     }
-    return status;
+    lua_pop(L, 1); /* the one with the brackets is kept */
+    return LUA_OK;
 }
 
 void mr__lua_compile(lua_State *L, const struct chunk_source *source)

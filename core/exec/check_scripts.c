@@ -5,6 +5,7 @@
  */
 #include "core/exec/check_scripts.h"
 
+#include "core/base/hash.h"
 #include "lua/lua_host.h"
 
 /* The text of a line of the file, without blanks around it: under it goes the caret. */
@@ -40,7 +41,8 @@ static uint32_t last_line(const struct mr__script *script)
     return line;
 }
 
-static void check(struct mr__lua *lua, const struct mr__dag *dag, const struct mr__script *script,
+/* Returns whether the script compiles. */
+static bool check(struct mr__lua *lua, const struct mr__dag *dag, const struct mr__script *script,
                   struct mr__problems *problems)
 {
     uint32_t line = script->pos.line;
@@ -50,7 +52,7 @@ static void check(struct mr__lua *lua, const struct mr__dag *dag, const struct m
         problems->failed = true;
     }
     if (status == MR_OK || status == MR_ENOMEM) {
-        return;
+        return status == MR_OK;
     }
     const char *message = error.message; /* "LINE: what": the place is said by `pos` */
     message += strspn(message, "0123456789");
@@ -59,6 +61,7 @@ static void check(struct mr__lua *lua, const struct mr__dag *dag, const struct m
     bool here = line == script->pos.line || script->folded || dag->text == NULL;
     mr__problem_add(problems, "E605", here ? script->pos : place_of_line(dag, line), NULL,
                     "no Lua: %s", message);
+    return false;
 }
 
 void mr__scripts_check(const struct mr__dag *dag, struct mr__problems *problems)
@@ -71,8 +74,18 @@ void mr__scripts_check(const struct mr__dag *dag, struct mr__problems *problems)
         problems->failed = true;
         return;
     }
+    struct mr__hash good; /* from texts to kinds: thousands of tasks may have the same condition */
+    mr__hash_init(&good);
     for (uint32_t i = 0; i < dag->script_count; i++) {
-        check(lua, dag, &dag->scripts[i], problems);
+        const struct mr__script *script = &dag->scripts[i];
+        uint64_t kind;
+        if (mr__hash_get(&good, script->text, script->len, &kind) && kind == script->kind) {
+            continue;
+        }
+        if (check(lua, dag, script, problems)) {
+            (void)mr__hash_put(&good, script->text, script->len, script->kind); /* or once more */
+        }
     }
+    mr__hash_finish(&good);
     mr__lua_destroy(lua);
 }
