@@ -123,6 +123,7 @@ mutant prepared-attempt-not-started $resume 's/} else if ((mr__run_binding(run, 
 mutant phases-never-forgotten "$shard" 's/const uint32_t kept = .*/const uint32_t kept = MR__ACTION_JOB;/'
 mutant phase-of-another-time "$shard" '/^static bool phase_is_due/,/^}/s/return task->status == MR__TASK_ENDING;/return true;/;s/^    if (mr__run_attempt(run, effect->task) != effect->arg) {/    if (false) {/;s/default: return task->status == MR__TASK_RUNNING;/default: return true;/'
 mutant fate-of-another-action "$shard" 's/&ref, mr__run_binding(run, task)/\&ref, \&run->plan->bindings[0]/'
+mutant slot-of-what-ends-before-it-runs $apply 's/s->jobs_used += !held;/s->jobs_used += held;/'
 
 # retries
 mutant delay-is-nothing $ends 's/if (event.ms == 0) {/if (true) {/'
