@@ -19,10 +19,13 @@ cp -r "$source/sdk/include" "$work/sdk/"
 cp -r "$source/tests/simulation" "$work/tests/"
 cd "$work"
 
+# sources_of LIBRARY FOLDER: as the build has them.
+sources_of() {
+  sed -n "/^$1_lib = /,/dependencies/p" "$2/meson.build" | grep -o "'[a-z_]*\.c'" | sed "s|'\(.*\)'|$2/\1|"
+}
+
 files="core/base/*.c core/model/*.c core/scheduler/*.c core/store/batch.c core/store/records.c
-core/store/store_mem.c core/engine/shard*.c core/engine/commit.c core/engine/archive.c core/engine/recover.c
-core/engine/logbook.c core/engine/names.c core/engine/run_scope.c core/engine/timers.c core/exec/evaluation.c
-core/exec/share.c tests/simulation/*.c"
+core/store/store_mem.c $(sources_of shard core/engine) $(sources_of port core/exec) tests/simulation/*.c"
 
 object_of() {
   echo "objects/$(echo "$1" | tr / _).o"
