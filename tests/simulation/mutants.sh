@@ -107,7 +107,7 @@ mutant revived-run-created-twice $recover 's/if (created \&\& mr__run_find(s, ev
 mutant revived-run-not-checkpointed "$shard" 's/^            put_revived(.*//'
 mutant refused-revival-stays "$shard" 's/if (revived) { .*/if (false) {/'
 mutant checkpoint-dropped-late $recover 's/mr__batch_del(&rec->sh->filling, key.bytes, key.len);/mr__batch_del(\&rec->sh->after, key.bytes, key.len);/'
-mutant retry-while-ending "$shard" 's/if (what->command == MR__COMMAND_RETRY \&\& /if (false \&\& /'
+mutant retry-while-ending "$shard" 's/if (.* \&\& (run->flags \& MR__RUNFLAG_ARCHIVED) != 0) {/if (false) {/'
 mutant old-end-told "$shard" 's/if (run->log.len != effect->task) {/if (false) {/'
 mutant index-says-too-much $archive 's/mr__buf_u64le(&value, pending_at(sh, n - 1)->place.lsn);/mr__buf_u64le(\&value, pending_at(sh, n - 1)->place.lsn + 1);/'
 mutant index-of-what-is-not-durable $archive 's/place.lsn > sh->lsn_durable ||/place.lsn > sh->s.lsn ||/'
