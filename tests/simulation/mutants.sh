@@ -19,10 +19,13 @@ cp -r "$source/sdk/include" "$work/sdk/"
 cp -r "$source/tests/simulation" "$work/tests/"
 cd "$work"
 
+# sources_of LIBRARY FOLDER: as the build has them.
+sources_of() {
+  sed -n "/^$1_lib = /,/dependencies/p" "$2/meson.build" | grep -o "'[a-z_]*\.c'" | sed "s|'\(.*\)'|$2/\1|"
+}
+
 files="core/base/*.c core/model/*.c core/scheduler/*.c core/store/batch.c core/store/records.c
-core/store/store_mem.c core/engine/shard*.c core/engine/commit.c core/engine/archive.c core/engine/recover.c
-core/engine/logbook.c core/engine/names.c core/engine/run_scope.c core/engine/timers.c core/exec/evaluation.c
-core/exec/share.c tests/simulation/*.c"
+core/store/store_mem.c $(sources_of shard core/engine) $(sources_of port core/exec) tests/simulation/*.c"
 
 object_of() {
   echo "objects/$(echo "$1" | tr / _).o"
@@ -104,7 +107,7 @@ mutant revived-run-created-twice $recover 's/if (created \&\& mr__run_find(s, ev
 mutant revived-run-not-checkpointed "$shard" 's/^            put_revived(.*//'
 mutant refused-revival-stays "$shard" 's/if (revived) { .*/if (false) {/'
 mutant checkpoint-dropped-late $recover 's/mr__batch_del(&rec->sh->filling, key.bytes, key.len);/mr__batch_del(\&rec->sh->after, key.bytes, key.len);/'
-mutant retry-while-ending "$shard" 's/if (what->command == MR__COMMAND_RETRY \&\& /if (false \&\& /'
+mutant retry-while-ending "$shard" 's/if (.* \&\& (run->flags \& MR__RUNFLAG_ARCHIVED) != 0) {/if (false) {/'
 mutant old-end-told "$shard" 's/if (run->log.len != effect->task) {/if (false) {/'
 mutant index-says-too-much $archive 's/mr__buf_u64le(&value, pending_at(sh, n - 1)->place.lsn);/mr__buf_u64le(\&value, pending_at(sh, n - 1)->place.lsn + 1);/'
 mutant index-of-what-is-not-durable $archive 's/place.lsn > sh->lsn_durable ||/place.lsn > sh->s.lsn ||/'
@@ -123,6 +126,7 @@ mutant prepared-attempt-not-started $resume 's/} else if ((mr__run_binding(run, 
 mutant phases-never-forgotten "$shard" 's/const uint32_t kept = .*/const uint32_t kept = MR__ACTION_JOB;/'
 mutant phase-of-another-time "$shard" '/^static bool phase_is_due/,/^}/s/return task->status == MR__TASK_ENDING;/return true;/;s/^    if (mr__run_attempt(run, effect->task) != effect->arg) {/    if (false) {/;s/default: return task->status == MR__TASK_RUNNING;/default: return true;/'
 mutant fate-of-another-action "$shard" 's/&ref, mr__run_binding(run, task)/\&ref, \&run->plan->bindings[0]/'
+mutant slot-of-what-ends-before-it-runs $apply 's/s->jobs_used += !held;/s->jobs_used += held;/'
 
 # retries
 mutant delay-is-nothing $ends 's/if (event.ms == 0) {/if (true) {/'

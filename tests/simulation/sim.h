@@ -6,9 +6,9 @@
  * sim.c is the world, with what the shard says and answers. The executor's memory outlives the
  * engine as the child table and the surviving children do: sim_exec.c has its attempts,
  * sim_scripts.c what is evaluated and the hooks, sim_share.c the share data. sim_truth.c reads each
- * batch that is written, sim_rules.c keeps by a second and simpler account what it means: against
- * it everything that the shard says or does is held; sim_archive.c does so with index and history.
- * sim_commands.c is who submits and commands, test_simulation.c the driver.
+ * batch that is written, sim_rules.c and sim_expect.c keep by a second and simpler account what it
+ * means: against it everything that the shard says or does is held; sim_archive.c does so with
+ * index and history. sim_commands.c is who submits and commands, test_simulation.c the driver.
  *
  * A broken promise ends the seed at once: sim_broken prints the seed and the step.
  */
@@ -471,17 +471,19 @@ void sim_truth_name(const struct sim_run *run, uint32_t t, char *ret_name, size_
 
 /* sim_rules.c */
 void sim_rules_apply(struct sim *sim, struct sim_run *run, const struct mr__event *event);
+
+/* sim_expect.c */
 /* The task of the dag that says what task `t` does. */
-const struct mr__dag_task *sim_rules_row(const struct sim_run *run, uint32_t t);
-bool sim_rules_begun(const struct sim_run *run, uint32_t t);
+const struct mr__dag_task *sim_expect_row(const struct sim_run *run, uint32_t t);
+bool sim_expect_begun(const struct sim_run *run, uint32_t t);
 /* This attempt of it is under way, in whatever phase. */
-bool sim_rules_current(const struct sim_run *run, uint32_t t, uint32_t attempt);
+bool sim_expect_current(const struct sim_run *run, uint32_t t, uint32_t attempt);
 
 /* sim_archive.c */
 /* Pending, index and history hold every finished run once, as it was. */
-void sim_truth_check_archive(struct sim *sim);
+void sim_archive_check(struct sim *sim);
 /* The events of a finished run, from the history: **owned**, mr__buf_finish. */
-bool sim_truth_history(struct sim *sim, const uint8_t *id, struct mr__buf *ret_log);
+bool sim_archive_history(struct sim *sim, const uint8_t *id, struct mr__buf *ret_log);
 
 /* ---- who asks (sim_commands.c) -------------------------------------------------------------- */
 

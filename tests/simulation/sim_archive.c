@@ -194,7 +194,7 @@ static mr_status check_archive(struct mr__snapshot *snapshot, void *user)
     return MR_OK;
 }
 
-void sim_truth_check_archive(struct sim *sim)
+void sim_archive_check(struct sim *sim)
 {
     struct archive *archive = calloc(1, sizeof *archive);
     archive->sim = sim;
@@ -234,7 +234,7 @@ static mr_status lookup_read(struct mr__snapshot *snapshot, void *user)
     return MR_OK;
 }
 
-bool sim_truth_history(struct sim *sim, const uint8_t *id, struct mr__buf *ret_log)
+bool sim_archive_history(struct sim *sim, const uint8_t *id, struct mr__buf *ret_log)
 {
     struct lookup lookup = {.sim = sim, .id = id, .log = ret_log};
     mr__buf_init(ret_log);

@@ -138,7 +138,7 @@ static void revive(struct sim *sim, struct sim_run *run, bool one)
     struct mr__plan *plan;
     struct mr__buf log;
     mr_error error = {0};
-    if (run->status == MR__RUN_SUCCESS || !sim_truth_history(sim, run->id, &log)) {
+    if (run->status == MR__RUN_SUCCESS || !sim_archive_history(sim, run->id, &log)) {
         return;
     }
     plan = mr__shard_plan(sim->shard, run->plan->dag->version);

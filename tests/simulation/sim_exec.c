@@ -428,7 +428,7 @@ static void exec_forget(struct mr__executor *x, const struct mr__attempt_ref *re
         return;
     }
     note(sim, a, "is forgotten");
-    if (run == NULL || sim_rules_current(run, ref->task, ref->attempt)) {
+    if (run == NULL || sim_expect_current(run, ref->task, ref->attempt)) {
         sim_broken(sim, "task %u attempt %u is forgotten before its end is durable", ref->task,
                    ref->attempt);
     }

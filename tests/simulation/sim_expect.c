@@ -11,21 +11,21 @@
 /* ---- looking at a run ----------------------------------------------------------------------- */
 
 /* The task of the dag that says what `t` does. */
-const struct mr__dag_task *sim_rules_row(const struct sim_run *run, uint32_t t)
+const struct mr__dag_task *sim_expect_row(const struct sim_run *run, uint32_t t)
 {
     return &run->plan->dag->tasks[is_child(run, t) ? run->fans[run->tasks[t].fan].task : t];
 }
 
-bool sim_rules_begun(const struct sim_run *run, uint32_t t)
+bool sim_expect_begun(const struct sim_run *run, uint32_t t)
 {
     const struct sim_task *task = &run->tasks[t];
     return task->prepared || task->status == MR__TASK_ENDING ||
            (task->status == MR__TASK_RUNNING && !task->fanned);
 }
 
-bool sim_rules_current(const struct sim_run *run, uint32_t t, uint32_t attempt)
+bool sim_expect_current(const struct sim_run *run, uint32_t t, uint32_t attempt)
 {
-    return sim_rules_begun(run, t) && run->tasks[t].attempt + run->tasks[t].prepared == attempt;
+    return sim_expect_begun(run, t) && run->tasks[t].attempt + run->tasks[t].prepared == attempt;
 }
 
 /* It can no longer begin: a task above it failed, was canceled, or cannot begin itself. */
@@ -100,7 +100,7 @@ void sim_expect_outcome(struct sim *sim, const struct sim_run *run, uint8_t stat
     for (uint32_t t = 0; t < run->task_count; t++) {
         const struct sim_task *task = &run->tasks[t];
         bool goes_on =
-            sim_rules_begun(run, t) || task->judging || task->delayed || could_begin(run, t);
+            sim_expect_begun(run, t) || task->judging || task->delayed || could_begin(run, t);
         count[task->status]++;
         if (goes_on) {
             sim_broken_task(sim, run, t, "it could go on, and the run ends");
@@ -152,12 +152,12 @@ static void check_room(struct sim *sim, const struct sim_run *run, uint32_t t)
 {
     uint32_t begun = 0, siblings = 0, held = 0;
     const struct mr__dag *dag = run->plan->dag;
-    uint32_t max = is_child(run, t) ? sim_rules_row(run, t)->max_parallel : 0;
+    uint32_t max = is_child(run, t) ? sim_expect_row(run, t)->max_parallel : 0;
     for (uint32_t other = 0; other < run->task_count; other++) {
         bool is_sibling =
             is_child(run, t) && is_child(run, other) && run->tasks[other].fan == run->tasks[t].fan;
-        begun += sim_rules_begun(run, other);
-        siblings += is_sibling && sim_rules_begun(run, other);
+        begun += sim_expect_begun(run, other);
+        siblings += is_sibling && sim_expect_begun(run, other);
         held += is_sibling && other != t && could_begin(run, other);
     }
     if (dag->max_parallel > 0 && begun >= dag->max_parallel) {
@@ -204,7 +204,7 @@ struct mr__blob sim_expect_item(const struct sim_run *run, uint32_t t, char text
 /* preCheck, in file order; GO: none acts. */
 static enum mr__verdict expect_checks(const struct sim_run *run, uint32_t t)
 {
-    const struct mr__dag_task *row = sim_rules_row(run, t);
+    const struct mr__dag_task *row = sim_expect_row(run, t);
     bool continued = run->tasks[t].status == MR__TASK_CONTINUE;
     for (uint32_t i = 0; i < row->check_count; i++) {
         const struct mr__check *check = &row->checks[i];
@@ -218,7 +218,7 @@ static enum mr__verdict expect_checks(const struct sim_run *run, uint32_t t)
 
 static enum mr__verdict expect_conditions(const struct sim_run *run, uint32_t t)
 {
-    const struct mr__dag_task *row = sim_rules_row(run, t);
+    const struct mr__dag_task *row = sim_expect_row(run, t);
     bool continued = run->tasks[t].status == MR__TASK_CONTINUE;
     const struct mr__blob none = {NULL, 0};
     const struct {
@@ -243,7 +243,7 @@ static enum mr__verdict expect_conditions(const struct sim_run *run, uint32_t t)
 static enum mr__verdict expect_params(const struct sim_run *run, uint32_t t)
 {
     const struct mr__dag *dag = run->plan->dag;
-    const struct mr__dag_task *row = sim_rules_row(run, t);
+    const struct mr__dag_task *row = sim_expect_row(run, t);
     char text[16];
     struct mr__blob item = sim_expect_item(run, t, text);
     if (row->for_each != MR__NO_SCRIPT && !is_child(run, t)) {

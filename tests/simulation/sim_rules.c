@@ -4,7 +4,6 @@
  * the scheduler's, look at the whole graph each time, and know nothing of it but the codec and the
  * dag. An event that they do not allow is a broken promise.
  */
-
 #include "tests/simulation/sim_rules.h"
 
 /* ---- hooks and ends ------------------------------------------------------------------------- */
@@ -49,8 +48,7 @@ static void settled(struct sim *sim, struct sim_run *run, const struct mr__event
     } else if (run->timed_out) {
         sim_count(sim, SIM_run_timed_out);
     }
-    bool kept = event->status == MR__RUN_SUCCESS && run->kept == run->task_count;
-    if (kept) {
+    if (run->kept == run->task_count) {
         sim_count(sim, SIM_all_kept);
     }
     for (uint32_t t = 0; t < run->plan->dag->task_count; t++) {
@@ -73,7 +71,7 @@ static void begins(struct sim *sim, const struct sim_run *run, uint32_t t, enum 
     if (sim_expect_skipped(run, t)) {
         sim_broken_task(sim, run, t, "it begins, and nothing above it failed");
     }
-    const struct mr__dag_task *row = sim_rules_row(run, t);
+    const struct mr__dag_task *row = sim_expect_row(run, t);
     if (run->tasks[t].status == MR__TASK_CONTINUE) {
         sim_count(sim, SIM_block_passed);
     }
@@ -123,7 +121,7 @@ static void fan_ends(struct sim *sim, const struct sim_run *run, uint32_t t, uin
 static void judged_to_fail(struct sim *sim, const struct sim_run *run, uint32_t t,
                            struct mr__blob reason)
 {
-    const struct mr__dag_task *row = sim_rules_row(run, t);
+    const struct mr__dag_task *row = sim_expect_row(run, t);
     char text[16];
     struct mr__blob item = sim_expect_item(run, t, text);
     enum sim_truth_value value =
@@ -150,7 +148,7 @@ static void decided(struct sim *sim, const struct sim_run *run, const struct mr_
     if (event->status == MR__TASK_FAILED && starts_with(event->reason, "too many scripts")) {
         return;
     }
-    bool gate = sim_rules_row(run, t)->action == NULL;
+    bool gate = sim_expect_row(run, t)->action == NULL;
     bool fits = event->status == MR__TASK_SKIPPED   ? expected == MR__VERDICT_SKIP
                 : event->status == MR__TASK_BLOCKED ? expected == MR__VERDICT_BLOCK
                 : event->status == MR__TASK_FAILED
@@ -188,7 +186,7 @@ static void set(struct sim *sim, struct sim_run *run, const struct mr__event *ev
     if (task->status == MR__TASK_RUNNING && task->fanned) {
         fan_ends(sim, run, t, event->status);
     } else if (event->status == MR__TASK_CANCELED) {
-        if (sim_rules_begun(run, t) ||
+        if (sim_expect_begun(run, t) ||
             !(may_begin(task->status) || task->status == MR__TASK_BLOCKED)) {
             sim_broken_task(sim, run, t, "it is canceled as if it had not begun");
         }
@@ -218,7 +216,7 @@ static void started(struct sim *sim, struct sim_run *run, uint32_t t)
     struct sim_task *task = &run->tasks[t];
     if (!task->prepared) {
         begins(sim, run, t, MR__VERDICT_GO);
-        if ((run->plan->bindings[sim_rules_row(run, t) - run->plan->dag->tasks].flags &
+        if ((run->plan->bindings[sim_expect_row(run, t) - run->plan->dag->tasks].flags &
              MR__ACTION_BEFORE) != 0) {
             sim_broken_task(sim, run, t, "it starts without what comes before");
         }
@@ -243,7 +241,7 @@ static void check_waited(struct sim *sim, const struct sim_run *run, const struc
 
 static uint8_t status_after_loss(const struct sim_run *run, uint32_t t)
 {
-    const struct mr__dag_task *row = sim_rules_row(run, t);
+    const struct mr__dag_task *row = sim_expect_row(run, t);
     uint32_t flags = run->plan->bindings[row - run->plan->dag->tasks].flags;
     uint8_t on_lost = row->on_lost;
     if (is_unwanted(run, t)) {
@@ -267,15 +265,15 @@ static uint8_t status_after(const struct sim_run *run, uint32_t t, uint8_t outco
     case MR__OUTCOME_CANCELED: return MR__TASK_CANCELED;
     case MR__OUTCOME_LOST: return status_after_loss(run, t);
     default:
-        return is_unwanted(run, t)                                        ? MR__TASK_CANCELED
-               : run->tasks[t].retries < sim_rules_row(run, t)->retry.max ? MR__TASK_RETRYING
-                                                                          : MR__TASK_FAILED;
+        return is_unwanted(run, t)                                         ? MR__TASK_CANCELED
+               : run->tasks[t].retries < sim_expect_row(run, t)->retry.max ? MR__TASK_RETRYING
+                                                                           : MR__TASK_FAILED;
     }
 }
 
-static void lost(struct sim *sim, const struct sim_run *run, uint32_t t)
+static void lost(struct sim *sim, struct sim_run *run, uint32_t t)
 {
-    struct sim_task *task = (struct sim_task *)&run->tasks[t];
+    struct sim_task *task = &run->tasks[t];
     sim_count(sim, is_child(run, t) ? SIM_child_lost : SIM_attempt_lost);
     if (task->life == sim->life && sim->journal_bytes_keep == 0) {
         sim_broken_task(sim, run, t, "it is lost, and the engine that started it goes on");
@@ -304,7 +302,7 @@ static void ended(struct sim *sim, struct sim_run *run, const struct mr__event *
 {
     uint32_t t = event->task;
     struct sim_task *task = &run->tasks[t];
-    if (task->prepared || !sim_rules_begun(run, t)) {
+    if (task->prepared || !sim_expect_begun(run, t)) {
         sim_broken_task(sim, run, t, "it ends, and was not begun");
     }
     if (event->status != status_after(run, t, event->outcome)) {
@@ -335,7 +333,7 @@ static void delayed(struct sim *sim, struct sim_run *run, const struct mr__event
 {
     uint32_t t = event->task;
     struct sim_task *task = &run->tasks[t];
-    const struct mr__retry *retry = &sim_rules_row(run, t)->retry;
+    const struct mr__retry *retry = &sim_expect_row(run, t)->retry;
     int64_t ms = retry->delay_ms;
     if (!task->judging) {
         sim_broken_task(sim, run, t, "it is delayed, and did not fail");
@@ -428,7 +426,7 @@ static void canceling(struct sim *sim, struct sim_run *run, uint32_t t)
 {
     struct sim_task *task = &run->tasks[t];
     bool open_fan = task->fanned && task->status == MR__TASK_RUNNING;
-    if (task->canceling || (!sim_rules_begun(run, t) && !open_fan)) {
+    if (task->canceling || (!sim_expect_begun(run, t) && !open_fan)) {
         sim_broken_task(sim, run, t, "its attempt is canceled, and it has none");
     }
     task->canceling = true;

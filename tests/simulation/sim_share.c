@@ -84,7 +84,7 @@ static void on_done(void *arg, mr_status status)
     if (status == MR_ECLOSED) {
         sim_count(sim, SIM_flush_closed);
     } else if (status != MR_OK && !sim->dead &&
-               sim_rules_current(set->run, set->task, set->attempt)) {
+               sim_expect_current(set->run, set->task, set->attempt)) {
         sim_broken(sim, "a flush of an attempt that goes on is answered: %s",
                    mr_status_text(status));
     }
@@ -149,7 +149,7 @@ void sim_share_durable(struct sim *sim, struct sim_run *run, const struct mr__ev
     bool given = set->given && run->status == MR__RUN_INIT;
     if (number == 0 || set->key != key || set->durable ||
         !(given || (set->run == run && set->task == event->task &&
-                    sim_rules_current(run, event->task, set->attempt)))) {
+                    sim_expect_current(run, event->task, set->attempt)))) {
         sim_broken(sim, "task %u: share data are set twice, or by nobody whose attempt runs",
                    event->task);
     }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/scheduler/ready.h"
 #include "tests/simulation/sim.h"
 
 /* ---- runs ----------------------------------------------------------------------------------- */
@@ -39,7 +40,7 @@ bool sim_truth_over(const struct sim_run *run)
 
 void sim_truth_name(const struct sim_run *run, uint32_t t, char *ret_name, size_t size)
 {
-    const char *id = sim_rules_row(run, t)->id;
+    const char *id = sim_expect_row(run, t)->id;
     if (t < run->plan->dag->task_count) {
         (void)snprintf(ret_name, size, "%s", id);
     } else {
@@ -301,12 +302,30 @@ static void check_run(struct sim *sim, const struct sim_run *truth, bool quiet)
     }
 }
 
+/* Each job that is begun holds one slot, and nobody else does. */
+static void check_jobs(struct sim *sim)
+{
+    const struct mr__scheduler *s = mr__shard_state(sim->shard);
+    uint32_t jobs = 0;
+    for (uint32_t slot = 0; slot < s->runs_cap; slot++) {
+        const struct mr__run *run = s->runs[slot];
+        bool active = run != NULL && (run->flags & MR__RUNFLAG_DORMANT) == 0;
+        for (uint32_t t = 0; active && t < run->task_count; t++) {
+            jobs += mr__task_is_job(run, t) && mr__task_begun(&run->tasks[t]);
+        }
+    }
+    if (jobs != s->jobs_used) {
+        sim_broken(sim, "%u slots of --jobs are taken, and %u jobs are begun", s->jobs_used, jobs);
+    }
+}
+
 void sim_truth_check_memory(struct sim *sim, bool quiet)
 {
     const struct mr__scheduler *s = mr__shard_state(sim->shard);
     for (size_t i = 0; i < sim->truth.run_count; i++) {
         check_run(sim, &sim->truth.runs[i], quiet);
     }
+    check_jobs(sim);
     for (size_t i = 0; i < sim->exec.attempt_count; i++) {
         const struct sim_attempt *a = &sim->exec.attempts[i];
         if (a->share != NULL && a->life == sim->life) {

@@ -28,7 +28,7 @@
 #define SLOW_BUILD 1
 #endif
 #if defined(SLOW_BUILD)
-#define SEEDS_DEFAULT 2000
+#define SEEDS_DEFAULT 1500
 #else
 #define SEEDS_DEFAULT 8000
 #endif
@@ -94,7 +94,7 @@ static void check(struct sim *sim, bool all)
     sim_truth_check_memory(sim, false);
     if (quiet && all) {
         sim_truth_check_memory(sim, true);
-        sim_truth_check_archive(sim);
+        sim_archive_check(sim);
         check_journal(sim);
     }
 }
