@@ -78,6 +78,7 @@ enum mr__template_kind {
 struct mr__dag_template {
     uint8_t kind;
     uint32_t number;
+    uint32_t line; /* of the file, SHARE alone */
     const char *text;
     size_t len;
 };
