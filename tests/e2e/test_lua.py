@@ -506,6 +506,22 @@ tasks:
     equal(task_of(document, "a")["reason"], "lost: the engine stopped while it ran")
 
 
+def test_flushed_share_data_was_gone_for_a_moment(case):
+    """For the task that had flushed it, between its being durable and its being shown to all."""
+    document = run(case, """
+tasks:
+  - id: a
+    lua: |
+      for i = 1, 200 do
+        share.n = i
+        share.old = i % 2 == 0 and i or nil
+        flush()
+        if share.n ~= i or (share.old ~= nil) ~= (i % 2 == 0) then error('set ' .. i .. ', read ' .. tostring(share.n)) end
+      end
+""")
+    equal(document["share"], {"n": 200, "old": 200})
+
+
 def test_pairs_goes_in_key_order(case):
     document = run(case, """
 tasks:
