@@ -143,7 +143,7 @@ int mr__lua_share_set(lua_State *L)
     char what[96];
     mr_error error = {0};
     if (acts == NULL || acts->share_set == NULL) {
-        return luaL_error(L, "share is read-only here: only lua: tasks and hooks set it");
+        return luaL_error(L, "share is read-only here: only lua: tasks and actions set it");
     }
     struct mr__blob json = {NULL, 0};
     if (!lua_isnil(L, 3)) {

@@ -93,7 +93,7 @@ static void eval__errors_name_the_line_of_the_file(void **state)
         {"run.idd", "d.yaml:12: run has no field \"idd\", did you mean \"id\"?"},
         {"(function() vars.x = 1 end)()", "d.yaml:12: vars is read-only"},
         {"(function() share.x = 1 end)()",
-         "d.yaml:12: share is read-only here: only lua: tasks and hooks set it"},
+         "d.yaml:12: share is read-only here: only lua: tasks and actions set it"},
         {"(function() x = 1 end)()", "d.yaml:12: the global \"x\" is assigned to: write local"},
         {"(function() string.x = 1 end)()", "d.yaml:12: the library is read-only"},
         {"error('boom')", "d.yaml:12: boom"},
