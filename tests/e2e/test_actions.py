@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Goal: an action's phases are called as fastflow's table has them, also after `kill -9` in each of
 them; share data from C; actions that are Lua files. Method: a plugin that writes down its calls
-(plugin/phases.c), killed where it was told to stay."""
+(native/phases.c), killed where it was told to stay."""
 import os
 
 from harness import BUILD, equal, has, main, statuses, task_of, wait_until
 
-PLUGINS = os.path.join(BUILD, "tests/e2e/plugin")
+PLUGINS = os.path.join(BUILD, "tests/e2e/native")
 LOST = "lost: the engine stopped while it ran"
 
 
