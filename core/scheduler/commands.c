@@ -267,9 +267,6 @@ mr_status mr__decide_continue(struct mr__scheduler *s, struct mr__run *run, cons
 mr_status mr__decide_pause(struct mr__scheduler *s, struct mr__run *run, mr_error *reterr)
 {
     bool open = run->status == MR__RUN_INIT || run->status == MR__RUN_RUNNING;
-    if (run->status == MR__RUN_PAUSED) {
-        return MR_OK; /* said twice is not wrong */
-    }
     if (!open || mr__run_closing(run)) {
         return wrong_state(run, "pause", reterr);
     }
