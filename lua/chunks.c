@@ -4,8 +4,9 @@
  * file's digest), its number and its kind, never by an address; the one that was used the longest
  * time ago goes when there are too many. The thread that the state belongs to.
  *
- * A chunk is named "\1LINES\2", LINES being how many lines of its file stand before it: state.c
- * makes FILE:LINE of that wherever a message comes out, so that file names are never cut.
+ * A chunk is named "\1LINES\2", LINES being how many lines of its file stand before it, or
+ * "\1LINES\3" if its lines are not the file's: state.c makes FILE:LINE of that wherever a message
+ * comes out, so that file names are never cut.
  */
 #include "lua/lua_impl.h"
 
@@ -35,7 +36,8 @@ static int load_parts(lua_State *L, const struct chunk_source *source, const cha
     struct text_parts text = {
         .parts = {{before, strlen(before)}, {source->text, source->len}, {after, strlen(after)}}};
     const char *name =
-        lua_pushfstring(L, "=\1%I\2", (lua_Integer)(source->line > 0 ? source->line - 1 : 0));
+        lua_pushfstring(L, "=\1%I%s", (lua_Integer)(source->line > 0 ? source->line - 1 : 0),
+                        source->folded ? "\3" : "\2");
     int status = lua_load(L, read_part, &text, name, "t");
     lua_remove(L, -2);
     return status;
@@ -47,7 +49,11 @@ static int load_parts(lua_State *L, const struct chunk_source *source, const cha
  * a text that closes a bracket must do without them, as "1) --" is no expression. */
 static int load_expression(lua_State *L, const struct chunk_source *source)
 {
-    int status = load_parts(L, source, "return (", ")");
+    struct chunk_source text = *source;
+    while (text.len > 0 && strchr(" \t\r\n", text.text[text.len - 1]) != NULL) {
+        text.len--; /* The newline at the end of a block scalar begins no line of the text. */
+    }
+    int status = load_parts(L, &text, "return (", ")");
     if (status == LUA_ERRSYNTAX) {
         lua_pop(L, 1);
         status = load_parts(L, source, "return (", "\n)");

@@ -155,6 +155,7 @@ struct chunk_source {
     const char *text;
     size_t len;
     uint32_t line; /* of its first character */
+    bool folded;   /* its lines are not the file's */
 };
 enum { CHUNK_FILE = 2 };
 /* Compiles without keeping; leaves the function, or raises. */

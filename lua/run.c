@@ -17,7 +17,8 @@ static struct chunk_source source_of(const struct mr__script *script, const uint
                                  .kind = script->kind,
                                  .text = script->text,
                                  .len = script->len,
-                                 .line = script->pos.line};
+                                 .line = script->pos.line,
+                                 .folded = script->folded};
 }
 
 /* ---- check ----------------------------------------------------------------------------------- */

@@ -232,8 +232,10 @@ void mr__lua_caught(lua_State *L, int lua_status)
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
-/* A chunk's name is "\1LINES\2": a message begins with that and ":LINE:", the chunk's own line. If
- * such a mark stands at `at`, adds FILE and the file's line, and returns what follows. */
+/* A chunk's name is "\1LINES\2": a message begins with that and ":LINE:", the chunk's own line;
+ * with
+ * "\3" in place of "\2" the chunk's lines are not the file's, and all of it stands in one. If such
+ * a mark stands at `at`, adds FILE and the file's line, and returns what follows. */
 static const char *place_mark(struct mr__buf *buf, const char *file, const char *at)
 {
     char *end;
@@ -241,14 +243,15 @@ static const char *place_mark(struct mr__buf *buf, const char *file, const char 
         return NULL;
     }
     unsigned long lines = strtoul(at + 1, &end, 10);
-    if (*end != '\2') {
+    if (*end != '\2' && *end != '\3') {
         return NULL;
     }
+    bool folded = *end == '\3';
     mr__buf_text(buf, file);
     at = end + 1;
     if (at[0] == ':' && at[1] >= '0' && at[1] <= '9') {
         unsigned long line = strtoul(at + 1, &end, 10);
-        mr__buf_printf(buf, ":%lu", lines + line);
+        mr__buf_printf(buf, ":%lu", lines + (folded ? 1 : line));
         at = end;
     }
     return at;

@@ -403,16 +403,19 @@ static mr_status definition_check(const struct mr__parse_options *options, const
     const char *file = options->file;
     const char *name = file == NULL || strcmp(file, "-") == 0 ? "stdin" : file;
     struct mr__problems problems;
-    struct mr__dag *dag = NULL;
+    struct mr__dag *dag = NULL, *broken;
+    struct mr__parse_options with_broken = *options;
     struct mr__buf found, valid;
+    with_broken.ret_broken = &broken;
     mr__problems_init(&problems);
     mr__buf_init(&found);
     mr__buf_init(&valid);
-    mr_status status = mr__dag_parse(text, len, options, &problems, &dag);
-    if (status == MR_OK && registry != NULL) {
-        mr__registry_check(registry, dag, &problems);
+    mr_status status = mr__dag_parse(text, len, &with_broken, &problems, &dag);
+    if ((status == MR_OK || broken != NULL) && registry != NULL) {
+        mr__registry_check(registry, broken != NULL ? broken : dag, &problems);
         status = problems.error_count > 0 ? MR_EDEFINITION : MR_OK;
     }
+    mr__dag_unref(broken);
     if (status != MR_OK && status != MR_EDEFINITION) {
         (void)mr__error_set(reterr, status, "%s: %s", name, mr_status_text(status));
         goto finish;

@@ -36,11 +36,15 @@ mr_status mr__definition_check(const struct mr__registry *registry, const char *
                                struct mr__checked *ret_checked)
 {
     struct mr__problems problems;
+    struct mr__dag *broken;
+    struct mr__parse_options with_broken = *options;
+    with_broken.ret_broken = &broken;
     mr__problems_init(&problems);
-    mr_status status = mr__dag_parse(text, len, options, &problems, &ret_checked->dag);
-    if (status == MR_OK) {
-        mr__registry_check(registry, ret_checked->dag, &problems);
+    mr_status status = mr__dag_parse(text, len, &with_broken, &problems, &ret_checked->dag);
+    if (status == MR_OK || broken != NULL) {
+        mr__registry_check(registry, broken != NULL ? broken : ret_checked->dag, &problems);
     }
+    mr__dag_unref(broken);
     if (status == MR_EDEFINITION || problems.error_count > 0) {
         ret_checked->bad = true;
         status = MR_OK;

@@ -95,6 +95,21 @@ static void tell_tasks(struct telling *t)
     }
 }
 
+/* No task waits, and yet the run is not over: its last hooks are to be called. */
+static void tell_hooks(struct telling *t)
+{
+    bool dormant = (t->run->flags & MR__RUNFLAG_DORMANT) != 0;
+    enum mr__why_kind kind = dormant ? MR__WHY_OWNER : MR__WHY_HOOKS;
+    struct mr__buf text;
+    mr__buf_init(&text);
+    mr__buf_text(&text, dormant ? "the run waits: nobody goes on with it (`millrace run --resume`)"
+                                : "the run waits for hooks that are being called");
+    tell_line(t, &text);
+    mr__buf_finish(&text);
+    mr__buf_printf(&t->waits, "{\"task\":null,\"status\":\"%s\",\"waitsFor\":\"%s\"}",
+                   mr__run_status_name(t->run->status), mr__why_word(kind));
+}
+
 static void tell_run(struct telling *t, struct mr__blob reason)
 {
     struct mr__buf text;
@@ -141,6 +156,9 @@ static mr_status tell(struct telling *t, struct mr__blob reason, const char *tas
     } else {
         tell_run(t, reason);
         tell_tasks(t);
+        if (t->waits.len == 0 && t->run->hooks_due != 0) {
+            tell_hooks(t);
+        }
     }
     mr__id_text(t->run->id, id);
     mr__buf_printf(out, "{\"why\":{\"run\":\"%s\",\"status\":\"%s\",\"lines\":[", id,

@@ -219,11 +219,13 @@ void mr__reply_push(struct mr__shard *sh, mr__done_fn done, void *user, const ui
 /* ---- pump and timers ---------------------------------------------------------------------------
  */
 
+/* A flush is answered once its attempt can read what it has set where all others do, too. */
 static void results_durable(struct mr__shard *sh)
 {
     while (sh->result_count > 0) {
         const struct mr__result *result = mr__result_at(sh, 0);
-        if (result->lsn == 0 || result->lsn > sh->lsn_durable) {
+        if (result->lsn == 0 || result->lsn > sh->lsn_durable ||
+            result->shown > sh->s.durable.head) {
             return;
         }
         struct mr__result told = *result;

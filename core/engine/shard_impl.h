@@ -21,7 +21,8 @@ enum mr__result_kind {
 };
 struct mr__result {
     struct mr__attempt_ref ref;
-    uint64_t lsn; /* of the commit that holds its events; 0: not fed yet */
+    uint64_t lsn;   /* of the commit that holds its events; 0: not fed yet */
+    uint64_t shown; /* SHARE: where in s.durable the effects end that show its sets to attempts */
     int64_t wait_ms;
     uint8_t kind, outcome;
     bool kept;             /* the executor keeps its attempt until it is told to forget it */

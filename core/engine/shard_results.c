@@ -54,6 +54,7 @@ void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
     struct mr__run *run = run_of(sh, &result->ref);
     const struct mr__attempt_ref *ref = &result->ref;
     result->lsn = sh->s.lsn;
+    result->shown = 0;
     result->status = MR_ECANCELED; /* whoever flushed is over, and so is what it set */
     if (run == NULL || (run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_SETTLED)) != 0 ||
         !mr__attempt_is_current(run, ref->task, ref->attempt)) {
@@ -85,7 +86,7 @@ void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
         }
         break;
     case MR__RESULT_ENDED: feed_ended(sh, run, result, too_large); break;
-    default: break; /* SHARE: its sets are all there is */
+    default: result->shown = sh->s.durable.tail; break; /* SHARE: its sets are all there is */
     }
 }
 

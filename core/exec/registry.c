@@ -287,20 +287,40 @@ struct checking {
 static void check_params(struct checking *checking, const struct mr__dag_task *task,
                          const mr_action *action);
 
+/* Whether one of the problems stands in the task: its params may then be half read. */
+static bool has_error(const struct mr__dag *dag, uint32_t task, const struct mr__problem *problems,
+                      uint32_t count)
+{
+    uint32_t first = dag->tasks[task].pos.line, next = UINT32_MAX;
+    if (task + 1 < dag->task_count) {
+        next = dag->tasks[task + 1].pos.line;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t line = problems[i].pos.line;
+        if (!problems[i].warning && (line == first || (line > first && line < next))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void mr__registry_check(const struct mr__registry *registry, const struct mr__dag *dag,
                         struct mr__problems *problems)
 {
     struct checking checking = {
         .registry = registry, .problems = problems, .budget = MR__NEAREST_BUDGET};
+    uint32_t known = problems->count;
     mr__arena_init(&checking.scratch);
     for (uint32_t i = 0; i < dag->task_count; i++) {
         const struct mr__dag_task *task = &dag->tasks[i];
-        if (task->action == NULL) {
+        if (task->action == NULL || task->id == NULL) {
             continue;
         }
         const struct mr__action *action = mr__registry_find(registry, task->action);
         if (action != NULL) {
-            check_params(&checking, task, action->table);
+            if (!has_error(dag, i, problems->list, known)) {
+                check_params(&checking, task, action->table);
+            }
             mr__arena_reset(&checking.scratch);
             continue;
         }

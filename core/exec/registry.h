@@ -40,7 +40,8 @@ const struct mr__action *mr__registry_at(const struct mr__registry *registry,
 
 /* Adds to `problems` every task of `dag` whose action is unknown (with a suggestion) or whose
  * params do not fit: unknown name, wrong type, required and missing (templated values are not
- * checked); and every script that is no Lua. */
+ * checked); and every script that is no Lua. With errors in `problems` already, `dag` may be the
+ * parser's ret_broken: the params of tasks in which one stands are passed over. */
 void mr__registry_check(const struct mr__registry *registry, const struct mr__dag *dag,
                         struct mr__problems *problems);
 

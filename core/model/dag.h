@@ -78,6 +78,7 @@ enum mr__template_kind {
 struct mr__dag_template {
     uint8_t kind;
     uint32_t number;
+    uint32_t line; /* of the file, SHARE alone */
     const char *text;
     size_t len;
 };
@@ -207,6 +208,9 @@ struct mr__parse_options {
     const char *default_id; /* or NULL: the file's name without its ending */
     bool compat; /* --compat fastflow: unknown keys are warnings, unknown {{name}} stay, and every
                   * task but waits has a timeout of 30 s where it says none. Part of the version */
+    /* Not NULL: gets the dag of a text with errors, or NULL, so that what its tasks and scripts
+     * have wrong besides is found too; **owned**: mr__dag_unref. It is good for nothing else. */
+    struct mr__dag **ret_broken;
 };
 
 /* Parses and checks a whole dag file: all its problems are added to `problems` (its limit

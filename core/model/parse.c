@@ -101,12 +101,20 @@ mr_status mr__dag_parse(const char *text, size_t len, const struct mr__parse_opt
     mr__hash_finish(&p.var_by_name);
     mr__arena_finish(&p.scratch);
     mr__problems_sort(problems);
-    if (status != MR_OK) {
-        mr__dag_unref(dag);
-        return status;
+    bool wants_broken = options != NULL && options->ret_broken != NULL;
+    if (wants_broken) {
+        *options->ret_broken = NULL;
     }
-    *ret_dag = dag;
-    return MR_OK;
+    if (status == MR_OK) {
+        *ret_dag = dag;
+    } else if (status == MR_EDEFINITION && wants_broken) {
+        dag->text = mr__arena_dup(&dag->arena, text, len);
+        dag->text_len = dag->text == NULL ? 0 : len;
+        *options->ret_broken = dag;
+    } else {
+        mr__dag_unref(dag);
+    }
+    return status;
 }
 
 /* Keeps the text and names the version: what can change the meaning of a dag is in its hash. */

@@ -141,6 +141,7 @@ static void add_template(struct mr__parse *p, const struct mr__yaml_node *node,
         row.number = (uint32_t)var;
     } else if (mr__parse_go_share(t, &text, &len)) {
         set_text(p, &row, MR__TEMPLATE_SHARE, text, len);
+        row.line = mr__parse_pos(p, node, t->begin, t->end).line;
     } else if (mr__template_literal(t, &text, &len)) {
         set_text(p, &row, MR__TEMPLATE_TEXT, text, len);
     } else {

@@ -54,7 +54,8 @@ static mr_status read_share(const struct renderer *r, const struct mr__dag_templ
 {
     struct mr__blob json;
     if (!r->scope->share(r->scope, row->text, row->len, &json)) {
-        return mr__error_set(r->reterr, MR_EINVAL, "the share data has no key \"%.*s\"",
+        return mr__error_set(r->reterr, MR_EINVAL, "%s:%u: the share data has no key \"%.*s\"",
+                             r->scope->dag->file, row->line,
                              (int)MR__MIN(row->len, MR__ID_BYTES_MAX), row->text);
     }
     return mr__value_parse(r->arena, json.data, json.len, ret_value, r->reterr);

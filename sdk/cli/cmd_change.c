@@ -15,10 +15,15 @@ struct target {
     size_t tasks;
 };
 
+/* A verb of whole runs takes one word: it names a run, or it is wrong. */
 static int find_target(struct mr__cli *cli, struct target *target)
 {
+    bool whole = cli->options.command->words_max == 1;
     int code = mr__session_open(cli, 0);
-    return code == MR__EXIT_OK ? mr__session_resolve(cli, &target->id, &target->tasks) : code;
+    target->tasks = cli->options.words.count;
+    return code == MR__EXIT_OK
+               ? mr__session_resolve(cli, &target->id, whole ? NULL : &target->tasks)
+               : code;
 }
 
 static int add_tasks(struct mr__cli *cli, const struct target *target, struct mr__text *request)

@@ -21,6 +21,7 @@
 #include <millrace/plugin.h> /* before cmocka, whose macros have names of its fields */
 
 #include "core/scheduler/resume.h"
+#include "core/scheduler/why.h"
 
 #include <cmocka.h>
 
@@ -255,6 +256,29 @@ static inline uint32_t check_run(const struct mr__run *run)
     return jobs;
 }
 
+/* Nothing waits without a reason: a task that is not over waits for something else than its turn,
+ * or could begin at this very moment. */
+static inline void check_why(const struct mr__scheduler *s, const struct mr__run *run)
+{
+    uint32_t max = run->plan->dag->max_parallel;
+    for (uint32_t t = 0; t < run->task_count; t++) {
+        const struct mr__task *task = &run->tasks[t];
+        struct mr__why why = mr__why_task(s, run, t);
+        bool over = task->status == MR__TASK_SUCCESS || task->status == MR__TASK_FAILED ||
+                    task->status == MR__TASK_CANCELED || task->status == MR__TASK_SKIPPED;
+        assert_true(why.kind < MR__WHY_KINDS);
+        assert_int_equal(why.kind == MR__WHY_OVER, over);
+        if (why.kind == MR__WHY_TASK || why.kind == MR__WHY_DEAD || why.kind == MR__WHY_CHILDREN) {
+            assert_true(why.other < run->task_count && why.other != t);
+        }
+        if (why.kind == MR__WHY_TURN) {
+            assert_true(task->flags & MR__TASKFLAG_READY);
+            assert_true(max == 0 || mr__run_begun(run) < max);
+            assert_true(!mr__task_is_job(run, t) || s->jobs_used < s->jobs_max);
+        }
+    }
+}
+
 /* No run stands still that could go on, and no slot is lost or given twice. */
 static inline void check_scheduler(const struct mr__scheduler *s)
 {
@@ -269,6 +293,7 @@ static inline void check_scheduler(const struct mr__scheduler *s)
             continue;
         }
         uint32_t held = check_run(run), max = run->plan->dag->max_parallel;
+        check_why(s, run);
         runs++;
         queued -= (run->flags & MR__RUNFLAG_JOB_QUEUED) != 0;
         if (run->flags & MR__RUNFLAG_DORMANT) {

@@ -83,6 +83,7 @@ static void eval__errors_name_the_line_of_the_file(void **state)
 {
     static const struct row rows[] = {
         {"\n\n1 + nil", "d.yaml:14: attempt to perform arithmetic on a nil value"},
+        {"share.none.x\n", "d.yaml:12: attempt to index a nil value (field 'none')"},
         {"vars.stag", "d.yaml:12: no variable \"stag\" is declared, did you mean \"stage\"?"},
         {"vars.something", "d.yaml:12: no variable \"something\" is declared"},
         {"tasks.fetsh.output", "d.yaml:12: no task \"fetsh\", did you mean \"fetch\"?"},

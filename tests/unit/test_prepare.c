@@ -227,7 +227,7 @@ static void prepare__lua_that_fails_fails_the_task(void **state)
     assert_prepared("skipIf: share.bad", 0, "fail f.yaml:2: it fails");
     assert_prepared("action: x, params: {a: '{{share.bad}}'}", 0, "fail f.yaml:2: it fails");
     assert_prepared("action: x, params: {a: '{{.shareData.no}}'}", 0,
-                    "fail the share data has no key \"no\"");
+                    "fail -:2: the share data has no key \"no\"");
 }
 
 static void prepare__nothing_is_decided_where_lua_was_too_slow(void **state)

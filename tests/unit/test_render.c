@@ -181,7 +181,7 @@ static void assert_render_fails(const char *task, mr_status status, bool again, 
 static void render__says_what_cannot_be_evaluated(void **state)
 {
     assert_render_fails(TASK("{a: '{{.shareData.no}}'}"), MR_EINVAL, false,
-                        "the share data has no key \"no\"");
+                        "-:2: the share data has no key \"no\"");
     assert_render_fails(TASK("{a: '{{ vars.i + nil }}'}"), MR_EINVAL, false, "f.yaml:2: it fails");
     assert_render_fails(TASK("{a: '{{s}}', b: 'x {{error()}} {{s}}'}"), MR_EINVAL, false,
                         "f.yaml:2: it fails");
