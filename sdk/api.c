@@ -13,6 +13,7 @@
 
 #include "core/base/value.h"
 #include "core/engine/engine.h"
+#include "core/engine/schedule_check.h"
 #include "core/exec/registry.h"
 #include "core/model/dag.h"
 #include "sdk/stream.h"
@@ -409,8 +410,11 @@ static mr_status definition_check(const struct mr__parse_options *options, const
     mr__buf_init(&found);
     mr__buf_init(&valid);
     mr_status status = mr__dag_parse(text, len, options, &problems, &dag);
-    if (status == MR_OK && registry != NULL) {
-        mr__registry_check(registry, dag, &problems);
+    if (status == MR_OK) {
+        if (registry != NULL) {
+            mr__registry_check(registry, dag, &problems);
+        }
+        mr__schedule_check(dag, &problems);
         status = problems.error_count > 0 ? MR_EDEFINITION : MR_OK;
     }
     if (status != MR_OK && status != MR_EDEFINITION) {

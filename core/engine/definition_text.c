@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/engine/engine_impl.h"
+#include "core/engine/schedule_check.h"
 
 #define NO_ERRORS "{\"errors\":[]"
 
@@ -40,6 +41,7 @@ mr_status mr__definition_check(const struct mr__registry *registry, const char *
     mr_status status = mr__dag_parse(text, len, options, &problems, &ret_checked->dag);
     if (status == MR_OK) {
         mr__registry_check(registry, ret_checked->dag, &problems);
+        mr__schedule_check(ret_checked->dag, &problems);
     }
     if (status == MR_EDEFINITION || problems.error_count > 0) {
         ret_checked->bad = true;

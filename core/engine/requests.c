@@ -660,6 +660,7 @@ static const struct op ops[] = {
     {"dag", mr__op_dag, false},
     {"stop", mr__op_stop, false},
     {"start", mr__op_start, false},
+    {"scheduleNext", mr__op_schedule_next, false},
     {"serve", mr__op_serve, false},
     {"prune", mr__op_prune, false},
     {"ping", op_ping, false},
