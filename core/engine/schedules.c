@@ -103,26 +103,46 @@ void mr__schedule_row_save(struct mr__schedule_row *row)
     show(row);
 }
 
-static void tell(const struct mr__schedule_row *row, const struct mr__schedule_found *found)
+/* Times that are skipped are told of at the first one, and counted when a run is made again. */
+static void tell_skipped(struct mr__schedule_row *row, const struct mr__schedule_found *found)
+{
+    static const char *const reasons[] = {
+        [MR__OVERLAP_SKIP] = "an earlier run is unfinished",
+        [MR__OVERLAP_QUEUE] = "too many wait already",
+        [MR__OVERLAP_REPLACE] = "a later one replaces it",
+        [MR__OVERLAP_ALLOW] = "too many wait already",
+    };
+    struct mr__engine *engine = row->schedules->engine;
+    const struct mr__schedule_mark *mark = &row->state.mark;
+    char text[MR__TIME_TEXT_BYTES];
+    if (found->skipped > 0 && row->skipped_told == 0) {
+        row->skipped_told = mark->skipped;
+        mr__time_text(mark->skipped_ms, text);
+        mr__engine_log(engine, 1, "dag \"%s\": no run for the scheduled time %s: %s", row->id, text,
+                       reasons[row->rule.overlap]);
+    } else if (found->skipped == 0 && found->changed && row->skipped_told != 0) {
+        uint64_t more = mark->skipped - row->skipped_told;
+        row->skipped_told = 0;
+        if (more > 0) {
+            mr__engine_log(engine, 1, "dag \"%s\": no run for %llu further scheduled times",
+                           row->id, (unsigned long long)more);
+        }
+    }
+}
+
+static void tell_missed(const struct mr__schedule_row *row, const struct mr__schedule_found *found)
 {
     static const char *const ways[] = {
         [MR__CATCHUP_SKIP] = "the schedule goes on with the next one",
         [MR__CATCHUP_LATEST] = "the last of them is caught up with",
         [MR__CATCHUP_ALL] = "they are caught up with",
     };
-    struct mr__engine *engine = row->schedules->engine;
     char text[MR__TIME_TEXT_BYTES];
     if (found->missed_ms != 0) {
         mr__time_text(found->missed_ms, text);
-        mr__engine_log(engine, 2, "dag \"%s\": scheduled times from %s on were missed: %s", row->id,
-                       text, ways[row->rule.catchup]);
-    }
-    if (found->skipped > 0) {
-        mr__time_text(row->state.mark.skipped_ms, text);
-        mr__engine_log(engine, 2, "dag \"%s\": no run for the scheduled time %s: %s", row->id, text,
-                       row->rule.overlap == MR__OVERLAP_REPLACE ? "a later one replaces it"
-                       : row->rule.overlap == MR__OVERLAP_SKIP  ? "an earlier run is unfinished"
-                                                                : "too many wait already");
+        mr__engine_log(row->schedules->engine, 1,
+                       "dag \"%s\": scheduled times from %s on were missed: %s", row->id, text,
+                       ways[row->rule.catchup]);
     }
 }
 
@@ -141,7 +161,8 @@ void mr__schedule_row_look(struct mr__schedule_row *row)
     mr__schedule_look(&row->rule, &row->state, &look, &found);
     row->next_ms = found.next_ms;
     row->unsaved |= found.changed;
-    tell(row, &found);
+    tell_missed(row, &found);
+    tell_skipped(row, &found);
     mr__schedule_row_advance(row);
 }
 
