@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define KEY_BYTES (MR__ID_BYTES_MAX + 40)
+#define RETRY_MS  5000
 
 struct mr__schedule_start {
     struct mr__schedule_row *row; /* NULL: nobody waits for it any more */
@@ -48,11 +49,18 @@ static void start_end(struct mr__schedule_start *start)
 }
 
 /* Whether a failure is of the store or of the moment: then the time stays in the mark, and is tried
- * again when the store has been read anew, or with the next time. */
+ * again. */
 static bool is_passing(mr_status status)
 {
     return status == MR_ESTORE || status == MR_EUNKNOWN || status == MR_ECLOSED ||
-           status == MR_ENOMEM || status == MR_EIO;
+           status == MR_ENOMEM || status == MR_EIO || status == MR_EFULL || status == MR_ELIMIT;
+}
+
+static void retry_later(struct mr__schedule_row *row)
+{
+    struct mr__clock *clock = row->schedules->engine->clock;
+    row->retry_ms = clock->wall_ms(clock) + RETRY_MS;
+    mr__schedules_arm(row->schedules);
 }
 
 static void start_failed(struct mr__schedule_start *start, mr_status status, const char *message)
@@ -68,6 +76,7 @@ static void start_failed(struct mr__schedule_start *start, mr_status status, con
     if (passing) {
         row->start = NULL;
         start_free(start);
+        retry_later(row);
         return;
     }
     if (status == MR_ECONFLICT) {
@@ -117,7 +126,7 @@ static mr_status fill_vars(const struct mr__dag *dag, struct mr__buf *vars, mr_e
         mr__value_print(vars, &complete);
     }
     mr__arena_finish(&arena);
-    return status;
+    return status == MR_OK || status == MR_ENOMEM ? status : MR_EINVAL; /* the dag is to blame */
 }
 
 static void start_submit(struct mr__schedule_start *start)
@@ -235,7 +244,8 @@ void mr__schedule_start(struct mr__schedule_row *row, int64_t time_ms)
     const struct mr__dag_row *definition = mr__definitions_find(&engine->definitions, row->id);
     struct mr__schedule_start *start = calloc(1, sizeof *start);
     if (start == NULL || definition == NULL) {
-        free(start); /* tried again with the next time */
+        free(start);
+        retry_later(row);
         return;
     }
     start->row = row;

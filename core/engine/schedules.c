@@ -46,7 +46,7 @@ static struct mr__schedule_row *row_add(struct mr__schedules *schedules, struct 
     memcpy(copy, id.data, id.len);
     row->id = copy;
     row->schedules = schedules;
-    row->next_ms = INT64_MAX;
+    row->next_ms = row->retry_ms = INT64_MAX;
     if (mr__hash_put(&schedules->by_id, row->id, id.len, schedules->count) != MR_OK) {
         free(row);
         return NULL;
@@ -146,6 +146,19 @@ static void tell_missed(const struct mr__schedule_row *row, const struct mr__sch
     }
 }
 
+static void tell_back(struct mr__schedule_row *row, int64_t now_ms)
+{
+    bool back = row->state.mark.decided_ms > now_ms;
+    char text[MR__TIME_TEXT_BYTES];
+    if (back && !row->told_back) {
+        mr__time_text(row->state.mark.decided_ms, text);
+        mr__engine_log(row->schedules->engine, 1,
+                       "dag \"%s\": the clock was set back: its schedule goes on after %s", row->id,
+                       text);
+    }
+    row->told_back = back;
+}
+
 void mr__schedule_row_look(struct mr__schedule_row *row)
 {
     struct mr__schedules *schedules = row->schedules;
@@ -158,6 +171,7 @@ void mr__schedule_row_look(struct mr__schedule_row *row)
                                      .busy = row->run_count > 0 || row->start != NULL};
     schedules->since_ms = MR__MIN(schedules->since_ms, look.now_ms); /* the clock was set back */
     look.since_ms = schedules->since_ms;
+    tell_back(row, look.now_ms);
     mr__schedule_look(&row->rule, &row->state, &look, &found);
     row->next_ms = found.next_ms;
     row->unsaved |= found.changed;
@@ -390,7 +404,8 @@ static void look_at_rows(struct mr__schedules *schedules, bool all)
     int64_t now_ms = clock->wall_ms(clock);
     for (size_t i = 0; i < schedules->count; i++) {
         struct mr__schedule_row *row = schedules->rows[i];
-        if (all || row->next_ms <= now_ms) {
+        if (all || row->next_ms <= now_ms || row->retry_ms <= now_ms) {
+            row->retry_ms = INT64_MAX;
             mr__schedule_row_look(row);
         }
     }
@@ -417,7 +432,8 @@ void mr__schedules_arm(struct mr__schedules *schedules)
     for (int i = 0; i < ARM_TRIES; i++) {
         int64_t next_ms = FAR_MS;
         for (size_t r = 0; r < schedules->count; r++) {
-            next_ms = MR__MIN(next_ms, schedules->rows[r]->next_ms);
+            const struct mr__schedule_row *row = schedules->rows[r];
+            next_ms = MR__MIN(next_ms, MR__MIN(row->next_ms, row->retry_ms));
         }
         if (arm_at(schedules, next_ms)) {
             return;

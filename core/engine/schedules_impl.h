@@ -25,10 +25,12 @@ struct mr__schedule_row {
     struct mr__schedule_rule rule;
     struct mr__schedule_zone *zone; /* rule.zone is NULL until it is read */
     struct mr__schedule_state state;
-    int64_t pushed_from_ms;            /* the row's of the definition, as it was seen last */
-    bool unsaved;                      /* the mark differs from what was handed to the store */
-    uint64_t skipped_told; /* mark.skipped when it was last told of; 0: a run was made since */
-    int64_t next_ms;                   /* when to look again; INT64_MAX: never */
+    int64_t pushed_from_ms; /* the row's of the definition, as it was seen last */
+    bool unsaved;           /* the mark differs from what was handed to the store */
+    uint64_t skipped_told;  /* mark.skipped when it was last told of; 0: a run was made since */
+    bool told_back;         /* it was told that the clock was set back */
+    int64_t retry_ms;       /* when to try again what failed; INT64_MAX: nothing did */
+    int64_t next_ms;        /* when to look again; INT64_MAX: never */
     uint8_t (*runs)[MR__RUN_ID_BYTES]; /* its unfinished ones */
     size_t run_count, run_cap;
     struct mr__schedule_start *start; /* a run being made, or NULL */

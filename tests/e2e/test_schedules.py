@@ -106,6 +106,7 @@ def test_overlap(case):
 def test_kill_and_catch_up(case):
     for catchup in ("skip", "latest", "all"):
         push(case, catchup, FAST % catchup)
+    push(case, "hold", "onLost: retry\n" + SLOW % "skip")
     process = serve(case)
     down, up = [], []
     for _ in range(2):
@@ -128,6 +129,8 @@ def test_kill_and_catch_up(case):
                 equal(missed, wanted, f"{catchup}: what was missed")
             else: # one, which may have come while the process began
                 assert len([t for t in times if begin <= t < end + 1500]) >= 1 and len(missed) <= 1, (missed, wanted)
+    # A run that is gone on with after the kill is still the earlier one.
+    equal([run["status"] for run in runs(case, "hold")], ["running"])
     # With all caught up no time was ever left out.
     times = nominals(case, "all")
     equal(times, list(range(times[0], times[0] + 1000 * len(times), 1000)))
@@ -146,6 +149,8 @@ def test_next(case):
     equal(text.out.count("T07:00:00-0"), 2)
     push(case, "ny", NEVER % "America/New_York")
     equal(case.m("schedule", "next", "ny", "-n", "8", "-o", "json").exits(0).json()["next"], result["next"])
+    equal(len(case.m("schedule", "next", "ny", "-n", "1000", "-o", "json").exits(0).json()["next"]), 1000)
+    case.m("schedule", "next", "ny", "-n", "1001").exits(2)
     case.m("stop", "ny").exits(0)
     case.m("schedule", "next", "ny").exits(0).says("stopped")
     push(case, "plain", "tasks: [{id: a}]\n")
