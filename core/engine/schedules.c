@@ -96,8 +96,8 @@ void mr__schedule_row_save(struct mr__schedule_row *row)
     mr__schedule_mark_write(&value, &row->state.mark);
     if (!value.failed) { /* else it is stored with the next decision */
         row->unsaved = false;
-        mr__shard_put(row->schedules->engine->shard, &key,
-                      (struct mr__bytes){value.data, value.len}, NULL, saved, NULL);
+        mr__shard_put_after(row->schedules->engine->shard, &key,
+                            (struct mr__bytes){value.data, value.len}, saved, NULL);
     }
     mr__buf_finish(&value);
     show(row);

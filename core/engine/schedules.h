@@ -5,8 +5,8 @@
  * earliest next time, also after the machine has slept, and at once when the clock is set.
  *
  * A run is submitted with the key "schedule:DAG:MS", and the mark that says so goes with the commit
- * that creates it: no nominal time has two runs, whatever happens. Loop thread; zones and texts are
- * read on the store's reader thread.
+ * that creates it, behind it: no nominal time has two runs and none is lost, whatever happens. Loop
+ * thread; zones and texts are read on the store's reader thread.
  */
 #ifndef MR__SCHEDULES_H
 #define MR__SCHEDULES_H
