@@ -86,10 +86,12 @@ void mr__schedule_zone_want(struct mr__schedule_row *row, const char *name)
         mr__engine_log(schedules->engine, 1, "the schedule of dag \"%s\" does nothing: %s", row->id,
                        strlen(name) > MR__ZONE_NAME_BYTES_MAX ? "the time zone's name is too long"
                                                               : "out of memory");
+    } else if (row->zone->reading) {
+        /* It is the job's until that has ended. */
     } else if (row->zone->zone != NULL) {
         row->rule.zone = row->zone->zone;
         mr__schedule_row_look(row);
-    } else if (!row->zone->reading) { /* also one that failed before: it may be there by now */
+    } else { /* also one that failed before: it may be there by now */
         row->zone->reading = true;
         schedules->zone_jobs++;
         mr_status status = mr__engine_read(schedules->engine, zone_read, zone_read_done, row->zone);

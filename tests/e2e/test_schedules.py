@@ -95,6 +95,7 @@ def test_overlap(case):
     case.file("go", "")
     wait_until(lambda: len([r for r in runs(case, "queue") if r["status"] == "success"]) >= 3, "the queue to move")
     case.m("stop", "queue").exits(0)
+    equal(row(case, "queue")["waiting"], 0) # what waits when its dag is stopped gets no run
     case.m("stop", "skip").exits(0)
     times = nominals(case, "queue")
     equal(times, list(range(times[0], times[0] + 1000 * len(times), 1000)))
