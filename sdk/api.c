@@ -13,6 +13,7 @@
 
 #include "core/base/value.h"
 #include "core/engine/engine.h"
+#include "core/engine/schedule_check.h"
 #include "core/exec/registry.h"
 #include "core/model/dag.h"
 #include "sdk/stream.h"
@@ -411,8 +412,12 @@ static mr_status definition_check(const struct mr__parse_options *options, const
     mr__buf_init(&found);
     mr__buf_init(&valid);
     mr_status status = mr__dag_parse(text, len, &with_broken, &problems, &dag);
-    if ((status == MR_OK || broken != NULL) && registry != NULL) {
-        mr__registry_check(registry, broken != NULL ? broken : dag, &problems);
+    if (status == MR_OK || broken != NULL) {
+        const struct mr__dag *parsed = broken != NULL ? broken : dag;
+        if (registry != NULL) {
+            mr__registry_check(registry, parsed, &problems);
+        }
+        mr__schedule_check(parsed, &problems);
         status = problems.error_count > 0 ? MR_EDEFINITION : MR_OK;
     }
     mr__dag_unref(broken);

@@ -27,6 +27,10 @@
 #define MR__ZONE_BYTES_MAX       (64u << 10) /* of a TZif file; the largest of tzdata has 4 KiB */
 #define MR__ZONE_TRANSITIONS_MAX 2000u       /* what the C libraries allow, too */
 #define MR__ZONE_NAME_BYTES_MAX  128u
+#define MR__SCHEDULE_CATCHUP_MAX 100u /* missed times that run after all: the latest ones */
+#define MR__SCHEDULE_QUEUE_MAX   100u /* times of one dag that wait for an earlier run to end */
+#define MR__SCHEDULE_LATE_MS     10000 /* a time later than this was missed: catchup says what then */
+#define MR__SCHEDULE_NEXT_MAX    1000u /* times that `scheduleNext` tells at once */
 
 /* runs */
 #define MR__OUTPUT_BYTES_MAX    (16u << 20) /* outputs and share of one run, together */

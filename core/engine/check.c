@@ -98,6 +98,11 @@ static void check_config(struct check *check, struct mr__bytes key, struct mr__b
         }
     } else if (key.len > 2 && bytes[1] == 'p') {
         check_pushed(check, key, value);
+    } else if (key.len > 2 && bytes[1] == 's') {
+        struct mr__schedule_mark mark;
+        if (mr__schedule_mark_read(value, &mark, &error) != MR_OK) {
+            report(check, "%s", error.message);
+        }
     } else if (mr__record_open(value, "a record of the store itself", &r, &error) != MR_OK) {
         report(check, "%s", error.message);
     }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/engine/engine_impl.h"
+#include "core/engine/schedule_check.h"
 
 #define NO_ERRORS "{\"errors\":[]"
 
@@ -42,7 +43,9 @@ mr_status mr__definition_check(const struct mr__registry *registry, const char *
     mr__problems_init(&problems);
     mr_status status = mr__dag_parse(text, len, &with_broken, &problems, &ret_checked->dag);
     if (status == MR_OK || broken != NULL) {
-        mr__registry_check(registry, broken != NULL ? broken : ret_checked->dag, &problems);
+        const struct mr__dag *parsed = broken != NULL ? broken : ret_checked->dag;
+        mr__registry_check(registry, parsed, &problems);
+        mr__schedule_check(parsed, &problems);
     }
     mr__dag_unref(broken);
     if (status == MR_EDEFINITION || problems.error_count > 0) {

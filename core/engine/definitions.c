@@ -176,7 +176,11 @@ mr_status mr__definitions_put(struct mr__definitions *definitions, struct mr__bl
         return status == MR_OK ? MR_ENOMEM : status;
     }
     if (found) {
-        row->next_ms = definitions->rows[at]->next_ms;
+        const struct mr__dag_row *old = definitions->rows[at];
+        row->next_ms = old->next_ms;
+        row->waiting = old->waiting;
+        row->skipped = old->skipped;
+        row->skipped_ms = old->skipped_ms;
         free(definitions->rows[at]);
     } else {
         memmove(definitions->rows + at + 1, definitions->rows + at,

@@ -17,7 +17,11 @@
 struct mr__dag_row {
     const char *id;
     struct mr__pushed pushed; /* its texts have a NUL behind them; those of "" are absent */
-    int64_t next_ms;          /* kept by who runs schedules: its next run; 0: none */
+    /* Kept by who runs schedules, and only while somebody does: */
+    int64_t next_ms;    /* its next run; 0: none */
+    uint32_t waiting;   /* times whose runs wait for an earlier one */
+    uint64_t skipped;   /* times that got no run because of others */
+    int64_t skipped_ms; /* the last of them; 0: none */
 };
 
 /* A file that a dag could not be taken from. */

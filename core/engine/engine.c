@@ -13,6 +13,7 @@
 #include <sys/random.h>
 
 #include "core/engine/engine_impl.h"
+#include "core/engine/schedules.h"
 
 /* A letter to the loop. */
 struct mr__mail {
@@ -104,6 +105,7 @@ static void on_settled(void *user, struct mr__run *run)
         mr__bench_settled(engine->bench, run);
     }
     mr__follow_settled(engine, run);
+    mr__schedules_settled(engine, run);
 }
 
 static void on_hooked(void *user, const struct mr__scope_run *run, uint32_t mask)

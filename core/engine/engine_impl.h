@@ -29,7 +29,8 @@ struct mr__engine {
     struct mr__shard *shard;
     struct mr__server *server;
     struct mr__definitions definitions;
-    struct mr__serve *serve; /* the one request that serves, or NULL */
+    struct mr__serve *serve;         /* the one request that serves, or NULL */
+    struct mr__schedules *schedules; /* while it does, or NULL */
 
     uv_loop_t loop;
     pthread_t thread;
@@ -214,6 +215,7 @@ void mr__op_dags(struct mr__request *request);
 void mr__op_dag(struct mr__request *request);
 void mr__op_stop(struct mr__request *request);
 void mr__op_start(struct mr__request *request);
+void mr__op_schedule_next(struct mr__request *request);
 void mr__op_serve(struct mr__request *request);
 void mr__op_prune(struct mr__request *request);
 

@@ -10,6 +10,7 @@
 
 #include "core/engine/engine_impl.h"
 #include "core/engine/names.h"
+#include "core/engine/schedules.h"
 
 /* ---- resume
  * -------------------------------------------------------------------------------------- */
@@ -121,13 +122,16 @@ static void command_done(void *user, mr_status status, const mr_error *error, co
 {
     struct mr__request *request = user;
     struct mr__engine *engine = request->engine;
+    const struct mr__run *run = mr__shard_find(engine->shard, request->run_id);
+    if (status == MR_OK && run != NULL) {
+        mr__schedules_see(engine, run); /* a retried one is unfinished again */
+    }
     if (status != MR_OK) {
         mr__answer_failed(request, error);
     } else if (!request->closed && !request->ended) {
         char id[MR__RUN_ID_TEXT_BYTES];
         mr__id_text(request->run_id, id);
-        if (mr__shard_find(engine->shard, request->run_id) != NULL &&
-            mr__field_true(request, "attach")) {
+        if (run != NULL && mr__field_true(request, "attach")) {
             mr__follow_attach(engine, request->run_id);
         }
         mr__buf_reset(&request->out);

@@ -53,11 +53,12 @@ static struct mr__pushed pushed_of(struct mr__engine *engine, const struct mr__d
                                    const char *file, const char *folder,
                                    const struct mr__dag_row *row, bool is_new)
 {
+    int64_t now_ms = engine->clock->wall_ms(engine->clock);
     struct mr__pushed pushed = {
         .stopped = dag->stopped,
         .text_stopped = dag->stopped,
-        .pushed_ms =
-            is_new || row == NULL ? engine->clock->wall_ms(engine->clock) : row->pushed.pushed_ms,
+        .pushed_ms = is_new || row == NULL ? now_ms : row->pushed.pushed_ms,
+        .from_ms = is_new || row == NULL ? now_ms : row->pushed.from_ms,
         .task_count = dag->task_count,
         .file = blob_of(file),
         .folder = blob_of(folder),
@@ -258,6 +259,9 @@ static void set_stopped(struct mr__request *request, bool stopped)
     char id[MR__ID_BYTES_MAX + 1];
     (void)snprintf(id, sizeof id, "%s", row->id); /* the row goes when it is put again */
     pushed.stopped = stopped;
+    if (!stopped) { /* the times of its schedule that passed by are gone */
+        pushed.from_ms = engine->clock->wall_ms(engine->clock);
+    }
     if (change(engine, id, &pushed, NULL, set_done, request, &error) != MR_OK) {
         mr__answer_failed(request, &error);
         mr__request_unref(request);
@@ -304,6 +308,9 @@ static void add_row(struct mr__buf *out, const struct mr__definitions *definitio
     add_blob(out, "cron", pushed->cron);
     add_blob(out, "timezone", pushed->timezone);
     mr__doc_time(out, "next", row->next_ms);
+    mr__buf_printf(out, ",\"waiting\":%u,\"skipped\":%llu", row->waiting,
+                   (unsigned long long)row->skipped);
+    mr__doc_time(out, "skippedAt", row->skipped_ms);
     mr__buf_printf(out, ",\"tasks\":%u", pushed->task_count);
     mr__doc_time(out, "pushedAt", pushed->pushed_ms);
     add_problem(out, pushed->file.len == 0
@@ -323,6 +330,7 @@ static void add_strangers(struct mr__buf *lines, const struct mr__definitions *d
             mr__buf_text(lines, "{\"dag\":{\"id\":null,\"version\":null,\"status\":null");
             add_blob(lines, "file", blob_of(p->file));
             mr__buf_text(lines, ",\"folder\":null,\"cron\":null,\"timezone\":null,\"next\":null,"
+                                "\"waiting\":0,\"skipped\":0,\"skippedAt\":null,"
                                 "\"tasks\":0,\"pushedAt\":null");
             add_problem(lines, p->message);
             mr__buf_text(lines, "}}\n");

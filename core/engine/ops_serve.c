@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * serve: keeps the owner, a folder of dags pushed and the history short, until the request is
- * closed. Loop thread.
+ * serve: keeps the owner, a folder of dags pushed, schedules running and the history short, until
+ * the request is closed. Loop thread.
  *
  * It is the owner's own process that serves: a request that came from another one through the
  * socket waits, and is asked anew there once that process has become the owner (sdk/handle.c).
@@ -10,6 +10,7 @@
 
 #include "core/engine/engine_impl.h"
 #include "core/engine/prune.h"
+#include "core/engine/schedules.h"
 #include "core/engine/served.h"
 
 /* How often old runs are looked for: a part of their age, within these. */
@@ -46,10 +47,20 @@ static void on_line(void *user, const char *json, size_t len)
     mr__answer_text(serve->request, json, len, false);
 }
 
+/* Schedules begin only now: what missed its time is run in the version that the folder says. */
+static void serve_ready(struct mr__serve *serve)
+{
+    mr_error error;
+    if (mr__schedules_open(serve->request->engine, &error) != MR_OK) {
+        mr__answer_failed(serve->request, &error);
+    } else {
+        say_serving(serve->request);
+    }
+}
+
 static void on_settled(void *user)
 {
-    struct mr__serve *serve = user;
-    say_serving(serve->request);
+    serve_ready(user);
 }
 
 /* ---- retention ---------------------------------------------------------------------------------
@@ -127,6 +138,7 @@ void mr__serve_leave(struct mr__request *request)
     }
     request->serve = NULL;
     request->engine->serve = NULL;
+    mr__schedules_close(request->engine);
     if (serve->served != NULL) {
         mr__served_close(serve->served);
     }
@@ -156,7 +168,7 @@ static void serve_begin(struct mr__request *request)
         return;
     }
     if (dags == NULL) {
-        say_serving(request);
+        serve_ready(serve);
         return;
     }
     struct mr__served_events events = {.user = serve, .line = on_line, .settled = on_settled};

@@ -278,18 +278,9 @@ static void submit_go(struct submit *submit)
 
 static mr_status find_key(struct mr__snapshot *snapshot, struct submit *submit)
 {
-    struct mr__key key;
-    struct mr__bytes value;
-    struct mr__place place;
-    mr__key_idempotency(&key, submit->key);
-    mr_status status = snapshot->ops->get(snapshot, key.bytes, key.len, &value);
-    if (status == MR_ENOTFOUND || value.len != MR__RUN_ID_BYTES) {
-        return status == MR_ENOTFOUND ? MR_OK : status;
-    }
-    memcpy(submit->found_id, value.data, MR__RUN_ID_BYTES);
-    /* A key whose run never became durable counts for nothing. */
-    submit->found = mr__read_place(snapshot, submit->found_id, &place) == MR_OK;
-    return MR_OK;
+    mr_status status = mr__read_key(snapshot, submit->key, submit->found_id);
+    submit->found = status == MR_OK;
+    return status == MR_ENOTFOUND ? MR_OK : status;
 }
 
 /* The text of a dag of the store, which was checked when it was pushed. */

@@ -90,6 +90,22 @@ mr_status mr__read_dag(struct mr__snapshot *snapshot, const struct mr__event *cr
     return status == MR_OK ? mr__definition_parse(&definition, ret_dag, reterr) : status;
 }
 
+mr_status mr__read_key(struct mr__snapshot *snapshot, struct mr__blob key,
+                       uint8_t ret_run_id[MR__RUN_ID_BYTES])
+{
+    struct mr__key record;
+    struct mr__bytes value;
+    struct mr__place place;
+    mr__key_idempotency(&record, key);
+    mr_status status = snapshot->ops->get(snapshot, record.bytes, record.len, &value);
+    if (status != MR_OK || value.len != MR__RUN_ID_BYTES) {
+        return status == MR_OK ? MR_ENOTFOUND : status;
+    }
+    memcpy(ret_run_id, value.data, MR__RUN_ID_BYTES);
+    /* A key whose run never became durable counts for nothing. */
+    return mr__read_place(snapshot, ret_run_id, &place);
+}
+
 /* ---- traces
  * -------------------------------------------------------------------------------------- */
 

@@ -23,6 +23,10 @@ bool mr__read_created(struct mr__blob log, struct mr__event *ret_event);
 mr_status mr__read_dag(struct mr__snapshot *snapshot, const struct mr__event *created,
                        struct mr__dag **ret_dag, mr_error *reterr);
 
+/* The finished run that was submitted with this idempotency key. MR_ENOTFOUND. */
+mr_status mr__read_key(struct mr__snapshot *snapshot, struct mr__blob key,
+                       uint8_t ret_run_id[MR__RUN_ID_BYTES]);
+
 /* The traces of a run for mr__doc_run, at most up to log number `upto`. */
 struct mr__read_traces {
     struct mr__snapshot *snapshot;

@@ -96,6 +96,10 @@ mr_status mr__definition_parse(const struct mr__definition *definition, struct m
  * What was put when `done` gets an error is forgotten: a rebuild follows, or the end. */
 void mr__shard_put(struct mr__shard *sh, const struct mr__key *key, struct mr__bytes value,
                    struct mr__plan *plan, mr__done_fn done, void *user);
+/* The same for a record that is true only once the events before it are: a commit that is cut
+ * between the two has the events without the record. */
+void mr__shard_put_after(struct mr__shard *sh, const struct mr__key *key, struct mr__bytes value,
+                         mr__done_fn done, void *user);
 
 /* ---- inputs -----------------------------------------------------------------------------------
  */

@@ -90,6 +90,14 @@ void mr__shard_put(struct mr__shard *sh, const struct mr__key *key, struct mr__b
     mr__shard_after(sh, done, user);
 }
 
+void mr__shard_put_after(struct mr__shard *sh, const struct mr__key *key, struct mr__bytes value,
+                         mr__done_fn done, void *user)
+{
+    mr__batch_put(&sh->after, key->bytes, key->len, value.data, value.len);
+    sh->want_commit = true;
+    mr__shard_after(sh, done, user);
+}
+
 /* The definition goes to the store with the run that uses it, or with its push. */
 void mr__plan_store(struct mr__shard *sh, struct mr__plan *plan)
 {

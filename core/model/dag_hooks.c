@@ -103,6 +103,20 @@ static void read_schedule(struct mr__parse *p, const struct mr__found *schedule)
                                            MR__COUNT(catchups), MR__CATCHUP_SKIP);
 }
 
+/* Nobody is there to give it a value. */
+static void check_vars(struct mr__parse *p)
+{
+    for (uint32_t i = 0; i < p->dag->var_count; i++) {
+        const struct mr__var *var = &p->dag->vars[i];
+        if (var->required && !var->has_default) {
+            mr__problem_add(p->problems, "E354", var->pos, NULL,
+                            "variable \"%.140s\" is required, but a run by schedule gives it no "
+                            "value: it needs a \"defaultValue\"",
+                            var->name);
+        }
+    }
+}
+
 void mr__parse_schedule(struct mr__parse *p, const struct mr__found *cron,
                         const struct mr__found *schedule)
 {
@@ -116,5 +130,8 @@ void mr__parse_schedule(struct mr__parse *p, const struct mr__found *cron,
     }
     if (mr__parse_is_given(schedule)) {
         read_schedule(p, schedule);
+    }
+    if (p->dag->schedule.cron != NULL) {
+        check_vars(p);
     }
 }

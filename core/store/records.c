@@ -56,14 +56,31 @@ void mr__key_pushed(struct mr__key *key, const char *dag_id)
     key_text(key, dag_id, strlen(dag_id));
 }
 
-bool mr__key_pushed_id(struct mr__bytes key, struct mr__blob *ret_dag_id)
+static bool key_dag_id(struct mr__bytes key, char kind, struct mr__blob *ret_dag_id)
 {
     const char *bytes = key.data;
-    if (key.len < 4 || bytes[0] != MR__TABLE_CONFIG || bytes[1] != 'p' || bytes[key.len - 1] != 0) {
+    if (key.len < 4 || bytes[0] != MR__TABLE_CONFIG || bytes[1] != kind ||
+        bytes[key.len - 1] != 0) {
         return false;
     }
     *ret_dag_id = (struct mr__blob){bytes + 2, key.len - 3};
     return ret_dag_id->len <= MR__ID_BYTES_MAX && memchr(bytes + 2, 0, ret_dag_id->len) == NULL;
+}
+
+bool mr__key_pushed_id(struct mr__bytes key, struct mr__blob *ret_dag_id)
+{
+    return key_dag_id(key, 'p', ret_dag_id);
+}
+
+void mr__key_schedule(struct mr__key *key, const char *dag_id)
+{
+    key_begin(key, MR__TABLE_CONFIG, 's');
+    key_text(key, dag_id, strlen(dag_id));
+}
+
+bool mr__key_schedule_id(struct mr__bytes key, struct mr__blob *ret_dag_id)
+{
+    return key_dag_id(key, 's', ret_dag_id);
 }
 
 void mr__key_owner(struct mr__key *key, uint16_t shard)
@@ -452,6 +469,7 @@ void mr__pushed_write(struct mr__buf *buf, const struct mr__pushed *pushed)
     mr__buf_blob(buf, pushed->timezone.data, pushed->timezone.len);
     mr__buf_u8(buf, pushed->overlap);
     mr__buf_u8(buf, pushed->catchup);
+    mr__buf_zigzag(buf, pushed->from_ms);
     mr__record_end(buf, begin);
 }
 
@@ -477,7 +495,41 @@ mr_status mr__pushed_read(struct mr__bytes value, struct mr__pushed *ret_pushed,
     read_blob(&r, &ret_pushed->timezone);
     ret_pushed->overlap = mr__read_u8(&r);
     ret_pushed->catchup = mr__read_u8(&r);
+    ret_pushed->from_ms =
+        !r.failed && mr__reader_left(&r) > 0 ? mr__read_zigzag(&r) : ret_pushed->pushed_ms;
     return finish_read(&r, "a pushed dag", reterr);
+}
+
+void mr__schedule_mark_write(struct mr__buf *buf, const struct mr__schedule_mark *mark)
+{
+    size_t begin = mr__record_begin(buf);
+    mr__buf_zigzag(buf, mark->decided_ms);
+    mr__buf_varint(buf, mark->skipped);
+    mr__buf_zigzag(buf, mark->skipped_ms);
+    mr__buf_varint(buf, mark->waiting_count);
+    for (uint32_t i = 0; i < mark->waiting_count; i++) {
+        mr__buf_zigzag(buf, mark->waiting[i]);
+    }
+    mr__record_end(buf, begin);
+}
+
+mr_status mr__schedule_mark_read(struct mr__bytes value, struct mr__schedule_mark *ret_mark,
+                                 mr_error *reterr)
+{
+    struct mr__reader r;
+    mr_status status = mr__record_open(value, "a schedule's mark", &r, reterr);
+    if (status != MR_OK) {
+        return status;
+    }
+    *ret_mark = (struct mr__schedule_mark){.decided_ms = mr__read_zigzag(&r)};
+    ret_mark->skipped = mr__read_varint(&r);
+    ret_mark->skipped_ms = mr__read_zigzag(&r);
+    uint64_t count = mr__read_varint(&r);
+    r.failed |= count > MR__SCHEDULE_QUEUE_MAX;
+    for (; ret_mark->waiting_count < count && !r.failed; ret_mark->waiting_count++) {
+        ret_mark->waiting[ret_mark->waiting_count] = mr__read_zigzag(&r);
+    }
+    return finish_read(&r, "a schedule's mark", reterr);
 }
 
 void mr__log_chunk_write(struct mr__buf *buf, const struct mr__log_chunk *chunk)

@@ -20,7 +20,8 @@ struct mr__key {
 };
 
 void mr__key_definition(struct mr__key *key, const char *dag_id, const uint8_t version[16]);
-void mr__key_pushed(struct mr__key *key, const char *dag_id); /* which version is current */
+void mr__key_pushed(struct mr__key *key, const char *dag_id);   /* which version is current */
+void mr__key_schedule(struct mr__key *key, const char *dag_id); /* how far its schedule got */
 void mr__key_owner(struct mr__key *key, uint16_t shard);
 void mr__key_indexed(struct mr__key *key,
                      uint16_t shard); /* history is in the index up to this LSN */
@@ -49,6 +50,7 @@ uint32_t mr__key_log_task(struct mr__bytes key);
 const uint8_t *mr__key_run_id(struct mr__bytes key);
 /* The dag id in a key of mr__key_pushed, borrowed. False: it is none. */
 bool mr__key_pushed_id(struct mr__bytes key, struct mr__blob *ret_dag_id);
+bool mr__key_schedule_id(struct mr__bytes key, struct mr__blob *ret_dag_id); /* likewise */
 /* Reads the LSN and part of a journal or history key. */
 bool mr__key_lsn(struct mr__bytes key, uint64_t *ret_lsn, uint16_t *ret_part);
 
@@ -143,6 +145,7 @@ struct mr__pushed {
     bool stopped;      /* no run may begin: the text said so, or `stop` */
     bool text_stopped; /* the text says so */
     int64_t pushed_ms; /* when this version became current; Unix time */
+    int64_t from_ms;   /* its schedule counts from then: pushed_ms, or when it was started again */
     uint32_t task_count;
     struct mr__blob file, folder;   /* as it was named; where its commands run. Borrowed */
     struct mr__blob cron, timezone; /* its schedule; absent: none. Borrowed */
@@ -150,6 +153,18 @@ struct mr__pushed {
 };
 void mr__pushed_write(struct mr__buf *buf, const struct mr__pushed *pushed);
 mr_status mr__pushed_read(struct mr__bytes value, struct mr__pushed *ret_pushed, mr_error *reterr);
+
+/* How far a dag's schedule got. Times are nominal ones: what the cron expression says. */
+struct mr__schedule_mark {
+    int64_t decided_ms;     /* what becomes of every time up to this one is decided; 0: of none */
+    uint64_t skipped;       /* times that got no run because of others, since the dag is known */
+    int64_t skipped_ms;     /* the last of them; 0: none */
+    uint32_t waiting_count; /* times that are to have a run, which does not exist yet ... */
+    int64_t waiting[MR__SCHEDULE_QUEUE_MAX]; /* ... the earliest first */
+};
+void mr__schedule_mark_write(struct mr__buf *buf, const struct mr__schedule_mark *mark);
+mr_status mr__schedule_mark_read(struct mr__bytes value, struct mr__schedule_mark *ret_mark,
+                                 mr_error *reterr);
 
 /* A chunk of a task's log. */
 struct mr__log_chunk {

@@ -169,6 +169,19 @@ static void add_schedule(struct mr__table *table, struct mr__pick dag)
     mr__text_finish(&text);
 }
 
+/* "in 9h 00m"; what nobody runs has no next time. */
+static void add_next(struct mr__table *table, struct mr__pick time)
+{
+    struct mr__text text = {0};
+    if (mr__pick_present(time)) {
+        int64_t in_ms = mr__pick_time(time) - mr__session_unix_ms();
+        mr__text_puts(&text, "in ");
+        mr__text_duration(&text, in_ms > 0 ? in_ms : 0);
+    }
+    mr__table_cell(table, mr__text_str(&text));
+    mr__text_finish(&text);
+}
+
 static void add_text(struct mr__table *table, struct mr__pick value)
 {
     if (mr__pick_present(value)) {
@@ -192,6 +205,7 @@ static void add_dag(struct mr__table *table, struct mr__pick dag)
     mr__table_cell(table, mr__text_str(&version));
     mr__table_cell_pick(table, mr__pick_member(dag, "tasks"));
     add_schedule(table, dag);
+    add_next(table, mr__pick_member(dag, "next"));
     add_time(table, mr__pick_member(dag, "pushedAt"));
     mr__table_cell_pick(table, mr__pick_member(dag, "file"));
     if (mr__pick_present(mr__pick_member(dag, "problem"))) {
@@ -204,8 +218,8 @@ static void add_dag(struct mr__table *table, struct mr__pick dag)
 
 int mr__cmd_dags(struct mr__cli *cli)
 {
-    static const char *const heads[] = {"DAG",    "STATUS", "VERSION", "TASKS", "SCHEDULE",
-                                        "PUSHED", "FILE",   "PROBLEM", NULL};
+    static const char *const heads[] = {"DAG",  "STATUS", "VERSION", "TASKS",   "SCHEDULE",
+                                        "NEXT", "PUSHED", "FILE",    "PROBLEM", NULL};
     struct mr__documents documents = {.cli = cli};
     struct mr__table table;
     struct mr__text request = {0};

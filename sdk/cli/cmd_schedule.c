@@ -39,7 +39,7 @@ static int make_request(struct mr__cli *cli, const char *word, struct mr__text *
 /* The answer without what belongs to the request. */
 static void print_object(struct mr__cli *cli, struct mr__pick answer)
 {
-    static const char *const names[] = {"dag", "cron", "timezone", "next"};
+    static const char *const names[] = {"dag", "cron", "timezone", "status", "next", "local"};
     struct mr__text text = {0};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct mr__pick value = mr__pick_member(answer, names[i]);
@@ -51,28 +51,44 @@ static void print_object(struct mr__cli *cli, struct mr__pick answer)
     mr__text_finish(&text);
 }
 
-/* On stderr what the schedule is, on stdout "2026-01-31T07:00:00.000Z  in 3h 05m" a line. */
-static void print_times(struct mr__cli *cli, struct mr__pick answer)
+/* "deploy: 0 7 * * 1-5  Europe/Paris" */
+static void tell_schedule(struct mr__cli *cli, struct mr__pick answer)
 {
-    int64_t now_ms = mr__session_unix_ms();
-    struct mr__pick_each each;
-    struct mr__pick key;
-    struct mr__pick time;
     struct mr__text text = {0};
     (void)mr__pick_text(mr__pick_member(answer, "dag"), &text); /* absent: left out, as below */
     mr__text_puts(&text, ": ");
     (void)mr__pick_text(mr__pick_member(answer, "cron"), &text);
     mr__text_puts(&text, "  ");
     (void)mr__pick_text(mr__pick_member(answer, "timezone"), &text);
-    if (!cli->options.quiet) {
-        mr__print_talk(cli, "%s", mr__text_str(&text));
+    if (mr__pick_equals(mr__pick_member(answer, "status"), "stopped")) {
+        mr__text_puts(&text, "  (stopped: none of these runs will begin)");
     }
-    mr__text_clear(&text);
+    mr__print_talk(cli, "%s", mr__text_str(&text));
+    mr__text_finish(&text);
+}
+
+/* On stderr what the schedule is, on stdout a line for each time, in UTC and in its own zone:
+ * "2026-01-31T07:00:00.000Z  2026-01-31T08:00:00+01:00  in 3h 05m" */
+static void print_times(struct mr__cli *cli, struct mr__pick answer)
+{
+    int64_t now_ms = mr__session_unix_ms();
+    struct mr__pick_each each, locals;
+    struct mr__pick key, time, local;
+    struct mr__text text = {0};
+    if (!cli->options.quiet) {
+        tell_schedule(cli, answer);
+    }
     mr__pick_begin(&each, mr__pick_member(answer, "next"));
+    mr__pick_begin(&locals, mr__pick_member(answer, "local"));
     while (!each.object && each.at != NULL && mr__pick_next(&each, &key, &time)) {
         int64_t in_ms = mr__pick_time(time) - now_ms;
         (void)mr__pick_text(time, &text); /* null: an empty line, which does no harm */
-        mr__text_puts(&text, "  in ");
+        mr__text_puts(&text, "  ");
+        if (!locals.object && locals.at != NULL && mr__pick_next(&locals, &key, &local)) {
+            (void)mr__pick_text(local, &text); /* likewise */
+            mr__text_puts(&text, "  ");
+        }
+        mr__text_puts(&text, "in ");
         mr__text_duration(&text, in_ms > 0 ? in_ms : 0);
         mr__text_puts(&text, "\n");
     }

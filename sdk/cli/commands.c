@@ -138,7 +138,11 @@ const struct mr__command mr__commands[] = {
      "what ended well before TASK is kept with its output, and so is the share data.",
      rerun_options, 0, 1, mr__cmd_rerun},
 
-    {"schedule next", definitions, "DAG|FILE", "shows when a dag will run by itself", "",
+    {"schedule next", definitions, "DAG|FILE", "shows when a dag will run by itself",
+     "The next times of its schedule, in UTC and in the schedule's own time zone. Only `millrace\n"
+     "serve` runs schedules.\n\n"
+     "  millrace schedule next deploy\n"
+     "  millrace schedule next deploy.yaml -n 20",
      next_options, 1, 1, mr__cmd_schedule_next},
 
     {"prune", runs, "", "removes finished runs for good",
@@ -164,9 +168,11 @@ const struct mr__command mr__commands[] = {
      "commands\n"
      "bring, run --detach too. With --dags the files in DIR ending in .yaml, .yml or .json are\n"
      "pushed now and whenever they change; one with an error leaves the last good version. A dag\n"
-     "whose file is removed stays in the store. While another process holds the store, serve "
-     "waits\n"
-     "for its turn. SIGTERM, SIGHUP and Ctrl-C end it and leave the runs resumable.",
+     "whose file is removed stays in the store.\n"
+     "Schedules run while it serves, and only then: times that passed while nobody served are\n"
+     "caught up with as the dag's `catchup` says.\n"
+     "While another process holds the store, serve waits for its turn. SIGTERM, SIGHUP and Ctrl-C\n"
+     "end it and leave the runs resumable.",
      serve_options, 0, 0, mr__cmd_serve},
     {"actions", system_group, "[NAME]", "lists the actions, or shows one with its params", "", NULL,
      0, 1, mr__cmd_actions},

@@ -195,6 +195,11 @@ static const struct broken broken_tasks[] = {
      "E105 1:31+3 \"overlap\" must be one of skip, queue, replace, allow, not \"skp\" [skip@0]\n"
      "E105 1:45+4 \"catchup\" must be one of skip, latest, all, not \"last\" [latest@0]\n"
      "E102 1:51+4 unknown key \"zone\" in \"schedule\""},
+    {"schedule with a variable that nobody gives",
+     TEXT("vars: {a: {required: true}, b: {required: true, defaultValue: x}}\ncron: '@daily'\n"
+          "tasks: [{id: a}]\n"),
+     "E354 1:8+1 variable \"a\" is required, but a run by schedule gives it no value: it needs a "
+     "\"defaultValue\""},
     {"schedule and cron", TEXT("cron: 0 7 * * *\nschedule: {cron: 0 8 * * *}\ntasks: [{id: a}]\n"),
      "E307 2:1+8 a dag has \"schedule\" or \"cron\", not both"},
 

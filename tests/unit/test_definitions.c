@@ -65,6 +65,9 @@ static void definitions__a_row_is_a_copy_and_is_replaced(void **state)
     assert_string_equal(row->pushed.file.data, "one.yaml");
     assert_null(row->pushed.cron.data);
     row->next_ms = 77;
+    row->waiting = 1;
+    row->skipped = 2;
+    row->skipped_ms = 3;
     p = row->pushed; /* borrowed from the very row that is replaced */
     p.stopped = true;
     assert_int_equal(mr__definitions_put(&table, blob("d"), &p), MR_OK);
@@ -72,6 +75,8 @@ static void definitions__a_row_is_a_copy_and_is_replaced(void **state)
     assert_true(row->pushed.stopped);
     assert_string_equal(row->pushed.file.data, "one.yaml");
     assert_int_equal(row->next_ms, 77);
+    assert_int_equal(row->waiting + row->skipped * 10, 21);
+    assert_int_equal(row->skipped_ms, 3);
     assert_int_equal(table.count, 1);
     mr__definitions_finish(&table);
 }
@@ -185,6 +190,7 @@ static void definitions__are_read_back_from_the_store(void **state)
     b.timezone = blob("Europe/Paris");
     b.overlap = 3;
     b.catchup = 1;
+    b.from_ms = 1234;
     put(store, "b", &b, 0);
     put(store, "a", &a, 0);
     mr__definitions_init(&table);
@@ -205,6 +211,7 @@ static void definitions__are_read_back_from_the_store(void **state)
     assert_string_equal(got->timezone.data, "Europe/Paris");
     assert_int_equal(got->overlap, 3);
     assert_int_equal(got->catchup, 1);
+    assert_int_equal(got->from_ms, 1234);
     got = &mr__definitions_at(&table, 0)->pushed;
     assert_false(got->stopped || got->text_stopped);
     assert_null(got->file.data);
