@@ -100,12 +100,6 @@ static void tell_hooks(struct telling *t)
 {
     bool dormant = (t->run->flags & MR__RUNFLAG_DORMANT) != 0;
     enum mr__why_kind kind = dormant ? MR__WHY_OWNER : MR__WHY_HOOKS;
-    struct mr__buf text;
-    mr__buf_init(&text);
-    mr__buf_text(&text, dormant ? "the run waits: nobody goes on with it (`millrace run --resume`)"
-                                : "the run waits for hooks that are being called");
-    tell_line(t, &text);
-    mr__buf_finish(&text);
     mr__buf_printf(&t->waits, "{\"task\":null,\"status\":\"%s\",\"waitsFor\":\"%s\"}",
                    mr__run_status_name(t->run->status), mr__why_word(kind));
 }
@@ -124,9 +118,11 @@ static void tell_run(struct telling *t, struct mr__blob reason)
     }
     tell_line(t, &text);
     if (t->run->hooks_due != 0) {
+        bool dormant = (t->run->flags & MR__RUNFLAG_DORMANT) != 0;
         mr__buf_reset(&text);
-        mr__buf_text(&text, mr__run_closing(t->run) ? "hooks of its end are being called:"
-                                                    : "hooks are being called:");
+        mr__buf_printf(&text, "hooks%s are %s:", mr__run_closing(t->run) ? " of its end" : "",
+                       dormant ? "to be called once it goes on (`millrace run --resume`)"
+                               : "being called");
         for (uint32_t i = 0; i < MR__HOOKS; i++) {
             if ((t->run->hooks_due & 1u << i) != 0) {
                 mr__buf_printf(&text, " %s", mr__hook_names[i]);

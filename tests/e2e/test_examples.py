@@ -179,9 +179,10 @@ def test_every_example_is_tried(case):
     found = 0
     for where, _, names in os.walk(EXAMPLES):
         for name in names:
+            word = name if "fastflow" not in where else name.removesuffix(".yaml")
             if name.endswith((".yaml", ".sh")):
                 found += 1
-                assert name + '"' in tests, os.path.join(where, name)
+                assert f'{word}"' in tests, os.path.join(where, name)
     assert found > 10, f"only {found} files in {EXAMPLES}; {case.work}"
 
 

@@ -182,7 +182,7 @@ def test_hooks(case):
     wait_until(lambda: statuses(case.show(run))["a"] == "success", "the task")
     rows, lines = why(case, run)
     equal(rows[None]["waitsFor"], "hooks")
-    equal(lines[1], "the run waits for hooks that are being called")
+    equal(lines[1], "hooks of its end are being called: onExit")
     process.kill()
     rows, lines = why(case, run)
     equal(rows[None]["waitsFor"], "an owner that goes on with the run")

@@ -78,7 +78,8 @@ def unnamed_examples(root, readme):
     for where, _, names in os.walk(os.path.join(root, "examples")):
         for name in names:
             path = os.path.relpath(os.path.join(where, name), root)
-            if name.endswith(".yaml") and f"({path})" not in readme:
+            named = f"({path})" in readme or f"({os.path.dirname(path)})" in readme
+            if name.endswith(".yaml") and not named:
                 yield f"{path} is an example that it does not name"
 
 

@@ -96,9 +96,8 @@ static void file__is_an_action_with_all_phases(void **state)
 {
     load_text(all_phases);
     struct mr__action_binding binding = f->x->ops->bind(f->x, "deploy");
-    assert_int_equal(binding.flags,
-                     MR__ACTION_KNOWN | MR__ACTION_IDEMPOTENT | MR__ACTION_JOB | MR__ACTION_BEFORE |
-                         MR__ACTION_AFTER);
+    assert_int_equal(binding.flags, MR__ACTION_KNOWN | MR__ACTION_IDEMPOTENT | MR__ACTION_JOB |
+                                        MR__ACTION_BEFORE | MR__ACTION_AFTER);
     const struct mr__action *deploy = binding.action;
     fixture_call(f, f->x->ops->before, deploy, 1, "{\"host\":\"h\",\"n\":\"4\"}", true);
     assert_true(fixture_run_until(f, &f->began_count, 1, 5000));
