@@ -43,28 +43,40 @@ static int load_parts(lua_State *L, const struct chunk_source *source, const cha
     return status;
 }
 
+static int load_bare(lua_State *L, const struct chunk_source *source)
+{
+    return load_parts(L, source, "return ", "\n");
+}
+
 /* The brackets give one value, and keep a call from being a tail call, whose errors would name no
  * line. They stand on the text's own line, whose number the last instruction gets, unless a comment
- * at the end hides the second one. The text must also do without them: what is wrong is said better
- * so, and "1) --" is no expression. */
+ * at the end hides the second one. The text must also do without them, as "1) --" does not: that is
+ * looked at when a dag is checked, and not again when it is evaluated. What is wrong is said better
+ * without them. */
 static int load_expression(lua_State *L, const struct chunk_source *source)
 {
     struct chunk_source text = *source;
-    int status = load_parts(L, source, "return ", "\n");
-    if (status != LUA_OK) {
-        return status;
+    if (source->version == NULL) {
+        int status = load_bare(L, source);
+        if (status != LUA_OK) {
+            return status;
+        }
+        lua_pop(L, 1);
     }
-    lua_pop(L, 1);
     while (text.len > 0 && strchr(" \t\r\n", text.text[text.len - 1]) != NULL) {
         text.len--; /* The newline at the end of a block scalar begins no line of the text. */
     }
-    status = load_parts(L, &text, "return (", ")");
+    int status = load_parts(L, &text, "return (", ")");
     if (status == LUA_ERRSYNTAX) {
         lua_pop(L, 1);
         status = load_parts(L, source, "return (", "\n)");
     }
     if (status == LUA_ERRSYNTAX) {
-        (void)luaL_error(L, "one expression is expected here, not none or several");
+        lua_pop(L, 1);
+        status = load_bare(L, source);
+        if (status == LUA_OK) {
+            (void)luaL_error(L, "one expression is expected here, not none or several");
+        }
     }
     return status;
 }
