@@ -103,7 +103,7 @@ enum mr__resume_fate mr__shard_fate(void *user, const struct mr__run *run, uint3
             return MR__RESUME_RUNNING; /* its end is kept, and is fed again */
         }
     }
-    switch (sh->opt.executor->ops->fate(sh->opt.executor, &ref, &run->plan->bindings[task])) {
+    switch (sh->opt.executor->ops->fate(sh->opt.executor, &ref, mr__run_binding(run, task))) {
     case MR__FATE_RUNNING: return MR__RESUME_RUNNING;
     case MR__FATE_NOT_BEGUN: return MR__RESUME_NOT_BEGUN;
     default:

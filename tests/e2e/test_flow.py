@@ -217,7 +217,7 @@ tasks:
 
 
 def test_a_fan_out_survives_kill(case):
-    """What has ended stays ended; the list is not made anew."""
+    """What has ended stays ended; the list is not made anew. (A child's action was once looked up beyond its dag's.)"""
     owner = start(case, """
 tasks:
   - {id: list, lua: "share.n = (share.n or 0) + 1 return {'x', 'y'}"}
