@@ -229,7 +229,7 @@ tasks:
     case.file("go", "")
     document = case.m("run", "--resume", "-o", "json").exits(0).json()
     equal((task_of(document, "a")["output"], document["share"]), (["x", "y"], {"n": 1}))
-    equal(case.read("marks").split(), ["x", "y", "y"])
+    equal(sorted(case.read("marks").split()), ["x", "y", "y"])
 
 
 def test_ten_thousand_items(case):
