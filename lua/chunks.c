@@ -46,7 +46,8 @@ static int load_parts(lua_State *L, const struct chunk_source *source, const cha
 /* The brackets give one value, and keep a call from being a tail call, whose errors would name no
  * line. They stand on the text's own line, whose number the last instruction gets, unless a comment
  * at the end hides the second one. Where they fail, what is wrong is said better without them; and
- * a text that closes a bracket must do without them, as "1) --" is no expression. */
+ * a text that closes a bracket must do without them, as "1) --" is no expression: that is looked at
+ * when a dag is checked, and not again when it is evaluated. */
 static int load_expression(lua_State *L, const struct chunk_source *source)
 {
     struct chunk_source text = *source;
@@ -58,13 +59,13 @@ static int load_expression(lua_State *L, const struct chunk_source *source)
         lua_pop(L, 1);
         status = load_parts(L, source, "return (", "\n)");
     }
-    bool closes = memchr(source->text, ')', source->len) != NULL;
+    bool closes = source->version == NULL && memchr(source->text, ')', source->len) != NULL;
     if (status != LUA_ERRSYNTAX && (status != LUA_OK || !closes)) {
         return status;
     }
-    int plain = load_parts(L, source, "return ", "\n");
-    if (plain != LUA_OK) {
-        return plain;
+    int bare = load_parts(L, source, "return ", "\n");
+    if (bare != LUA_OK) {
+        return bare;
     }
     if (status == LUA_ERRSYNTAX) {
         (void)luaL_error(L, "one expression is expected here, not none or several");
