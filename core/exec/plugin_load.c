@@ -206,8 +206,7 @@ static mr_status read_file(int folder_fd, const char *name, const char *file,
                              strerror(number));
     }
     if (ret_text->len > MR__SCRIPT_BYTES_MAX) {
-        return mr__error_set(reterr, MR_EABI, "%s: more than %u bytes", file,
-                             MR__SCRIPT_BYTES_MAX);
+        return mr__error_set(reterr, MR_EABI, "%s: more than %u bytes", file, MR__SCRIPT_BYTES_MAX);
     }
     return mr__buf_cstr(ret_text) != NULL
                ? MR_OK

@@ -198,9 +198,8 @@ static void on_moment(struct mr__cli *cli)
         quit(MR__EXIT_TIMEOUT);
     }
     cli->closing_since_ms = -1;
-    mr__print_talk(cli,
-                   "millrace: still at work for runs that go on; Ctrl-C stops and leaves them "
-                   "resumable");
+    mr__print_talk(cli, "millrace: still at work for runs that go on; Ctrl-C stops and leaves them "
+                        "resumable");
 }
 
 /* ---- the runs of this process -------------------------------------------------------------- */
