@@ -85,7 +85,7 @@ void mr__lua_compile(lua_State *L, const struct chunk_source *source)
     }
     mr__lua_tick(L, source->len / 4);
     int status = source->kind == MR__SCRIPT_EXPRESSION ? load_expression(L, source)
-                                                       : load_parts(L, source, "", "\n");
+                                                       : load_parts(L, source, "", "");
     if (status != LUA_OK) {
         mr__lua_caught(L, status);
         (void)lua_error(L);

@@ -259,7 +259,7 @@ static void action__refusals_name_the_file(void **state)
 {
     static const char *const rows[][2] = {
         {"return 1", "greet.lua:1: the file returns no table but a number"},
-        {"\nreturn {", "greet.lua:3: unexpected symbol near <eof>"},
+        {"\nreturn {", "greet.lua:2: unexpected symbol near <eof>"},
         {"\nerror('x')", "greet.lua:2: x"},
         {"return {run = print}", "greet.lua:1: unknown name \"print\""},
         {"return {run = function() end}", "greet.lua:1: the action has no name"},

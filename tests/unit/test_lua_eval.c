@@ -158,7 +158,7 @@ static void eval__a_check_says_which_line(void **state)
         {"1), (2", MR__SCRIPT_EXPRESSION, 12, "12: <eof> expected near ')'"},
         {"", MR__SCRIPT_EXPRESSION, 12, "12: one expression is expected here, not none or several"},
         {"local x =\nif", MR__SCRIPT_CHUNK, 13, "13: unexpected symbol near 'if'"},
-        {"for", MR__SCRIPT_CHUNK, 13, "13: <name> expected near <eof>"},
+        {"for", MR__SCRIPT_CHUNK, 12, "12: <name> expected near <eof>"},
         {"local _ENV = {}", MR__SCRIPT_CHUNK, 12, "12: a script may not name _ENV"},
     };
     (void)state;
