@@ -486,6 +486,14 @@ static bool take_results(struct worker *w)
     return any;
 }
 
+static void fail_late(struct mr__http_transfer *transfer, const char *what, int64_t ms)
+{
+    bool seconds = ms % 1000 == 0;
+    (void)mr__http_transfer_fail(transfer, MR_ETIMEDOUT, "no %s %s port %s within %lld%s", what,
+                                 transfer->place.host, transfer->place.port,
+                                 (long long)(seconds ? ms / 1000 : ms), seconds ? "s" : "ms");
+}
+
 /* The deadlines of those that have begun. All are looked at when the earliest one is due. */
 static void sweep(struct worker *w)
 {
@@ -500,16 +508,10 @@ static void sweep(struct worker *w)
             continue;
         }
         if (now >= due_ms) {
-            (void)mr__http_transfer_fail(transfer, MR_ETIMEDOUT,
-                                         "no complete answer from %s port %s within %lld ms",
-                                         transfer->place.host, transfer->place.port,
-                                         (long long)transfer->request.timeout_ms);
+            fail_late(transfer, "complete answer from", transfer->request.timeout_ms);
             end(w, transfer);
         } else if (connect_due_ms != 0 && now >= connect_due_ms) {
-            (void)mr__http_transfer_fail(transfer, MR_ETIMEDOUT,
-                                         "no connection to %s port %s within %lld ms",
-                                         transfer->place.host, transfer->place.port,
-                                         (long long)transfer->request.connect_timeout_ms);
+            fail_late(transfer, "connection to", transfer->request.connect_timeout_ms);
             end(w, transfer);
         } else {
             due_ms = connect_due_ms != 0 && connect_due_ms < due_ms ? connect_due_ms : due_ms;

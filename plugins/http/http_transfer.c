@@ -352,7 +352,10 @@ static void fail_by(struct mr__http_transfer *transfer, CURLcode result)
     const char *words = words_of(transfer, result);
     long number = 0;
     switch (result) {
-    case CURLE_OUT_OF_MEMORY: (void)fail_for_memory(transfer); break;
+    case CURLE_OUT_OF_MEMORY: /* libcurl's limit of a line has no code of its own before 8.6. */
+        (void)mr__http_transfer_fail(
+            transfer, MR_ENOMEM, "out of memory, or the answer has a header of more than 100 KB");
+        break;
     case CURLE_COULDNT_RESOLVE_HOST:
         (void)mr__http_transfer_fail(transfer, MR_EFAILED, "no host %s is known", place->host);
         break;
@@ -390,8 +393,9 @@ static void fail_by(struct mr__http_transfer *transfer, CURLcode result)
         break;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
-        (void)mr__http_transfer_fail(transfer, MR_EFAILED, "the connection to %s port %s broke: %s",
-                                     place->host, place->port, words);
+        (void)mr__http_transfer_fail(transfer, MR_EFAILED,
+                                     "the exchange with %s port %s broke off: %s", place->host,
+                                     place->port, words);
         break;
     default: (void)mr__http_transfer_fail(transfer, MR_EFAILED, "%s", words);
     }
