@@ -10,24 +10,17 @@
  */
 #include <millrace/plugin.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
+
+#include "plugins/text.h"
 
 #define TEXT_BYTES     4096u       /* of an output as text: the last ones */
 #define JSON_BYTES_MAX (16u << 20) /* of an output as JSON */
 
 enum output_mode { OUTPUT_TEXT, OUTPUT_JSON, OUTPUT_NONE };
 
-/* Growing text; `failed` once out of memory or, for an output, too long. */
-struct text {
-    char *bytes;
-    size_t len, cap;
-    int failed;
-};
-
 struct script {
     enum output_mode mode;
-    struct text json;
+    struct mr__text json;      /* failed, too, once it is too long */
     char tail[2 * TEXT_BYTES]; /* the end of stdout, without newlines at its own end */
     size_t tail_len;
     size_t newlines; /* seen after it, not yet followed by anything else */
@@ -69,109 +62,6 @@ static mr_status sh_run(mr_task *t)
     return status == MR_OK ? MR_PENDING : status;
 }
 
-/* ---- text -------------------------------------------------------------------------------------
- */
-
-static void text_add(struct text *text, const char *bytes, size_t len)
-{
-    if (!text->failed && text->cap - text->len <= len) {
-        size_t cap = text->cap == 0 ? 256 : text->cap;
-        char *grown;
-        while (cap - text->len <= len) {
-            cap *= 2;
-        }
-        grown = realloc(text->bytes, cap);
-        if (grown == NULL) {
-            text->failed = 1;
-        } else {
-            text->bytes = grown;
-            text->cap = cap;
-        }
-    }
-    if (!text->failed) {
-        if (len > 0) {
-            memcpy(text->bytes + text->len, bytes, len);
-        }
-        text->len += len;
-        text->bytes[text->len] = '\0';
-    }
-}
-
-static void text_puts(struct text *text, const char *s)
-{
-    text_add(text, s, strlen(s));
-}
-
-static void json_string(struct text *text, const char *bytes, size_t len)
-{
-    char escape[8];
-    size_t i;
-    text_puts(text, "\"");
-    for (i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)bytes[i];
-        if (c == '"' || c == '\\') {
-            (void)snprintf(escape, sizeof escape, "\\%c", c);
-            text_puts(text, escape);
-        } else if (c < 0x20) {
-            (void)snprintf(escape, sizeof escape, c == '\n' ? "\\n" : "\\u%04x", c);
-            text_puts(text, escape);
-        } else {
-            text_add(text, bytes + i, 1);
-        }
-    }
-    text_puts(text, "\"");
-}
-
-/* The shortest text that reads back as the same number, and as one with a fraction. */
-static void json_number(struct text *text, double v)
-{
-    char number[40];
-    char *point;
-    int digits;
-    for (digits = 15; digits <= 17; digits++) {
-        (void)snprintf(number, sizeof number, "%.*g", digits, v);
-        if (strtod(number, NULL) == v) {
-            break;
-        }
-    }
-    point = strchr(number, ','); /* the host program's locale */
-    if (point != NULL) {
-        *point = '.';
-    }
-    text_puts(text, number);
-    if (strpbrk(number, ".e") == NULL) {
-        text_puts(text, ".0");
-    }
-}
-
-/* The host bounds the depth of what it hands us. */
-static void json_value(struct text *text, const mr_value *v)
-{
-    char number[24];
-    uint32_t i;
-    switch (v->type) {
-    case MR_NULL: text_puts(text, "null"); break;
-    case MR_BOOL: text_puts(text, v->u.i != 0 ? "true" : "false"); break;
-    case MR_INT:
-        (void)snprintf(number, sizeof number, "%lld", (long long)v->u.i);
-        text_puts(text, number);
-        break;
-    case MR_NUMBER: json_number(text, v->u.d); break;
-    case MR_STRING: json_string(text, v->u.s, v->len); break;
-    default:
-        text_puts(text, v->type == MR_LIST ? "[" : "{");
-        for (i = 0; i < v->len; i++) {
-            text_puts(text, i == 0 ? "" : ",");
-            if (v->type == MR_MAP) {
-                json_string(text, v->u.map[i].key, strlen(v->u.map[i].key));
-                text_puts(text, ":");
-            }
-            json_value(text, v->type == MR_LIST ? &v->u.list[i] : &v->u.map[i].value);
-        }
-        text_puts(text, v->type == MR_LIST ? "]" : "}");
-    }
-}
-
 /* "NAME=value" of each member of `env`: text as it is, null as nothing, anything else as JSON. */
 static mr_status make_env(mr_task *t, const char *const **ret_env)
 {
@@ -184,18 +74,15 @@ static mr_status make_env(mr_task *t, const char *const **ret_env)
     for (i = 0; i < count; i++) {
         const char *name = map->u.map[i].key;
         const mr_value *value = &map->u.map[i].value;
-        struct text text = {NULL, 0, 0, 0};
+        struct mr__text text = {0};
         if (*name == '\0' || strchr(name, '=') != NULL) {
             return mr_fail(t, MR_EINVAL, "env: \"%.64s\" is no name of a variable", name);
         }
-        if (value->type != MR_STRING && value->type != MR_NULL) {
-            json_value(&text, value);
-        }
+        mr__text_plain(&text, value);
         if (!text.failed) {
-            env[i] = mr_printf(t, "%s=%s", name,
-                               text.bytes != NULL ? text.bytes : mr_value_str(value, ""));
+            env[i] = mr_printf(t, "%s=%s", name, text.bytes != NULL ? text.bytes : "");
         }
-        free(text.bytes);
+        mr__text_finish(&text);
         if (env[i] == NULL) {
             return MR_ENOMEM;
         }
@@ -237,9 +124,9 @@ static void on_output(mr_task *t, uint32_t stream, const char *bytes, size_t len
     }
     if (script->mode == OUTPUT_JSON) {
         if (script->json.len + len > JSON_BYTES_MAX) {
-            script->json.failed = 1;
+            script->json.failed = true;
         }
-        text_add(&script->json, bytes, len);
+        mr__text_add(&script->json, bytes, len);
         return;
     }
     while (end > 0 && bytes[end - 1] == '\n') {
@@ -262,25 +149,6 @@ static void on_output(mr_task *t, uint32_t stream, const char *bytes, size_t len
     script->newlines += len - end;
 }
 
-/* How many bytes at `at` are one character of UTF-8 but NUL; 0: none. */
-static size_t character(const unsigned char *at, size_t left)
-{
-    size_t i, len = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-    if (at[0] == 0 || (at[0] >= 0x80 && at[0] < 0xc2) || at[0] > 0xf4 || len > left) {
-        return 0;
-    }
-    for (i = 1; i < len; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f)) {
-        return 0; /* too long a form, a surrogate, or beyond the last character */
-    }
-    return len;
-}
-
 static mr_status output_text(mr_task *t, struct script *script)
 {
     const unsigned char *at = (const unsigned char *)script->tail;
@@ -300,7 +168,7 @@ static mr_status output_text(mr_task *t, struct script *script)
         at++;
     }
     while (at < end) {
-        size_t len = character(at, (size_t)(end - at));
+        size_t len = mr__text_character(at, (size_t)(end - at));
         memcpy(to, len > 0 ? (const char *)at : "\xef\xbf\xbd", len > 0 ? len : 3);
         to += len > 0 ? len : 3;
         at += len > 0 ? len : 1;
@@ -368,7 +236,7 @@ static void on_exit_of_shell(mr_task *t, int32_t exit_code, int32_t signal_numbe
     } else if (script->mode == OUTPUT_TEXT) {
         status = output_text(t, script);
     }
-    free(script->json.bytes);
+    mr__text_finish(&script->json);
     (void)mr_finish(t, status);
 }
 
