@@ -80,30 +80,12 @@ static int run_word(struct mr__cli *cli, const char *word)
     return code;
 }
 
-/* Adds ,"NAME":{...} of KEY=VALUE pairs; of a repeated key the last counts. */
 static void add_pairs(struct mr__text *request, const char *name, const struct mr__list *pairs)
 {
-    bool first = true;
-    if (pairs->count == 0) {
-        return;
+    if (pairs->count > 0) {
+        mr__text_printf(request, ",\"%s\":", name);
+        mr__request_pairs(request, pairs);
     }
-    mr__text_printf(request, ",\"%s\":{", name);
-    for (size_t i = 0; i < pairs->count; i++) {
-        size_t key_len = strcspn(pairs->at[i], "=");
-        bool again = false;
-        for (size_t j = i + 1; j < pairs->count && !again; j++) {
-            again = strncmp(pairs->at[i], pairs->at[j], key_len + 1) == 0;
-        }
-        if (!again) {
-            const char *value = pairs->at[i] + key_len + 1;
-            mr__text_puts(request, first ? "" : ",");
-            mr__text_json(request, pairs->at[i], key_len);
-            mr__text_puts(request, ":");
-            mr__text_json(request, value, strlen(value));
-            first = false;
-        }
-    }
-    mr__text_puts(request, "}");
 }
 
 static void add_id(struct mr__text *request, const char *id, size_t len, bool *first)

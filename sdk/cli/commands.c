@@ -39,6 +39,17 @@ static const struct mr__option next_options[] = {
     {MR__OPTION_NONE},
 };
 static const struct mr__option validate_options[] = {COMPAT, {MR__OPTION_NONE}};
+static const struct mr__option plan_options[] = {
+    {MR__OPTION_VAR, 'v', "var", "KEY=VALUE", "sets a variable; repeat"},
+    {MR__OPTION_VARS_FILE, 0, "vars", "FILE", "variables from a YAML or JSON map; -v wins"},
+    COMPAT,
+    {MR__OPTION_NONE},
+};
+static const struct mr__option graph_options[] = {
+    {MR__OPTION_AS, 0, "as", "FORMAT", "ascii (default), dot or mermaid"},
+    COMPAT,
+    {MR__OPTION_NONE},
+};
 static const struct mr__option list_options[] = {
     {MR__OPTION_DAG, 0, "dag", "DAG", "only runs of this dag"},
     {MR__OPTION_STATUS, 0, "status", "STATUS", "only runs with this status"},
@@ -97,6 +108,11 @@ const struct mr__command mr__commands[] = {
     {"validate", daily, "FILE...", "checks dag files and shows every error",
      "Nothing is run or stored. Exit 3 if any file has an error.", validate_options, 1, -1,
      mr__cmd_validate},
+    {"plan", daily, "FILE|DAG", "shows what a run would do, and runs nothing",
+     "The tasks in the order in which they can begin. A condition that looks at the variables "
+     "alone\n"
+     "is evaluated; what depends on share data or on other tasks is decided when it runs.",
+     plan_options, 1, 1, mr__cmd_plan},
     {"init", daily, "[NAME]", "writes a dag file to begin with",
      "NAME.yaml, or dag.yaml. A file that exists is left as it is (exit 6).", NULL, 0, 1,
      mr__cmd_init},
@@ -151,6 +167,11 @@ const struct mr__command mr__commands[] = {
      "  millrace prune --dag deploy --keep 100",
      prune_options, 0, 0, mr__cmd_prune},
 
+    {"graph", definitions, "FILE|DAG", "draws a dag",
+     "As a tree: each task stands under the one before it that is reached last, with the others\n"
+     "that it waits for beside it. In brackets: when, forEach and conditions.\n\n"
+     "  millrace graph deploy.yaml --as dot | dot -Tsvg > deploy.svg",
+     graph_options, 1, 1, mr__cmd_graph},
     {"dags", definitions, "", "lists the dags of the store", "", NULL, 0, 0, mr__cmd_dags},
     {"push", definitions, "FILE...", "puts dag files into the store, checked",
      "A text that has changed is a new version, which runs from then on begin with; runs that go\n"
@@ -188,8 +209,6 @@ const struct mr__command mr__commands[] = {
     {"help", system_group, "[VERB]", "shows help", "", NULL, 0, 2, mr__cmd_help},
 
     {"exec", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"plan", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"graph", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"store backup", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"doctor", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},

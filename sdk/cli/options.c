@@ -561,6 +561,7 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     static const char *const outputs[] = {"text", "json", "jsonl", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
     static const char *const modes[] = {"auto", "tree", "plain", "none", NULL};
+    static const char *const drawings[] = {"ascii", "dot", "mermaid", NULL};
     static const char *const compats[] = {"fastflow", NULL};
     static const char *const statuses[] = {"init",    "scheduled", "running",  "success", "failed",
                                            "blocked", "paused",    "canceled", NULL};
@@ -572,6 +573,9 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     } else if (option->id == MR__OPTION_COLOR) {
         status = read_choice(p, option, value, colors, &choice);
         p->o->color = (enum mr__color)choice;
+    } else if (option->id == MR__OPTION_AS) {
+        status = read_choice(p, option, value, drawings, &choice);
+        p->o->drawing = (enum mr__drawing)choice;
     } else if (option->id == MR__OPTION_PROGRESS) {
         status = read_choice(p, option, value, modes, &choice);
         p->o->progress = (enum mr__progress_mode)choice;
@@ -601,6 +605,7 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
     case MR__OPTION_QUIET:
         o->quiet = p->from_env == NULL || (strcmp(value, "0") != 0 && strcmp(value, "false") != 0);
         return MR_OK;
+    case MR__OPTION_AS:
     case MR__OPTION_OUTPUT:
     case MR__OPTION_COLOR:
     case MR__OPTION_COMPAT:

@@ -285,6 +285,28 @@ void mr__request_string(struct mr__text *request, const char *name, const char *
     mr__text_json(request, value, strlen(value));
 }
 
+void mr__request_pairs(struct mr__text *request, const struct mr__list *pairs)
+{
+    bool first = true;
+    mr__text_puts(request, "{");
+    for (size_t i = 0; i < pairs->count; i++) {
+        size_t key_len = strcspn(pairs->at[i], "=");
+        bool again = false;
+        for (size_t j = i + 1; j < pairs->count && !again; j++) {
+            again = strncmp(pairs->at[i], pairs->at[j], key_len + 1) == 0;
+        }
+        if (!again) {
+            const char *value = pairs->at[i] + key_len + 1;
+            mr__text_puts(request, first ? "" : ",");
+            mr__text_json(request, pairs->at[i], key_len);
+            mr__text_puts(request, ":");
+            mr__text_json(request, value, strlen(value));
+            first = false;
+        }
+    }
+    mr__text_puts(request, "}");
+}
+
 static void fail(struct mr__failure *failure, mr_status status, const char *message)
 {
     memset(failure, 0, sizeof *failure);

@@ -100,6 +100,8 @@ mr_status mr__session_store(const struct mr__cli *cli, struct mr__text *path, mr
 /* Begins {"op":OP for the caller to add members to and to end with "}". */
 void mr__request_begin(struct mr__text *request, const char *op);
 void mr__request_string(struct mr__text *request, const char *name, const char *value);
+/* Adds a map of KEY=VALUE pairs; of a repeated key the last counts. */
+void mr__request_pairs(struct mr__text *request, const struct mr__list *pairs);
 
 enum mr__answer {
     MR__ANSWER,       /* an answer */

@@ -101,5 +101,137 @@ def test_init_refuses(case):
     equal(listed(case.work), [])
 
 
+# ---- plan and graph --------------------------------------------------------------------------------
+
+PLANNED = """
+id: planned
+vars:
+  stage: {defaultValue: dev, enum: [dev, prod]}
+  n: {type: int, defaultValue: 3}
+  hosts: {type: list, defaultValue: [a, b]}
+  none: {type: map}
+tasks:
+  - {id: build, run: "true"}
+  - {id: fetch, wait: 1ms, skipIf: "vars.n > 2"}
+  - {id: sum, dependOn: [fetch], lua: "share.sum = 1; return 1"}
+  - {id: pattern, preCheck: {p: {act: skip, conditions: [{source: vars, key: stage, op: matches, values: ["^d"]}]}}}
+  - {id: listed, dependOn: [build], output: json, run: 'echo "[1,2,3]"'}
+  - {id: roll, dependOn: [listed], forEach: tasks.listed.output, run: 'echo "$H"', env: {H: "{{item}}"}}
+  - {id: each, dependOn: [build], forEach: vars.hosts, run: 'echo "$H"', env: {H: "{{item}}"}}
+  - {id: approve, dependOn: [sum], blockIf: "vars.stage == 'prod'"}
+  - {id: push, dependOn: [roll, approve, build], run: "true", runIf: "share.sum == 1"}
+  - {id: clean, dependOn: [push], when: always, run: "true"}
+  - {id: alarm, dependOn: [push], when: failed, run: "true"}
+  - {id: who, dependOn: [build], runIf: "run.trigger == 'manually'", run: "true"}
+  - {id: either, runIf: "vars.stage == 'dev' or share.x", run: "true"}
+  - {id: broken, runIf: "vars.none.x.y > 1", run: "true"}
+  - {id: behind, dependOn: [broken], run: "true"}
+  - {id: after-all, dependOn: [broken], when: failed, run: "true"}
+"""
+
+
+def planned(case, *args):
+    return {task["id"]: task for task in case.m("plan", "planned.yaml", "-o", "json", *args).exits(0).json()["tasks"]}
+
+
+def test_plan(case):
+    """What looks at the variables alone is decided, and only that; nothing is run or stored."""
+    case.file("planned.yaml", PLANNED)
+    tasks = planned(case)
+    undecided = {"push", "alarm", "who"}
+    equal({i for i, t in tasks.items() if t["plan"] == "undecided"}, undecided)
+    equal({i: t["plan"] for i, t in tasks.items() if t["plan"] not in ("run", "undecided")},
+          {"fetch": "skip", "pattern": "skip", "broken": "fail", "behind": "never"})
+    equal((tasks["each"]["items"], tasks["roll"]["items"], tasks["roll"]["forEach"]), (2, None, True))
+    equal(tasks["fetch"]["reason"], "skipped by skipIf")
+    equal([tasks[i]["layer"] for i in ("build", "listed", "roll", "push", "alarm")], [0, 1, 2, 3, 4])
+    prod = planned(case, "-v", "stage=prod", "-v", "n=1")
+    equal({i: t["plan"] for i, t in prod.items() if t["plan"] != "run"},
+          {"approve": "block", "push": "wait", "clean": "wait", "alarm": "wait", "who": "undecided",
+           "either": "undecided", "broken": "fail", "behind": "never"})
+    assert not os.path.exists(case.store), "plan made a store"
+
+
+def test_plan_tells_what_a_run_does(case):
+    """Every task whose plan is decided ends as planned."""
+    case.file("planned.yaml", PLANNED)
+    ends = {"run": "success", "skip": "skipped", "block": "blocked", "fail": "failed", "wait": "init", "never": "init"}
+    for args in ([], ["-v", "stage=prod"], ["-v", "n=1"], ["-v", "hosts=[]"]):
+        run = statuses(case.m("run", "planned.yaml", "-o", "json", *args).exits(1).json())
+        for name, task in planned(case, *args).items():
+            if task["plan"] != "undecided":
+                equal((name, run[name]), (name, ends[task["plan"]]), f"{args}: planned {task}")
+
+
+def test_plan_as_text(case):
+    case.file("planned.yaml", PLANNED)
+    result = case.m("plan", "planned.yaml").exits(0).says("16 tasks: 9 run, 2 skipped, 1 fail")
+    has(result.out, "skipped by skipIf", "runs, for each of 2", "decided when it runs: its conditions look at the run",
+        'never begins: behind "broken"')
+    case.file("vars.yaml", "stage: prod\nn: 9\n")
+    has(case.m("plan", "planned.yaml", "--vars", "vars.yaml").exits(0).out, "blocked by blockIf", "skipped by skipIf")
+    assert "skipped by skipIf" not in case.m("plan", "planned.yaml", "--vars", "vars.yaml", "-v", "n=1").exits(0).out
+    case.m("plan", "planned.yaml", "-v", "n=x").exits(2).says('"n" must be of type int')
+    case.m("plan", "planned.yaml", "-v", "nn=1").exits(2).says("nn")
+    case.m("plan", "planned.yaml", "--vars", "missing.yaml").exits(5).says("missing.yaml")
+    case.m("plan", "missing.yaml").exits(5)
+    bad = case.file("bad.yaml", "tasks: [{id: a, dependOn: [b]}]\n")
+    case.m("plan", bad).exits(3).says("E311", "bad.yaml:1:28")
+    equal(case.m("plan", bad, "-o", "json").exits(3).json()["errors"][0]["code"], "E311")
+    case.m("graph", bad).exits(3).says("E311")
+
+
+def test_plan_and_graph_of_a_dag_of_the_store(case):
+    file = case.file("planned.yaml", PLANNED)
+    case.m("push", file).exits(0)
+    equal(case.m("plan", "planned").exits(0).out, case.m("plan", file).exits(0).out)
+    equal(case.m("graph", "planned").exits(0).out, case.m("graph", file).exits(0).out)
+    case.m("graph", "nobody").exits(5)
+
+
+TREE = """deploy
++- build  sh
+|  +- test  sh  [when: always, skipIf]
+|  |  `- "push"  sh  <- also after fetch, build
+|  `- lint  -
+`- fetch  wait  [forEach]
+"""
+GRAPH = """
+id: deploy
+tasks:
+  - {id: '"push"', dependOn: [fetch, build, test], run: "true"}
+  - {id: build, run: "true"}
+  - {id: test, dependOn: [build], run: "true", skipIf: "false", when: always}
+  - {id: lint, dependOn: [build]}
+  - {id: fetch, action: wait, params: {for: 1s}, forEach: "{1}"}
+"""
+
+
+def test_graph(case):
+    file = case.file("graph.yaml", GRAPH)
+    for args in ([], ["--as", "ascii"]):
+        equal(case.m("graph", file, *args).exits(0).out, TREE)
+    dot = case.m("graph", file, "--as", "dot").exits(0).out
+    has(dot, 'digraph "deploy" {', 'n4 [label="\\"push\\"\\nsh"];', "n2 -> n4;", "n0 -> n4;", "n1 -> n4;",
+        "peripheries=2", "style=dashed", "shape=ellipse")
+    if shutil.which("dot") is not None:
+        subprocess.run(["dot", "-Tsvg"], input=dot, stdout=subprocess.DEVNULL, encoding="utf-8", check=True)
+    mermaid = case.m("graph", file, "--as", "mermaid").exits(0).out
+    has(mermaid, "flowchart TD", 'n4["#34;push#34;<br/>sh"]', "n2 --> n4")
+    equal((dot.count("->"), mermaid.count("-->")), (5, 5))
+    equal(len(case.m("graph", file, "-o", "json").exits(0).json()["tasks"]), 5)
+    case.m("graph", file, "--as", "svg").exits(2).says("svg", "dot")
+
+
+def test_graph_of_a_long_chain(case):
+    """However deep: a line for each task, none of them wider than the drawing may be."""
+    text = "tasks:\n" + "".join(
+        f"  - {{id: t{i}, dependOn: [{'' if i == 0 else f't{i - 1}'}], run: 'true'}}\n" for i in range(3000))
+    lines = case.m("graph", case.file("chain.yaml", text)).exits(0).out.splitlines()
+    equal(len(lines), 3001)
+    has(lines[3000], "(3000) t2999")
+    assert max(map(len, lines)) < 200
+
+
 if __name__ == "__main__":
     main()
