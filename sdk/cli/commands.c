@@ -25,6 +25,12 @@ static const struct mr__option run_options[] = {
     COMPAT,
     {MR__OPTION_NONE},
 };
+static const struct mr__option exec_options[] = {
+    {MR__OPTION_TAG, 0, "tag", "KEY=VALUE", "marks the run; repeat"},
+    {MR__OPTION_KEY, 0, "key", "KEY", "idempotency key: a second run with it is refused (exit 6)"},
+    {MR__OPTION_DETACH, 0, "detach", NULL, "returns when the run is accepted; its owner must stay"},
+    {MR__OPTION_NONE},
+};
 static const struct mr__option jobs_options[] = {
     {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
     {MR__OPTION_NONE},
@@ -105,6 +111,12 @@ const struct mr__command mr__commands[] = {
      "  millrace run deploy\n"
      "  millrace run --resume",
      run_options, 0, -1, mr__cmd_run},
+    {"exec", daily, "-- CMD...", "runs one command, durably",
+     "A run of the dag \"exec\" with one task, in the current folder. The command gets the words "
+     "as\n"
+     "they stand: no shell expands them. Stays until the run ends; exit codes as of run.\n\n"
+     "  millrace exec --detach -- rsync -a src/ host:dst/",
+     exec_options, 1, -1, mr__cmd_exec},
     {"validate", daily, "FILE...", "checks dag files and shows every error",
      "Nothing is run or stored. Exit 3 if any file has an error.", validate_options, 1, -1,
      mr__cmd_validate},
@@ -208,7 +220,6 @@ const struct mr__command mr__commands[] = {
     {"version", system_group, "", "shows the version", "", NULL, 0, 0, mr__cmd_version},
     {"help", system_group, "[VERB]", "shows help", "", NULL, 0, 2, mr__cmd_help},
 
-    {"exec", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"store backup", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"doctor", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},

@@ -20,6 +20,7 @@ int mr__cmd_cancel(struct mr__cli *cli);
 int mr__cmd_continue(struct mr__cli *cli);
 int mr__cmd_dags(struct mr__cli *cli);
 int mr__cmd_events(struct mr__cli *cli);
+int mr__cmd_exec(struct mr__cli *cli);
 int mr__cmd_graph(struct mr__cli *cli);
 int mr__cmd_help(struct mr__cli *cli);
 int mr__cmd_init(struct mr__cli *cli);

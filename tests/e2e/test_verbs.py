@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 
-from harness import BUILD, SOURCE, TIMEOUT, Skip, equal, has, main, statuses
+from harness import BUILD, SOURCE, TIMEOUT, Skip, equal, has, main, statuses, wait_until
 
 INCLUDE = os.path.join(SOURCE, "sdk/include")
 
@@ -231,6 +231,66 @@ def test_graph_of_a_long_chain(case):
     equal(len(lines), 3001)
     has(lines[3000], "(3000) t2999")
     assert max(map(len, lines)) < 200
+
+
+# ---- exec ------------------------------------------------------------------------------------------
+
+ECHO = "import json, sys; print(json.dumps(sys.argv[1:]))"
+HARD = ["", " ", "a b", "'", '"', "\\", "\\n", "$HOME", "`id`", "$(id)", "{{run}}", "{{{vars.x}}}", "{{.vars.x.Value}}", "{{'{{'}}",
+        "two\nlines", "\ttab\r", "tail\n\n", "-o", "--", "*", "~", "!", "#", ";", "&", "|", "é", "日本語", "😀", "\u00a0", "\u0085",
+        "\u2028", "\u2029", "\ufeff", "\uffff", "\x01\x1f\x7f", "a: b", "- x", "%s", "A=1"]
+
+
+def test_exec_passes_words_on_exactly(case):
+    """No shell and no template touches them, whatever they hold."""
+    run = case.m("exec", "-o", "json", "--", "python3", "-c", ECHO, *HARD).exits(0).json()
+    equal((run["dag"], run["tasks"][0]["id"], run["tasks"][0]["action"]), ("exec", "exec", "sh"))
+    equal(json.loads(run["tasks"][0]["output"]), HARD)
+    # Every character that an argument may hold but the surrogates, which are none.
+    every = ["".join(chr(c) for c in range(first, min(first + 4096, 0x110000)) if c != 0 and not 0xd800 <= c < 0xe000)
+             for first in (0, 0x1000, 0x2000, 0xd000, 0xe000, 0xf000, 0x10000, 0x1f000, 0x10f000)]
+    digest = "import hashlib, os, sys; print([hashlib.md5(os.fsencode(a)).hexdigest() for a in sys.argv[1:]])"
+    wanted = subprocess.run(["python3", "-c", digest, *every], stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
+    for word, one in zip(every, eval(wanted)):  # pylint: disable=eval-used # one by one: a command's text has 128 KiB
+        run = case.m("exec", "-o", "json", "--", "python3", "-c", digest, word).exits(0).json()
+        equal(run["tasks"][0]["output"], f"['{one}']")
+
+
+def test_exec_ends_as_its_command(case):
+    result = case.m("exec", "--", "true").exits(0)
+    run = result.run_id()
+    equal(case.show(run)["status"], "success")
+    case.m("exec", "--tag", "a=b", "--", "sh", "-c", "echo out; echo err >&2; exit 7").exits(1)
+    document = case.show()
+    equal((document["status"], document["tasks"][0]["reason"], document["tags"]), ("failed", "exit 7", {"a": "b"}))
+    has(case.m("logs").exits(0).out, "out", "err")
+    case.m("exec", "--", "sh", "-c", "kill -9 $$").exits(1)
+    equal(case.show()["tasks"][0]["reason"], "killed by SIGKILL")
+    case.m("exec", "--", "no-such-command").exits(1)
+    has(case.show()["tasks"][0]["reason"], "127")
+    case.m("exec", "--timeout", "300ms", "--", "sleep", "60").exits(124)
+    case.m("exec", "--key", "k", "--", "true").exits(0)
+    case.m("exec", "--key", "k", "--", "true").exits(6)
+    equal(case.m("exec", "-o", "json", "--", "pwd").exits(0).json()["tasks"][0]["output"], case.work)
+    has(json.dumps(case.m("rerun", "-o", "json").exits(0).json()), case.work)
+
+
+def test_exec_refuses(case):
+    case.m("exec").exits(2)
+    case.m("exec", "--").exits(2)
+    case.m("exec", "--", "").exits(2)
+    case.m("exec", "--", "-x").exits(2)
+    case.m("exec", "ls", "-l").exits(2).says("-l")
+    case.m("exec", "--", b"\xff".decode("utf-8", "surrogateescape")).exits(2).says("UTF-8")
+    case.m("exec", "--detach", "--", "true").exits(7).says("serve")
+
+
+def test_exec_detached(case):
+    server = case.start("serve")
+    wait_until(lambda: os.path.exists(os.path.join(case.store, "sock")) and case.m("ps").code == 0, "the owner")
+    run = case.m("exec", "--detach", "--", "sh", "-c", "sleep 0.3; echo done").exits(0).run_id()
+    equal(case.m("wait", run, "-o", "json").exits(0).json()["tasks"][0]["output"], "done")
+    assert server.running()
 
 
 if __name__ == "__main__":
