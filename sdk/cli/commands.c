@@ -217,12 +217,16 @@ const struct mr__command mr__commands[] = {
     {"store check", system_group, "[DIR]", "verifies every checksum of a store",
      "Exit 7 if it is damaged. A store in use is checked by its owner.", NULL, 0, 1,
      mr__cmd_store_check},
+    {"doctor", system_group, "", "checks whether this machine and the store are fit for runs",
+     "Each line is ok, warn or bad, and says what to do. Exit 7 if any is bad. A store that is "
+     "not\n"
+     "there is not made.",
+     NULL, 0, 0, mr__cmd_doctor},
     {"version", system_group, "", "shows the version", "", NULL, 0, 0, mr__cmd_version},
     {"help", system_group, "[VERB]", "shows help", "", NULL, 0, 2, mr__cmd_help},
 
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"store backup", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"doctor", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"schema", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {NULL},
 };

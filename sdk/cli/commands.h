@@ -19,6 +19,7 @@ int mr__cmd_bench(struct mr__cli *cli);
 int mr__cmd_cancel(struct mr__cli *cli);
 int mr__cmd_continue(struct mr__cli *cli);
 int mr__cmd_dags(struct mr__cli *cli);
+int mr__cmd_doctor(struct mr__cli *cli);
 int mr__cmd_events(struct mr__cli *cli);
 int mr__cmd_exec(struct mr__cli *cli);
 int mr__cmd_graph(struct mr__cli *cli);

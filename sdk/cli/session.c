@@ -221,15 +221,30 @@ static void tell_dormant(struct mr__cli *cli)
     mr__text_finish(&command);
 }
 
-int mr__session_open(struct mr__cli *cli, unsigned flags)
+static mr_status open_store(struct mr__cli *cli, unsigned flags, bool silent, mr_error *reterr)
 {
-    mr_error error = {0};
     mr_engine *engine = NULL;
     mr_options options = MR_OPTIONS(.jobs = cli->options.jobs, .store = cli->options.store,
                                     .plugins = cli->plugins.len > 0 ? cli->plugins.at : NULL,
                                     .read_only = (flags & MR__OPEN_ATTACH) != 0 ? 1 : 0,
-                                    .on_log = on_log, .user = cli);
-    mr_status status = mr_open(&options, &engine, &error);
+                                    .on_log = silent ? NULL : on_log, .user = cli);
+    mr_status status = mr_open(&options, &engine, reterr);
+    if (status == MR_OK) {
+        cli->engine = engine;
+        mr__signals_set_phase(cli, MR__PHASE_OPEN);
+    }
+    return status;
+}
+
+mr_status mr__session_try_open(struct mr__cli *cli, mr_error *reterr)
+{
+    return open_store(cli, 0, true, reterr);
+}
+
+int mr__session_open(struct mr__cli *cli, unsigned flags)
+{
+    mr_error error = {0};
+    mr_status status = open_store(cli, flags, false, &error);
     if (status != MR_OK) {
         if (status == MR_ENOTFOUND) { /* no folder or no owner there */
             status = MR_ESTORE;
@@ -237,8 +252,6 @@ int mr__session_open(struct mr__cli *cli, unsigned flags)
         return mr__print_error(cli, status, NULL, "%s",
                                error.message[0] != '\0' ? error.message : mr_status_text(status));
     }
-    cli->engine = engine;
-    mr__signals_set_phase(cli, MR__PHASE_OPEN);
     if ((flags & MR__OPEN_RESUME) == 0 && !cli->options.quiet && mr__session_is_owner(cli)) {
         tell_dormant(cli);
     }

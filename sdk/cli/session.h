@@ -90,6 +90,8 @@ enum {
 };
 /* Opens the store. Returns an exit code; an error has been printed. */
 int mr__session_open(struct mr__cli *cli, unsigned flags);
+/* The same without printing, for who judges what is wrong; not of the dormant runs either. */
+mr_status mr__session_try_open(struct mr__cli *cli, mr_error *reterr);
 bool mr__session_is_owner(struct mr__cli *cli);
 /* The folder of the store, typed or the default one, into `path`. */
 mr_status mr__session_store(const struct mr__cli *cli, struct mr__text *path, mr_error *reterr);

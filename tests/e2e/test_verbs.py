@@ -293,5 +293,68 @@ def test_exec_detached(case):
     assert server.running()
 
 
+# ---- doctor ----------------------------------------------------------------------------------------
+
+
+def found(case, code, *args, **more):
+    """What the doctor says of each thing: (status, message, advice)."""
+    document = case.m("doctor", "-o", "json", *args, **more).exits(code).json()
+    equal(document["ok"], code == 0)
+    checks = {}
+    for check in document["checks"]:
+        equal(list(check), ["name", "status", "message", "advice"])
+        assert (check["advice"] is None) == (check["status"] == "ok"), check
+        checks.setdefault(check["name"], (check["status"], check["message"], check["advice"]))
+    return checks
+
+
+def test_doctor_of_a_store_that_is_not_there(case):
+    """It is not made, and nothing is left where it would be."""
+    checks = found(case, 0)
+    equal((checks["store"][0], checks["plugins"][0], checks["sync"][0] in ("ok", "warn")), ("ok", "ok", True))
+    has(checks["store"][1], case.store, "not there yet")
+    assert "owner" not in checks
+    assert not os.path.exists(case.store) and not [n for n in listed(case.folder) if "doctor" in n]
+    has(found(case, 7, "--store", "/proc/none/store")["sync"][1], "cannot write")
+
+
+def test_doctor_of_a_store(case):
+    case.m("exec", "--", "true").exits(0)
+    equal(found(case, 0)["owner"][1], "nobody holds the store")
+    owner = case.start("run", case.file("dag.yaml", "tasks: [{id: a, run: sleep 60}]\n"))
+    owner.run_id()
+    has(found(case, 0)["owner"][1], f"process {owner.pid} holds the store", "0.1.0")
+    owner.kill()
+    checks = found(case, 0)
+    equal(checks["runs"], ("warn", "1 unfinished that nobody goes on with", "millrace run --resume"))
+    text = case.m("doctor").exits(0)
+    has(text.out, "warn  runs", "-> millrace run --resume", "ok    store", "time-zones", "files", "clock")
+    text.says("fit for runs")
+    assert not [n for n in listed(case.store) if "doctor" in n]
+
+
+def test_doctor_finds_what_is_wrong(case):
+    case.m("exec", "--", "true").exits(0)
+    os.chmod(case.store, 0o777)
+    checks = found(case, 7)
+    equal((checks["store"][0], checks["store"][2]), ("bad", "chmod go-w on it"))
+    os.chmod(case.store, 0o700)
+    plugins = case.path("plugins")
+    os.mkdir(plugins)
+    with open(os.path.join(plugins, "broken.so"), "w", encoding="utf-8") as file:
+        file.write("no plugin")
+    has(found(case, 7, "--plugins", plugins)["plugins"][1], "broken.so")
+    has(found(case, 0, env={"TZDIR": case.path("none")})["time-zones"][1], case.path("none"))
+    few = subprocess.run(["sh", "-c", "ulimit -n 256; exec \"$0\" doctor -o json", os.path.join(BUILD, "sdk/cli/millrace")],
+                         env=case.env, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
+    equal([c["status"] for c in json.loads(few)["checks"] if c["name"] == "files"], ["warn"])
+    with open(os.path.join(case.store, "data.mdb"), "r+b") as file:
+        file.write(b"x" * 8192)
+    checks = found(case, 7)
+    equal(checks["open"][0], "bad")
+    # What the library itself says of a folder that is none.
+    equal(found(case, 7, "--store", case.file("a-file", ""))["store"][0], "bad")
+
+
 if __name__ == "__main__":
     main()
