@@ -217,6 +217,10 @@ const struct mr__command mr__commands[] = {
     {"store check", system_group, "[DIR]", "verifies every checksum of a store",
      "Exit 7 if it is damaged. A store in use is checked by its owner.", NULL, 0, 1,
      mr__cmd_store_check},
+    {"schema", system_group, "", "prints the JSON Schema of a dag file",
+     "With the actions that are installed, for editors: keys, types and words as the parser has\n"
+     "them.",
+     NULL, 0, 0, mr__cmd_schema},
     {"doctor", system_group, "", "checks whether this machine and the store are fit for runs",
      "Each line is ok, warn or bad, and says what to do. Exit 7 if any is bad. A store that is "
      "not\n"
@@ -227,7 +231,6 @@ const struct mr__command mr__commands[] = {
 
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"store backup", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"schema", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {NULL},
 };
 

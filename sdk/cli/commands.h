@@ -38,6 +38,7 @@ int mr__cmd_retry(struct mr__cli *cli);
 int mr__cmd_run(struct mr__cli *cli);
 int mr__cmd_runs(struct mr__cli *cli);
 int mr__cmd_schedule_next(struct mr__cli *cli);
+int mr__cmd_schema(struct mr__cli *cli);
 int mr__cmd_serve(struct mr__cli *cli);
 int mr__cmd_show(struct mr__cli *cli);
 int mr__cmd_start(struct mr__cli *cli);

@@ -223,6 +223,11 @@ typedef struct mr_plan_options {
  * MR_ENOTFOUND, MR_EABI. Since 0.2. */
 MR_API mr_status mr_plan(const mr_plan_options *options, char **ret_json, mr_error *reterr);
 
+/* The JSON Schema (draft 2020-12) of a dag file, with the actions of the plugins; `ret_json`,
+ * **owned**: mr_free. It sees what stands in one place (keys, types, words), not the graph.
+ * `plugins` as in mr_options. MR_EABI, MR_EPERM. Since 0.2. */
+MR_API mr_status mr_schema(const char *plugins, char **ret_json, mr_error *reterr);
+
 /* Loads one plugin file as the engine would, in this process; `ret_json` (may be NULL), **owned**:
  * mr_free, describes it. MR_EABI with the reason, MR_ENOTFOUND, MR_EPERM. */
 MR_API mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr);
