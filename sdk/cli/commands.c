@@ -227,6 +227,13 @@ const struct mr__command mr__commands[] = {
      "there is not made.",
      NULL, 0, 0, mr__cmd_doctor},
     {"version", system_group, "", "shows the version", "", NULL, 0, 0, mr__cmd_version},
+    {"completion", system_group, "bash|zsh|fish", "prints what completes commands in a shell",
+     "For this session, or put it where the shell looks for such files; an installed millrace has\n"
+     "done that.\n\n"
+     "  eval \"$(millrace completion bash)\"",
+     NULL, 1, 1, mr__cmd_completion},
+    {"man", system_group, "", "prints the manual page", "  millrace man | man -l -", NULL, 0, 0,
+     mr__cmd_man},
     {"help", system_group, "[VERB]", "shows help", "", NULL, 0, 2, mr__cmd_help},
 
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},

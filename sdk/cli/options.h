@@ -124,6 +124,9 @@ struct mr__options {
 /* The options that every verb takes. */
 extern const struct mr__option mr__options_global[];
 
+/* The words that an option's value can be, ended by NULL; NULL: any text. */
+const char *const *mr__options_words(enum mr__option_id id);
+
 /* Where the environment is read: getenv, or a test's own. */
 typedef char *(*mr__getenv)(const char *name);
 

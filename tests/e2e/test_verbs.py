@@ -356,5 +356,63 @@ def test_doctor_finds_what_is_wrong(case):
     equal(found(case, 7, "--store", case.file("a-file", ""))["store"][0], "bad")
 
 
+# ---- completion and man ----------------------------------------------------------------------------
+
+
+def verbs(case):
+    """The verbs of the program's own help."""
+    return re.findall(r"^  (?!millrace)([a-z]+(?: (?:new|check|stats|next|backup)\b)?)", case.m("help").exits(0).out.split("options of")[0], re.M)
+
+
+def completed(case, script, *words):
+    """What bash offers for the last of the words."""
+    line = " ".join("'" + w.replace("'", "'\\''") + "'" for w in ("millrace",) + words)
+    return sh(case, ["bash", "-c", f'. "{script}"; COMP_WORDS=({line}); COMP_CWORD={len(words)}; _millrace;'
+                     ' printf "%s\\n" "${COMPREPLY[@]}"'], case.work).split()
+
+
+def test_completion_of_bash(case):
+    script = case.file("completion.bash", case.m("completion", "bash").exits(0).out)
+    sh(case, ["bash", "-n", script], case.work)
+    if shutil.which("shellcheck") is not None:
+        sh(case, ["shellcheck", "-s", "bash", script], case.work)
+    equal(completed(case, script, "unp"), ["unpause"])
+    equal(set(completed(case, script, "")), {v.split()[0] for v in verbs(case)})
+    equal(completed(case, script, "store", ""), [v.split()[1] for v in verbs(case) if v.startswith("store ")])
+    has(completed(case, script, "--store", "x", "run", "--"), "--var", "--resume", "--store")
+    assert "--resume" not in completed(case, script, "show", "--")
+    equal(completed(case, script, "graph", "--as", "m"), ["mermaid"])
+    equal(completed(case, script, "-o", "j"), ["json", "jsonl"])
+    case.file("deploy.yaml", "")
+    equal(completed(case, script, "run", "dep"), ["deploy.yaml"])
+    equal(completed(case, script, "run", "--vars", "dep"), ["deploy.yaml"])
+
+
+def test_completion_of_other_shells(case):
+    for shell, check in (("zsh", ["zsh", "-n"]), ("fish", ["fish", "--no-execute"])):
+        text = case.m("completion", shell).exits(0).out
+        for verb in verbs(case):
+            has(text, verb.split()[-1])
+        if shutil.which(shell) is not None:
+            sh(case, check + [case.file("completion", text)], case.work)
+    case.m("completion", "tcsh").exits(2).says("bash zsh fish")
+    case.m("completion").exits(2)
+
+
+def test_man(case):
+    page = case.m("man").exits(0).out
+    for verb in verbs(case):
+        assert f'.SS "{verb}' in page, verb
+    has(page, ".TH MILLRACE 1", "EXIT STATUS", "\\-\\-store")
+    file = case.file("millrace.1", page)
+    if shutil.which("groff") is not None:
+        equal(sh(case, ["groff", "-man", "-ww", "-z", "-Tutf8", file], case.work), "")
+    if shutil.which("mandoc") is not None:
+        sh(case, ["mandoc", "-Tlint", "-Wwarning", file], case.work)
+    if shutil.which("man") is not None:
+        has(sh(case, ["man", "--warnings", "-l", file], case.work, LC_ALL="C.UTF-8", MANWIDTH="100", PAGER="cat"),
+            "millrace run deploy.yaml -v stage=prod", "EXIT STATUS")
+
+
 if __name__ == "__main__":
     main()
