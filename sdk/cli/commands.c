@@ -217,6 +217,11 @@ const struct mr__command mr__commands[] = {
     {"store check", system_group, "[DIR]", "verifies every checksum of a store",
      "Exit 7 if it is damaged. A store in use is checked by its owner.", NULL, 0, 1,
      mr__cmd_store_check},
+    {"store backup", system_group, "DEST", "makes a copy of the store, also of one in use",
+     "The folder DEST must not exist (exit 6) and appears once the copy is whole and durable. Use "
+     "it\n"
+     "with --store DEST. Tasks that run meanwhile are lost attempts there: onLost decides.",
+     NULL, 1, 1, mr__cmd_store_backup},
     {"schema", system_group, "", "prints the JSON Schema of a dag file",
      "With the actions that are installed, for editors: keys, types and words as the parser has\n"
      "them.",
@@ -237,7 +242,6 @@ const struct mr__command mr__commands[] = {
     {"help", system_group, "[VERB]", "shows help", "", NULL, 0, 2, mr__cmd_help},
 
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"store backup", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {NULL},
 };
 

@@ -45,6 +45,7 @@ int mr__cmd_serve(struct mr__cli *cli);
 int mr__cmd_show(struct mr__cli *cli);
 int mr__cmd_start(struct mr__cli *cli);
 int mr__cmd_stop(struct mr__cli *cli);
+int mr__cmd_store_backup(struct mr__cli *cli);
 int mr__cmd_store_check(struct mr__cli *cli);
 int mr__cmd_store_stats(struct mr__cli *cli);
 int mr__cmd_unpause(struct mr__cli *cli);

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 from harness import BUILD, SOURCE, TIMEOUT, Skip, equal, has, main, statuses, wait_until
 
@@ -412,6 +413,97 @@ def test_man(case):
     if shutil.which("man") is not None:
         has(sh(case, ["man", "--warnings", "-l", file], case.work, LC_ALL="C.UTF-8", MANWIDTH="100", PAGER="cat"),
             "millrace run deploy.yaml -v stage=prod", "EXIT STATUS")
+
+
+# ---- store backup ----------------------------------------------------------------------------------
+
+BUSY = "tasks:\n" + "".join(
+    f"  - {{id: t{i}, dependOn: [{'' if i == 0 else f't{i - 1}'}], wait: 20ms}}\n" for i in range(150))
+
+
+def good_copy(case, copy):
+    """A copy is a store of its own, without fault, and only its owner may read it."""
+    case.stores.append(copy)
+    equal((oct(os.stat(copy).st_mode & 0o777), listed(copy)), ("0o700", ["data.mdb"]))
+    assert case.m("store", "check", copy, "-o", "json").exits(0).json()["ok"]
+
+
+def test_backup_of_a_store_that_nobody_holds(case):
+    first = case.m("exec", "--tag", "a=b", "--", "echo", "kept").exits(0).run_id()
+    case.m("push", case.file("planned.yaml", PLANNED)).exits(0)
+    equal(case.m("store", "backup", "copy").exits(0).out, os.path.join(case.work, "copy") + "\n")
+    good_copy(case, os.path.join(case.work, "copy"))
+    equal(case.m("show", first, "-o", "json", "--store", "copy").exits(0).json(), case.show(first))
+    equal(case.m("logs", first, "--store", "copy").exits(0).out, case.m("logs", first).exits(0).out)
+    equal(case.m("graph", "planned", "--store", "copy").exits(0).out, case.m("graph", "planned").exits(0).out)
+    # Each goes its own way.
+    case.m("exec", "--store", "copy", "--", "true").exits(0)
+    equal((len(case.m("runs", "-o", "json").json()), len(case.m("runs", "-o", "json", "--store", "copy").json())), (1, 2))
+    document = case.m("store", "backup", "again/", "-o", "json").exits(0).json()
+    equal((document["path"], document["bytes"]),
+          (os.path.join(case.work, "again"), os.path.getsize(os.path.join(case.work, "again/data.mdb"))))
+
+
+def test_backup_while_runs_go_on(case):
+    """Every copy is good, also of what is written just then, and the owner goes on."""
+    server = case.start("serve")
+    wait_until(lambda: os.path.exists(os.path.join(case.store, "sock")) and case.m("ps").code == 0, "the owner")
+    file = case.file("busy.yaml", BUSY)
+    runs = [case.m("run", "--detach", file).exits(0).run_id() for _ in range(8)]
+    sleeper = case.m("exec", "--detach", "--", "sleep", "60").exits(0).run_id()
+    wait_until(lambda: case.task("exec", sleeper)["status"] == "running", "the sleeper")
+    counts = []
+    for i in range(5):
+        copy = case.path(f"copy{i}")
+        case.m("store", "backup", copy, cwd="/").exits(0)
+        good_copy(case, copy)
+        tasks = [t for r in case.m("ps", "-o", "json", "--store", copy).exits(0).json()
+                 for t in case.show(r["id"], "--store", copy)["tasks"]]
+        counts.append(sum(t["status"] == "success" for t in tasks))
+    equal(sorted(counts), counts, "a later copy has no less")
+    for run in runs:
+        equal(case.m("wait", run, "-o", "json").exits(0).json()["status"], "success")
+    # In a copy what ran is lost; its process, which is the other store's, is left alone.
+    case.m("run", "--resume", "--store", case.path("copy4"), timeout=120).exits(1)
+    lost = case.show(sleeper, "--store", case.path("copy4"))
+    has(lost["tasks"][0]["reason"], "lost")
+    equal((case.task("exec", sleeper)["status"], len(case.shells())), ("running", 1))
+    assert server.running()
+
+
+def test_backup_refuses(case):
+    case.m("store", "backup", "copy").exits(5)
+    case.m("exec", "--", "true").exits(0)
+    os.mkdir(os.path.join(case.work, "there"))
+    case.file("a-file", "kept")
+    os.symlink("nowhere", os.path.join(case.work, "link"))
+    for name, code in (("there", 6), ("a-file", 6), ("link", 6), ("missing/copy", 5), (".", 2), ("..", 2), ("x/..", 2), ("", 2),
+                       ("/", 2), ("/proc/copy", None)):
+        result = case.m("store", "backup", name)
+        assert result.code == code if code is not None else result.code in (4, 5, 7), f"{name}: {result}"
+    equal((listed(case.work), case.read("a-file")), (["a-file", "link", "there"], "kept"))
+    case.m("store", "backup").exits(2)
+
+
+def test_a_backup_that_is_cut_short_leaves_no_half_store(case):
+    """kill -9 at any moment: DEST is there and good, or not there."""
+    file = case.file("large.yaml", "tasks: [{id: a, run: 'seq 1 200000'}]\n")
+    for _ in range(6):
+        case.m("run", file).exits(0)
+    whole, cut = 0, 0
+    for i in range(12):
+        copy = case.path(f"copy{i}")
+        process = case.start("store", "backup", copy)
+        time.sleep(0.004 * i)
+        process.kill()
+        if os.path.exists(copy):
+            good_copy(case, copy)
+            whole += 1
+        else:
+            cut += 1
+    assert cut > 0, "no backup was cut short"
+    case.m("store", "check").exits(0)
+    print(f"  {whole} whole, {cut} cut", flush=True)
 
 
 if __name__ == "__main__":
