@@ -282,3 +282,24 @@ bool mr__value_from_text(struct mr__arena *arena, const char *text, size_t len, 
     *ret_value = value;
     return true;
 }
+
+mr_status mr__value_merge(struct mr__arena *arena, mr_value *into, const mr_value *over)
+{
+    if (over == NULL || over->type != MR_MAP || over->len == 0) {
+        return MR_OK;
+    }
+    mr_member *members = mr__arena_alloc(arena, (into->len + over->len) * sizeof *members);
+    if (members == NULL) {
+        return MR_ENOMEM;
+    }
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < into->len; i++) {
+        if (mr_value_get(over, into->u.map[i].key) == NULL) {
+            members[n++] = into->u.map[i];
+        }
+    }
+    memcpy(members + n, over->u.map, over->len * sizeof *members);
+    into->u.map = members;
+    into->len = n + over->len;
+    return MR_OK;
+}

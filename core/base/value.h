@@ -21,6 +21,10 @@ mr_value mr__value_str(const char *text, size_t len); /* borrows `text`, which e
  */
 mr_status mr__value_dup(struct mr__arena *arena, const mr_value *value, mr_value *ret_value);
 
+/* Puts the members of the map `over` over those of the map `into`, whose values are not copied;
+ * `over` may be NULL, or no map: it has none. MR_ENOMEM. */
+mr_status mr__value_merge(struct mr__arena *arena, mr_value *into, const mr_value *over);
+
 /* Parses exactly one JSON value (RFC 8259; duplicate keys, NUL in text and lone surrogates are
  * errors; depth <= MR__JSON_DEPTH_MAX). MR_EINVAL with the position in the message, MR_ENOMEM. */
 mr_status mr__value_parse(struct mr__arena *arena, const char *json, size_t len,

@@ -209,6 +209,7 @@ void mr__op_rerun(struct mr__request *request);
 void mr__op_resume(struct mr__request *request);
 void mr__op_command(struct mr__request *request); /* cancel, retry, continue, pause, unpause */
 void mr__op_stats(struct mr__request *request);
+void mr__op_backup(struct mr__request *request);
 void mr__op_check(struct mr__request *request);
 void mr__op_push(struct mr__request *request);
 void mr__op_dags(struct mr__request *request);

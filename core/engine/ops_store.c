@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ops about the store itself: stats, check and prune. Loop thread; the check runs on the reader
- * thread.
+ * Ops about the store itself: stats, check, backup and prune. Loop thread; check and backup run on
+ * the reader thread.
  */
 #include <stdlib.h>
 
+#include "core/engine/backup.h"
 #include "core/engine/check.h"
 #include "core/engine/engine_impl.h"
 #include "core/engine/prune.h"
@@ -103,6 +104,73 @@ void mr__op_check(struct mr__request *request)
     mr__buf_init(&job->out);
     mr__request_ref(request);
     mr__shard_after(request->engine->shard, check_begin, job);
+}
+
+/* ---- backup ------------------------------------------------------------------------------- */
+
+struct backup_job {
+    struct mr__request *request;
+    const char *dest; /* in the request */
+    uint64_t bytes;
+    mr_error error;
+};
+
+/* Reader thread. */
+static mr_status backup_read(struct mr__snapshot *snapshot, void *user)
+{
+    struct backup_job *job = user;
+    return mr__backup(snapshot, job->dest, &job->bytes, &job->error);
+}
+
+static void backup_done(void *user, mr_status status)
+{
+    struct backup_job *job = user;
+    struct mr__request *request = job->request;
+    if (status != MR_OK) {
+        bool told = job->error.status == status;
+        mr__answer_fail(request, status, "no copy was made: %s",
+                        told ? job->error.message : mr_status_text(status));
+    } else {
+        mr__buf_reset(&request->out);
+        mr__buf_text(&request->out, "{\"backup\":{\"path\":");
+        mr__json_str(&request->out, job->dest, strlen(job->dest));
+        mr__buf_printf(&request->out, ",\"bytes\":%llu},\"end\":true}",
+                       (unsigned long long)job->bytes);
+        mr__answer(request, true);
+    }
+    mr__request_unref(request);
+    free(job);
+}
+
+static void backup_begin(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
+{
+    struct backup_job *job = user;
+    if (status == MR_OK) {
+        status = mr__engine_read(job->request->engine, backup_read, backup_done, job);
+    }
+    if (status != MR_OK) {
+        backup_done(job, status);
+    }
+}
+
+void mr__op_backup(struct mr__request *request)
+{
+    const char *dest = mr__field_str(request, "dest");
+    if (dest == NULL || dest[0] != '/' || dest[strlen(dest) - 1] == '/') {
+        mr__answer_fail(request, MR_EINVAL,
+                        "\"dest\" must be the absolute path of the folder to be made");
+        return;
+    }
+    struct backup_job *job = calloc(1, sizeof *job);
+    if (job == NULL) {
+        mr__answer_fail(request, MR_ENOMEM, "out of memory");
+        return;
+    }
+    job->request = request;
+    job->dest = dest;
+    mr__request_ref(request);
+    mr__request_hold(request); /* what was begun is done, also if nobody waits for the owner */
+    mr__shard_after(request->engine->shard, backup_begin, job);
 }
 
 /* ---- prune

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "core/engine/engine_impl.h"
-#include "core/model/yaml_tree.h"
 
 struct submit {
     struct mr__request *request;
@@ -72,70 +71,31 @@ static void submit_done(void *user, mr_status status, const mr_error *error, con
     submit_free(submit);
 }
 
-/* One map over another. */
-static bool merge(struct mr__arena *arena, mr_value *into, const mr_value *over)
-{
-    if (over == NULL || over->type != MR_MAP || over->len == 0) {
-        return true;
-    }
-    mr_member *members = mr__arena_alloc(arena, (into->len + over->len) * sizeof *members);
-    if (members == NULL) {
-        return false;
-    }
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < into->len; i++) {
-        if (mr_value_get(over, into->u.map[i].key) == NULL) {
-            members[n++] = into->u.map[i];
-        }
-    }
-    memcpy(members + n, over->u.map, over->len * sizeof *members);
-    into->u.map = members;
-    into->len = n + over->len;
-    return true;
-}
-
 /* The values that are given: the old run's, --vars FILE, then vars, then -v. */
 static mr_status given_vars(struct submit *submit, mr_value *ret_given, mr_error *reterr)
 {
     struct mr__request *request = submit->request;
     const mr_value *file = mr_value_get(&request->json, "vars_file");
     const char *text = mr_value_str(mr_value_get(file, "text"), NULL);
-    struct mr__problems problems;
-    mr_value from_file;
-    mr_status status = MR_OK;
+    mr_value from_file = {.type = MR_MAP};
     *ret_given = (mr_value){.type = MR_MAP};
-    if (!merge(&request->arena, ret_given, &submit->old_vars)) {
-        status = MR_ENOMEM;
-    }
-    if (status == MR_OK && text != NULL) {
-        mr__problems_init(&problems);
-        status = mr__yaml_value(text, mr_value_get(file, "text")->len, &request->arena, &problems,
-                                &from_file);
+    if (text != NULL) {
         const char *name = mr_value_str(mr_value_get(file, "name"), "--vars");
-        if (problems.error_count > 0 || (status == MR_OK && from_file.type != MR_MAP)) {
-            struct mr__pos pos = {1, 1, 0};
-            const char *message = "it must be a map of variables";
-            if (problems.error_count > 0) {
-                pos = problems.list[0].pos;
-                message = problems.list[0].message;
-            }
-            status = mr__error_set(reterr, MR_EINVAL, "%s:%u:%u: %s", name, pos.line, pos.column,
-                                   message);
-        }
-        mr__problems_finish(&problems);
-        if (status == MR_OK && !merge(&request->arena, ret_given, &from_file)) {
-            status = MR_ENOMEM;
+        mr_status status = mr__vars_read(name, text, mr_value_get(file, "text")->len,
+                                         &request->arena, &from_file, reterr);
+        if (status != MR_OK) {
+            return status;
         }
     }
-    if (status == MR_OK &&
-        (!merge(&request->arena, ret_given, mr_value_get(&request->json, "vars")) ||
-         !merge(&request->arena, ret_given, mr_value_get(&request->json, "vars_text")))) {
-        status = MR_ENOMEM;
+    const mr_value *const layers[] = {&submit->old_vars, &from_file,
+                                      mr_value_get(&request->json, "vars"),
+                                      mr_value_get(&request->json, "vars_text")};
+    for (size_t i = 0; i < MR__COUNT(layers); i++) {
+        if (mr__value_merge(&request->arena, ret_given, layers[i]) != MR_OK) {
+            return mr__error_set(reterr, MR_ENOMEM, "out of memory");
+        }
     }
-    if (status == MR_ENOMEM) {
-        (void)mr__error_set(reterr, status, "out of memory");
-    }
-    return status;
+    return MR_OK;
 }
 
 static mr_status tags_of(struct submit *submit, struct mr__buf *json, mr_error *reterr)
@@ -149,8 +109,8 @@ static mr_status tags_of(struct submit *submit, struct mr__buf *json, mr_error *
             return mr__error_set(reterr, MR_EINVAL, "tag \"%s\" is not text", given->u.map[i].key);
         }
     }
-    if (!merge(&request->arena, &tags, &submit->old_tags) ||
-        !merge(&request->arena, &tags, given)) {
+    if (mr__value_merge(&request->arena, &tags, &submit->old_tags) != MR_OK ||
+        mr__value_merge(&request->arena, &tags, given) != MR_OK) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
     mr__value_print(json, &tags);

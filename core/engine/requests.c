@@ -668,6 +668,7 @@ static const struct op ops[] = {
     {"actions", op_actions, false},
     {"stats", mr__op_stats, false},
     {"check", mr__op_check, false},
+    {"backup", mr__op_backup, false},
     {"push", mr__op_push, false},
     {"dags", mr__op_dags, false},
     {"dag", mr__op_dag, false},

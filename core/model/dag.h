@@ -235,4 +235,9 @@ size_t mr__numbers_sort(uint32_t *numbers, size_t count);
 mr_status mr__dag_vars(const struct mr__dag *dag, const mr_value *given, struct mr__arena *arena,
                        mr_value *ret_vars, mr_error *reterr);
 
+/* Variables from a file, as `--vars` reads it: YAML or JSON text that is a map. MR_EINVAL with
+ * NAME:LINE:COL in the message, MR_ENOMEM. */
+mr_status mr__vars_read(const char *name, const char *text, size_t len, struct mr__arena *arena,
+                        mr_value *ret_given, mr_error *reterr);
+
 #endif

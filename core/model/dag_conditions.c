@@ -7,16 +7,29 @@
 
 enum { CHECK_ACT, CHECK_CONDITIONS };
 static const struct mr__key check_keys[] = {
-    [CHECK_ACT] = {.name = "act"},
-    [CHECK_CONDITIONS] = {.name = "conditions"},
+    [CHECK_ACT] = {.name = "act", .schema = MR__SCHEMA_WORDS("\"skip\",\"block\"")},
+    [CHECK_CONDITIONS] = {.name = "conditions",
+                          .schema = "{\"type\":[\"array\",\"null\"],\"items\":" MR__SCHEMA_REF(
+                              "condition") "}"},
 };
 
 enum { CONDITION_SOURCE, CONDITION_KEY, CONDITION_OP, CONDITION_VALUES, CONDITION_VALUE };
 static const struct mr__key condition_keys[] = {
-    [CONDITION_SOURCE] = {.name = "source"}, [CONDITION_KEY] = {.name = "key"},
-    [CONDITION_OP] = {.name = "op"},         [CONDITION_VALUES] = {.name = "values"},
-    [CONDITION_VALUE] = {.name = "value"},
+    [CONDITION_SOURCE] = {.name = "source", .schema = MR__SCHEMA_WORDS("\"vars\",\"share-data\"")},
+    [CONDITION_KEY] = {.name = "key", .schema = MR__SCHEMA_REF("text")},
+    [CONDITION_OP] = {.name = "op",
+                      .schema = MR__SCHEMA_WORDS(
+                          "\"in\",\"not-in\",\"==\",\"!=\",\"<\",\">\",\"matches\",\"exists\"")},
+    [CONDITION_VALUES] = {.name = "values", .schema = "{\"type\":\"array\"}"},
+    [CONDITION_VALUE] = {.name = "value", .schema = "true"},
 };
+
+const struct mr__key_table mr__key_table_check = {
+    "check", check_keys, MR__COUNT(check_keys),
+    ",\"required\":[\"act\"],\"not\":{\"properties\":{\"act\":{\"type\":\"null\"}}}"};
+const struct mr__key_table mr__key_table_condition = {
+    "condition", condition_keys, MR__COUNT(condition_keys),
+    ",\"required\":[\"source\",\"key\",\"op\"],\"not\":{\"required\":[\"value\",\"values\"]}"};
 
 static const char *const op_words[] = {
     [MR__OP_IN] = "in",           [MR__OP_NOT_IN] = "not-in", [MR__OP_EQ] = "==",

@@ -6,15 +6,23 @@
 #include "core/model/parse.h"
 
 enum { HOOK_LUA };
-static const struct mr__key hook_keys[] = {[HOOK_LUA] = {.name = "lua"}};
+static const struct mr__key hook_keys[] = {
+    [HOOK_LUA] = {.name = "lua", .schema = MR__SCHEMA_REF("command")}};
 
 enum { SCHEDULE_CRON, SCHEDULE_TIMEZONE, SCHEDULE_OVERLAP, SCHEDULE_CATCHUP };
 static const struct mr__key schedule_keys[] = {
-    [SCHEDULE_CRON] = {.name = "cron"},
-    [SCHEDULE_TIMEZONE] = {.name = "timezone"},
-    [SCHEDULE_OVERLAP] = {.name = "overlap"},
-    [SCHEDULE_CATCHUP] = {.name = "catchup"},
+    [SCHEDULE_CRON] = {.name = "cron", .schema = MR__SCHEMA_REF("command")},
+    [SCHEDULE_TIMEZONE] = {.name = "timezone", .schema = MR__SCHEMA_REF("text")},
+    [SCHEDULE_OVERLAP] = {.name = "overlap",
+                          .schema = MR__SCHEMA_WORDS("\"skip\",\"queue\",\"replace\",\"allow\"")},
+    [SCHEDULE_CATCHUP] = {.name = "catchup",
+                          .schema = MR__SCHEMA_WORDS("\"skip\",\"latest\",\"all\"")},
 };
+
+const struct mr__key_table mr__key_table_hook = {"hook", hook_keys, MR__COUNT(hook_keys),
+                                                 ",\"required\":[\"lua\"]"};
+const struct mr__key_table mr__key_table_schedule = {
+    "schedule", schedule_keys, MR__COUNT(schedule_keys), ",\"required\":[\"cron\"]"};
 
 /* ---- hooks --------------------------------------------------------------------------------- */
 

@@ -8,10 +8,18 @@
 
 enum { RETRY_MAX, RETRY_BACKOFF, RETRY_DELAY, RETRY_MAX_DELAY, RETRY_JITTER, RETRY_IF };
 static const struct mr__key retry_keys[] = {
-    [RETRY_MAX] = {.name = "max"},       [RETRY_BACKOFF] = {.name = "backoff"},
-    [RETRY_DELAY] = {.name = "delay"},   [RETRY_MAX_DELAY] = {.name = "maxDelay"},
-    [RETRY_JITTER] = {.name = "jitter"}, [RETRY_IF] = {.name = "if"},
+    [RETRY_MAX] = {.name = "max",
+                   .schema = "{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000000}"},
+    [RETRY_BACKOFF] = {.name = "backoff", .schema = MR__SCHEMA_WORDS("\"fixed\",\"exponential\"")},
+    [RETRY_DELAY] = {.name = "delay", .schema = MR__SCHEMA_REF("duration")},
+    [RETRY_MAX_DELAY] = {.name = "maxDelay", .schema = MR__SCHEMA_REF("duration")},
+    [RETRY_JITTER] = {.name = "jitter",
+                      .schema = "{\"type\":[\"number\",\"null\"],\"minimum\":0,\"maximum\":1}"},
+    [RETRY_IF] = {.name = "if", .schema = MR__SCHEMA_REF("expression")},
 };
+
+const struct mr__key_table mr__key_table_retry = {"retry", retry_keys, MR__COUNT(retry_keys),
+                                                  ",\"required\":[\"max\"]"};
 
 static void read_delays(struct mr__parse *p, struct mr__retry *retry, const struct mr__found *found)
 {

@@ -10,35 +10,52 @@
 #define FASTFLOW_TIMEOUT_MS 30000                    /* --compat fastflow */
 
 static const struct mr__key task_keys[MR__TASK_KEYS] = {
-    [MR__TASK_ID] = {.name = "id"},
-    [MR__TASK_NAME] = {.name = "name"},
-    [MR__TASK_DESC] = {.name = "desc"},
-    [MR__TASK_DEPEND_ON] = {.name = "dependOn"},
-    [MR__TASK_ACTION] = {.name = "action"},
-    [MR__TASK_ACTION_NAME] = {.name = "actionName"},
-    [MR__TASK_PARAMS] = {.name = "params"},
-    [MR__TASK_RUN] = {.name = "run"},
-    [MR__TASK_ENV] = {.name = "env"},
-    [MR__TASK_OUTPUT] = {.name = "output"},
-    [MR__TASK_WAIT] = {.name = "wait"},
-    [MR__TASK_HTTP] = {.name = "http"},
-    [MR__TASK_LUA] = {.name = "lua"},
-    [MR__TASK_TIMEOUT] = {.name = "timeout"},
-    [MR__TASK_TIMEOUT_SECS] = {.name = "timeoutSecs"},
-    [MR__TASK_ON_LOST] = {.name = "onLost"},
-    [MR__TASK_RETRY] = {.name = "retry"},
-    [MR__TASK_WHEN] = {.name = "when"},
-    [MR__TASK_RUN_IF] = {.name = "runIf"},
-    [MR__TASK_SKIP_IF] = {.name = "skipIf"},
-    [MR__TASK_BLOCK_IF] = {.name = "blockIf"},
-    [MR__TASK_PRE_CHECK] = {.name = "preCheck"},
-    [MR__TASK_PRE_CHECKS] = {.name = "preChecks"},
-    [MR__TASK_FOR_EACH_KEY] = {.name = "forEach"},
-    [MR__TASK_AS] = {.name = "as"},
-    [MR__TASK_KEY] = {.name = "key"},
-    [MR__TASK_MAX_PARALLEL] = {.name = "maxParallel"},
+    [MR__TASK_ID] = {.name = "id", .schema = MR__SCHEMA_REF("id")},
+    [MR__TASK_NAME] = {.name = "name", .schema = MR__SCHEMA_REF("text")},
+    [MR__TASK_DESC] = {.name = "desc", .schema = MR__SCHEMA_REF("text")},
+    [MR__TASK_DEPEND_ON] =
+        {.name = "dependOn",
+         .schema = "{\"anyOf\":[" MR__SCHEMA_REF(
+             "text") ",{\"type\":\"array\",\"items\":" MR__SCHEMA_REF("id") "}]}"},
+    [MR__TASK_ACTION] = {.name = "action", .schema = MR__SCHEMA_REF("id")},
+    [MR__TASK_ACTION_NAME] = {.name = "actionName", .schema = MR__SCHEMA_REF("id")},
+    [MR__TASK_PARAMS] = {.name = "params", .schema = "{\"type\":[\"object\",\"null\"]}"},
+    [MR__TASK_RUN] = {.name = "run", .schema = MR__SCHEMA_REF("command")},
+    [MR__TASK_ENV] = {.name = "env", .schema = MR__SCHEMA_REF("environment")},
+    [MR__TASK_OUTPUT] = {.name = "output",
+                         .schema = "{\"anyOf\":[" MR__SCHEMA_WORDS(
+                             "\"text\",\"json\",\"none\"") "," MR__SCHEMA_REF("template") "]}"},
+    [MR__TASK_WAIT] = {.name = "wait",
+                       .schema = "{\"anyOf\":[" MR__SCHEMA_REF("wait") "," MR__SCHEMA_REF(
+                           "template") "]}"},
+    [MR__TASK_HTTP] = {.name = "http", .schema = "{\"type\":\"object\"}"},
+    [MR__TASK_LUA] = {.name = "lua", .schema = MR__SCHEMA_REF("command")},
+    [MR__TASK_TIMEOUT] = {.name = "timeout", .schema = MR__SCHEMA_REF("duration")},
+    [MR__TASK_TIMEOUT_SECS] = {.name = "timeoutSecs",
+                               .schema = "{\"type\":[\"integer\",\"null\"],\"minimum\":0}"},
+    [MR__TASK_ON_LOST] = {.name = "onLost",
+                          .schema = MR__SCHEMA_WORDS("\"retry\",\"fail\",\"ask\"")},
+    [MR__TASK_RETRY] = {.name = "retry",
+                        .schema = "{\"anyOf\":[{\"type\":[\"integer\",\"null\"],\"minimum\":0,"
+                                  "\"maximum\":1000000}," MR__SCHEMA_REF("retry") "]}"},
+    [MR__TASK_WHEN] = {.name = "when",
+                       .schema = MR__SCHEMA_WORDS("\"success\",\"always\",\"failed\"")},
+    [MR__TASK_RUN_IF] = {.name = "runIf", .schema = MR__SCHEMA_REF("expression")},
+    [MR__TASK_SKIP_IF] = {.name = "skipIf", .schema = MR__SCHEMA_REF("expression")},
+    [MR__TASK_BLOCK_IF] = {.name = "blockIf", .schema = MR__SCHEMA_REF("expression")},
+    [MR__TASK_PRE_CHECK] = {.name = "preCheck", .schema = MR__SCHEMA_REF("checks")},
+    [MR__TASK_PRE_CHECKS] = {.name = "preChecks", .schema = MR__SCHEMA_REF("checks")},
+    [MR__TASK_FOR_EACH_KEY] = {.name = "forEach", .schema = MR__SCHEMA_REF("command")},
+    [MR__TASK_AS] = {.name = "as", .schema = MR__SCHEMA_REF("text")},
+    [MR__TASK_KEY] = {.name = "key", .schema = MR__SCHEMA_REF("expression")},
+    [MR__TASK_MAX_PARALLEL] = {.name = "maxParallel", .schema = MR__SCHEMA_REF("count")},
     [MR__TASK_LATER] = {.name = "isolation", .later = true},
 };
+const struct mr__key_table mr__key_table_task = {
+    "task", task_keys, MR__COUNT(task_keys),
+    ",\"required\":[\"id\"],\"dependentRequired\":{\"env\":[\"run\"],\"output\":[\"run\"],"
+    "\"as\":[\"forEach\"],\"key\":[\"forEach\"],\"maxParallel\":[\"forEach\"]}"
+    ",\"allOf\":[" MR__SCHEMA_REF("oneAction") "," MR__SCHEMA_REF("actions") "]"};
 
 /* The dependencies of all tasks as they are read; parents are found once all ids are known. */
 struct tasks {

@@ -31,27 +31,39 @@ enum { /* of keys that are equally near to a wrong one the first is suggested */
        DAG_HOOKS
 };
 static const struct mr__key dag_keys[] = {
-    [DAG_TASKS] = {.name = "tasks"},
-    [DAG_ID] = {.name = "id"},
-    [DAG_NAME] = {.name = "name"},
-    [DAG_DESC] = {.name = "desc"},
-    [DAG_STATUS] = {.name = "status"},
-    [DAG_VARS] = {.name = "vars"},
-    [DAG_TAGS] = {.name = "tags"},
-    [DAG_TIMEOUT] = {.name = "timeout"},
-    [DAG_MAX_PARALLEL] = {.name = "maxParallel"},
-    [DAG_ON_LOST] = {.name = "onLost"},
-    [DAG_SCHEDULE] = {.name = "schedule"},
-    [DAG_CRON] = {.name = "cron"},
-    [DAG_HOOKS] = {.name = "hooks"},
+    [DAG_TASKS] = {.name = "tasks",
+                   .schema =
+                       "{\"type\":\"array\",\"minItems\":1,\"items\":" MR__SCHEMA_REF("task") "}"},
+    [DAG_ID] = {.name = "id", .schema = MR__SCHEMA_REF("idOrNull")},
+    [DAG_NAME] = {.name = "name", .schema = MR__SCHEMA_REF("text")},
+    [DAG_DESC] = {.name = "desc", .schema = MR__SCHEMA_REF("text")},
+    [DAG_STATUS] = {.name = "status", .schema = MR__SCHEMA_WORDS("\"normal\",\"stopped\"")},
+    [DAG_VARS] = {.name = "vars", .schema = MR__SCHEMA_REF("variables")},
+    [DAG_TAGS] = {.name = "tags", .schema = MR__SCHEMA_REF("tags")},
+    [DAG_TIMEOUT] = {.name = "timeout", .schema = MR__SCHEMA_REF("duration")},
+    [DAG_MAX_PARALLEL] = {.name = "maxParallel", .schema = MR__SCHEMA_REF("count")},
+    [DAG_ON_LOST] = {.name = "onLost", .schema = MR__SCHEMA_WORDS("\"retry\",\"fail\",\"ask\"")},
+    [DAG_SCHEDULE] = {.name = "schedule", .schema = MR__SCHEMA_OR_NULL(MR__SCHEMA_REF("schedule"))},
+    [DAG_CRON] = {.name = "cron", .schema = MR__SCHEMA_REF("text")},
+    [DAG_HOOKS] = {.name = "hooks", .schema = MR__SCHEMA_REF("hooks")},
 };
+const struct mr__key_table mr__key_table_dag = {
+    "dag", dag_keys, MR__COUNT(dag_keys),
+    ",\"required\":[\"tasks\"],\"patternProperties\":{\"^x-\":true}"
+    ",\"not\":{\"required\":[\"cron\",\"schedule\"]}"};
 
 enum { VAR_DESC, VAR_DEFAULT, VAR_TYPE, VAR_REQUIRED, VAR_ENUM };
 static const struct mr__key var_keys[] = {
-    [VAR_DESC] = {.name = "desc"}, [VAR_DEFAULT] = {.name = "defaultValue"},
-    [VAR_TYPE] = {.name = "type"}, [VAR_REQUIRED] = {.name = "required"},
-    [VAR_ENUM] = {.name = "enum"},
+    [VAR_DESC] = {.name = "desc", .schema = MR__SCHEMA_REF("text")},
+    [VAR_DEFAULT] = {.name = "defaultValue", .schema = "true"},
+    [VAR_TYPE] = {.name = "type",
+                  .schema =
+                      MR__SCHEMA_WORDS("\"string\",\"int\",\"number\",\"bool\",\"list\",\"map\"")},
+    [VAR_REQUIRED] = {.name = "required", .schema = "{\"type\":[\"boolean\",\"null\"]}"},
+    [VAR_ENUM] = {.name = "enum", .schema = "{\"type\":\"array\",\"minItems\":1}"},
 };
+
+const struct mr__key_table mr__key_table_variable = {"variable", var_keys, MR__COUNT(var_keys), ""};
 
 const char *const mr__parse_on_lost_words[4] = {NULL, "retry", "fail", "ask"};
 

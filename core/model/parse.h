@@ -10,6 +10,7 @@
 
 #include "core/model/dag.h"
 #include "core/model/nearest.h"
+#include "core/model/schema.h"
 #include "core/model/template.h"
 #include "core/model/yaml_tree.h"
 
@@ -55,8 +56,23 @@ struct mr__parse {
 /* A key that may stand in some place. */
 struct mr__key {
     const char *name;
-    bool later; /* comes in a later release: an error of its own */
+    bool later;         /* comes in a later release: an error of its own */
+    const char *schema; /* JSON Schema of its value, as core/model/schema.c has it */
 };
+
+/* The keys of one place, as the parser and the schema read them. */
+struct mr__key_table {
+    const char *name; /* in the schema's $defs */
+    const struct mr__key *keys;
+    size_t count;
+    const char *more; /* further members of its schema, each with a ',' before it */
+};
+extern const struct mr__key_table mr__key_table_dag, mr__key_table_variable; /* parse.c */
+extern const struct mr__key_table mr__key_table_task;                        /* dag_tasks.c */
+extern const struct mr__key_table mr__key_table_check,
+    mr__key_table_condition;                                                  /* dag_conditions.c */
+extern const struct mr__key_table mr__key_table_retry;                        /* dag_retry.c */
+extern const struct mr__key_table mr__key_table_hook, mr__key_table_schedule; /* dag_hooks.c */
 
 /* What was found of the keys of a place, by their place in its table. */
 struct mr__found {

@@ -59,6 +59,9 @@ mr_status mr__prepare(const struct mr__scope *scope, uint32_t task, unsigned fla
             step = decide_conditions(&s, flags);
         }
     }
+    if ((flags & MR__PREPARE_CONDITIONS) != 0) {
+        return step == MR_ENOMEM ? MR_ENOMEM : MR_OK;
+    }
     if (step == MR_OK && (row->flags & MR__TASK_FOR_EACH) != 0 &&
         (flags & MR__PREPARE_CHILD) == 0) {
         step = decide_fan(&s);

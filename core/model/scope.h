@@ -85,7 +85,8 @@ struct mr__prepared {
 enum {
     MR__PREPARE_NO_CONDITIONS = 1u, /* an automatic attempt, or a fan-out's child */
     MR__PREPARE_CONTINUED = 2u,     /* a block check and blockIf are passed by */
-    MR__PREPARE_CHILD = 4u /* of a fan-out: its list is made already; the item is in scope */
+    MR__PREPARE_CHILD = 4u,     /* of a fan-out: its list is made already; the item is in scope */
+    MR__PREPARE_CONDITIONS = 8u /* they alone: neither a list nor params are made */
 };
 
 /* Everything that is to be evaluated before `task` begins, in contract.md's order: preCheck, runIf,

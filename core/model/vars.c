@@ -254,3 +254,29 @@ mr_status mr__dag_vars(const struct mr__dag *dag, const mr_value *given, struct 
     }
     return status;
 }
+
+mr_status mr__vars_read(const char *name, const char *text, size_t len, struct mr__arena *arena,
+                        mr_value *ret_given, mr_error *reterr)
+{
+    struct mr__problems problems;
+    mr_value map = {.type = MR_MAP};
+    mr__problems_init(&problems);
+    mr_status status = mr__yaml_value(text, len, arena, &problems, &map);
+    if (problems.error_count > 0 || (status == MR_OK && map.type != MR_MAP)) {
+        struct mr__pos pos = {1, 1, 0};
+        const char *message = "it must be a map of variables";
+        if (problems.error_count > 0) {
+            pos = problems.list[0].pos;
+            message = problems.list[0].message;
+        }
+        status =
+            mr__error_set(reterr, MR_EINVAL, "%s:%u:%u: %s", name, pos.line, pos.column, message);
+    } else if (status != MR_OK) {
+        (void)mr__error_set(reterr, status, "%s", mr_status_text(status));
+    }
+    mr__problems_finish(&problems);
+    if (status == MR_OK) {
+        *ret_given = map;
+    }
+    return status;
+}

@@ -107,6 +107,11 @@ struct mr__snapshot_ops {
     /* from <= key < to, at most `limit` keys (0: all). */
     mr_status (*range)(struct mr__snapshot *s, struct mr__bytes from, struct mr__bytes to,
                        uint32_t flags, size_t limit, mr__range_cb cb, void *user);
+    /* Writes all of the store, as it is now or was when the snapshot was taken, to the empty file
+     * `fd`: what a driver of the same kind opens as "data.mdb". Without sync. MR_EFULL, MR_EIO;
+     * MR_ENOSYS where there is no file. It takes as long as it takes, and the map cannot grow
+     * meanwhile. */
+    mr_status (*copy)(struct mr__snapshot *s, int fd, mr_error *reterr);
 };
 
 struct mr__store_limits {

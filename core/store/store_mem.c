@@ -89,7 +89,9 @@ static const struct mr__store_ops mem_ops = {
     .close = mem_close,
 };
 
-static const struct mr__snapshot_ops snapshot_ops = {.get = snapshot_get, .range = snapshot_range};
+static mr_status snapshot_copy(struct mr__snapshot *s, int fd, mr_error *reterr);
+static const struct mr__snapshot_ops snapshot_ops = {
+    .get = snapshot_get, .range = snapshot_range, .copy = snapshot_copy};
 
 /* ---- images -----------------------------------------------------------------------------------
  */
@@ -608,4 +610,9 @@ static mr_status snapshot_get(struct mr__snapshot *s, const void *key, size_t le
     }
     *ret_value = (struct mr__bytes){entry->bytes + entry->key_len, entry->value_len};
     return MR_OK;
+}
+
+static mr_status snapshot_copy(struct mr__snapshot *s, int fd, mr_error *reterr)
+{
+    return mr__error_set(reterr, MR_ENOSYS, "a store in memory has no file to copy");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * validate, plugin check, actions, version: what can be asked without a run.
+ * validate, plugin check, actions, schema, version: what can be asked without a run.
  */
 #include "sdk/cli/commands.h"
 #include "sdk/cli/files.h"
@@ -264,6 +264,22 @@ int mr__cmd_plugin_check(struct mr__cli *cli)
             print_actions(cli, mr__pick_member(plugin, "actions"));
         }
     }
+    mr_free(json);
+    return MR__EXIT_OK;
+}
+
+/* ---- schema -------------------------------------------------------------------------------- */
+
+int mr__cmd_schema(struct mr__cli *cli)
+{
+    char *json = NULL;
+    mr_error error = {0};
+    mr_status status = mr_schema(cli->plugins.len > 0 ? cli->plugins.at : NULL, &json, &error);
+    if (status != MR_OK) {
+        return mr__print_error(cli, status, NULL, "%s",
+                               error.message[0] != '\0' ? error.message : mr_status_text(status));
+    }
+    mr__print_document(cli, mr__pick_value(json, strlen(json)));
     mr_free(json);
     return MR__EXIT_OK;
 }

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * store stats, store check. A store that is in use is asked through its owner.
+ * store stats, store check, store backup. A store that is in use is asked through its owner.
  */
 #include "sdk/cli/commands.h"
 #include "sdk/cli/print.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-/* The folder that is meant, which must be there: looking at a store makes none. */
-static int find_store(struct mr__cli *cli, struct mr__text *path)
+/* The folder that is meant (`dir` NULL: --store or the default), which must be there: looking at a
+ * store makes none. */
+static int find_store(struct mr__cli *cli, const char *dir, struct mr__text *path)
 {
     struct mr__options *o = &cli->options;
     struct stat info;
     mr_error error = {0};
-    if (o->words.count > 0) {
-        o->store = o->words.at[0];
+    if (dir != NULL) {
+        o->store = dir;
         o->store_typed = true;
     }
     mr_status status = mr__session_store(cli, path, &error);
@@ -29,6 +31,11 @@ static int find_store(struct mr__cli *cli, struct mr__text *path)
         return mr__print_error(cli, missing, NULL, "store %s: %s", path->at, strerror(errno));
     }
     return MR__EXIT_OK;
+}
+
+static const char *first_word(const struct mr__cli *cli)
+{
+    return cli->options.words.count > 0 ? cli->options.words.at[0] : NULL;
 }
 
 /* Adds "key  value" lines of an object; of an object in it "key.inner". */
@@ -63,7 +70,7 @@ int mr__cmd_store_stats(struct mr__cli *cli)
     struct mr__text path = {0};
     struct mr__text request = {0};
     struct mr__text answer = {0};
-    int code = find_store(cli, &path);
+    int code = find_store(cli, first_word(cli), &path);
     if (code == MR__EXIT_OK) {
         code = mr__session_open(cli, 0);
     }
@@ -153,7 +160,7 @@ int mr__cmd_store_check(struct mr__cli *cli)
     struct mr__text path = {0};
     char *json = NULL;
     mr_error error = {0};
-    int code = find_store(cli, &path);
+    int code = find_store(cli, first_word(cli), &path);
     if (code != MR__EXIT_OK) {
         mr__text_finish(&path);
         return code;
@@ -172,5 +179,102 @@ int mr__cmd_store_check(struct mr__cli *cli)
     }
     mr_free(json);
     mr__text_finish(&path);
+    return code;
+}
+
+/* ---- store backup -------------------------------------------------------------------------- */
+
+/* The absolute path of what is to be made: the owner may stand in another folder. */
+static int find_dest(struct mr__cli *cli, const char *word, struct mr__text *dest)
+{
+    struct mr__text parent = {0};
+    size_t len = strlen(word);
+    while (len > 1 && word[len - 1] == '/') {
+        len--;
+    }
+    size_t base = len;
+    while (base > 0 && word[base - 1] != '/') {
+        base--;
+    }
+    size_t base_len = len - base;
+    bool dots = base_len <= 2 && strspn(word + base, ".") >= base_len;
+    if (dots || !mr__text_is_utf8(word, len)) {
+        return mr__print_error(cli, MR_EINVAL, NULL, "store backup: \"%s\" is no name for a folder",
+                               word);
+    }
+    mr__text_puts(&parent, base == 0 ? "." : "");
+    mr__text_add(&parent, word, base);
+    char *real = parent.failed ? NULL : realpath(parent.at, NULL);
+    int number = errno;
+    mr__text_finish(&parent);
+    if (real == NULL) {
+        return mr__print_error(cli, number == EACCES ? MR_EPERM : MR_ENOTFOUND, NULL,
+                               "the folder of %s: %s", word, strerror(number));
+    }
+    mr__text_printf(dest, "%s%s%.*s", real, strcmp(real, "/") == 0 ? "" : "/", (int)base_len,
+                    word + base);
+    free(real); /* realpath's own */
+    return dest->failed || !mr__text_is_utf8(dest->at, dest->len)
+               ? mr__print_error(cli, MR_EINVAL, NULL, "the path of the copy is not UTF-8")
+               : MR__EXIT_OK;
+}
+
+static void print_backup(struct mr__cli *cli, struct mr__pick backup)
+{
+    struct mr__text text = {0};
+    if (mr__print_is_json(cli)) {
+        mr__print_document(cli, backup);
+        return;
+    }
+    (void)mr__pick_text(mr__pick_member(backup, "path"), &text); /* it is there */
+    mr__text_puts(&text, "\n");
+    mr__print_out(cli, mr__text_str(&text), text.len);
+    mr__text_finish(&text);
+    if (!cli->options.quiet) {
+        mr__print_talk(cli, "%.1f MiB; use it with --store",
+                       (double)mr__pick_int(mr__pick_member(backup, "bytes"), 0) / 1048576);
+    }
+}
+
+static int ask_backup(struct mr__cli *cli, const char *dest)
+{
+    struct mr__text request = {0};
+    struct mr__text answer = {0};
+    struct mr__failure failure;
+    int code = MR__EXIT_OK;
+    mr__request_begin(&request, "backup");
+    mr__request_string(&request, "dest", dest);
+    mr__text_puts(&request, "}");
+    if (mr__session_try(cli, &request, &answer, &failure)) {
+        print_backup(cli,
+                     mr__pick_member(mr__pick_value(mr__text_str(&answer), answer.len), "backup"));
+    } else if (failure.status == MR_EINVAL &&
+               strncmp(failure.error.message, "unknown op", 10) == 0) {
+        code = mr__print_error(cli, MR_ESTORE, NULL,
+                               "the store's owner is of another version: it makes no copies");
+    } else {
+        code = mr__print_failure(cli, &failure);
+    }
+    mr__text_finish(&request);
+    mr__text_finish(&answer);
+    return code;
+}
+
+int mr__cmd_store_backup(struct mr__cli *cli)
+{
+    struct mr__text path = {0};
+    struct mr__text dest = {0};
+    int code = find_store(cli, NULL, &path);
+    if (code == MR__EXIT_OK) {
+        code = find_dest(cli, cli->options.words.at[0], &dest);
+    }
+    if (code == MR__EXIT_OK) {
+        code = mr__session_open(cli, 0);
+    }
+    if (code == MR__EXIT_OK) {
+        code = ask_backup(cli, dest.at);
+    }
+    mr__text_finish(&path);
+    mr__text_finish(&dest);
     return code;
 }

@@ -25,6 +25,12 @@ static const struct mr__option run_options[] = {
     COMPAT,
     {MR__OPTION_NONE},
 };
+static const struct mr__option exec_options[] = {
+    {MR__OPTION_TAG, 0, "tag", "KEY=VALUE", "marks the run; repeat"},
+    {MR__OPTION_KEY, 0, "key", "KEY", "idempotency key: a second run with it is refused (exit 6)"},
+    {MR__OPTION_DETACH, 0, "detach", NULL, "returns when the run is accepted; its owner must stay"},
+    {MR__OPTION_NONE},
+};
 static const struct mr__option jobs_options[] = {
     {MR__OPTION_JOBS, 'j', "jobs", "N", "processes and worker actions at once (4 x cores)"},
     {MR__OPTION_NONE},
@@ -39,6 +45,17 @@ static const struct mr__option next_options[] = {
     {MR__OPTION_NONE},
 };
 static const struct mr__option validate_options[] = {COMPAT, {MR__OPTION_NONE}};
+static const struct mr__option plan_options[] = {
+    {MR__OPTION_VAR, 'v', "var", "KEY=VALUE", "sets a variable; repeat"},
+    {MR__OPTION_VARS_FILE, 0, "vars", "FILE", "variables from a YAML or JSON map; -v wins"},
+    COMPAT,
+    {MR__OPTION_NONE},
+};
+static const struct mr__option graph_options[] = {
+    {MR__OPTION_AS, 0, "as", "FORMAT", "ascii (default), dot or mermaid"},
+    COMPAT,
+    {MR__OPTION_NONE},
+};
 static const struct mr__option list_options[] = {
     {MR__OPTION_DAG, 0, "dag", "DAG", "only runs of this dag"},
     {MR__OPTION_STATUS, 0, "status", "STATUS", "only runs with this status"},
@@ -94,9 +111,23 @@ const struct mr__command mr__commands[] = {
      "  millrace run deploy\n"
      "  millrace run --resume",
      run_options, 0, -1, mr__cmd_run},
+    {"exec", daily, "-- CMD...", "runs one command, durably",
+     "A run of the dag \"exec\" with one task, in the current folder. The command gets the words "
+     "as\n"
+     "they stand: no shell expands them. Stays until the run ends; exit codes as of run.\n\n"
+     "  millrace exec --detach -- rsync -a src/ host:dst/",
+     exec_options, 1, -1, mr__cmd_exec},
     {"validate", daily, "FILE...", "checks dag files and shows every error",
      "Nothing is run or stored. Exit 3 if any file has an error.", validate_options, 1, -1,
      mr__cmd_validate},
+    {"plan", daily, "FILE|DAG", "shows what a run would do, and runs nothing",
+     "The tasks in the order in which they can begin. A condition that looks at the variables "
+     "alone\n"
+     "is evaluated; what depends on share data or on other tasks is decided when it runs.",
+     plan_options, 1, 1, mr__cmd_plan},
+    {"init", daily, "[NAME]", "writes a dag file to begin with",
+     "NAME.yaml, or dag.yaml. A file that exists is left as it is (exit 6).", NULL, 0, 1,
+     mr__cmd_init},
     {"bench", daily, "", "measures the engine on this machine",
      "Works in a fresh folder inside the store's and removes it.", bench_options, 0, 0,
      mr__cmd_bench},
@@ -152,6 +183,11 @@ const struct mr__command mr__commands[] = {
      "  millrace prune --dag deploy --keep 100",
      prune_options, 0, 0, mr__cmd_prune},
 
+    {"graph", definitions, "FILE|DAG", "draws a dag",
+     "As a tree: each task stands under the one before it that is reached last, with the others\n"
+     "that it waits for beside it. In brackets: when, forEach and conditions.\n\n"
+     "  millrace graph deploy.yaml --as dot | dot -Tsvg > deploy.svg",
+     graph_options, 1, 1, mr__cmd_graph},
     {"dags", definitions, "", "lists the dags of the store", "", NULL, 0, 0, mr__cmd_dags},
     {"push", definitions, "FILE...", "puts dag files into the store, checked",
      "A text that has changed is a new version, which runs from then on begin with; runs that go\n"
@@ -176,6 +212,10 @@ const struct mr__command mr__commands[] = {
      serve_options, 0, 0, mr__cmd_serve},
     {"actions", system_group, "[NAME]", "lists the actions, or shows one with its params", "", NULL,
      0, 1, mr__cmd_actions},
+    {"plugin new", system_group, "NAME", "makes a folder with a plugin to begin with",
+     "NAME/ gets NAME.c with one action, a meson.build, a dag that runs it and a README. A folder\n"
+     "that exists is left as it is (exit 6).",
+     NULL, 1, 1, mr__cmd_plugin_new},
     {"plugin check", system_group, "FILE", "checks a plugin file as the engine would load it", "",
      NULL, 1, 1, mr__cmd_plugin_check},
     {"store stats", system_group, "[DIR]", "shows what a store holds", "", NULL, 0, 1,
@@ -183,18 +223,31 @@ const struct mr__command mr__commands[] = {
     {"store check", system_group, "[DIR]", "verifies every checksum of a store",
      "Exit 7 if it is damaged. A store in use is checked by its owner.", NULL, 0, 1,
      mr__cmd_store_check},
+    {"store backup", system_group, "DEST", "makes a copy of the store, also of one in use",
+     "The folder DEST must not exist (exit 6) and appears once the copy is whole and durable. Use "
+     "it\n"
+     "with --store DEST. Tasks that run meanwhile are lost attempts there: onLost decides.",
+     NULL, 1, 1, mr__cmd_store_backup},
+    {"schema", system_group, "", "prints the JSON Schema of a dag file",
+     "With the actions that are installed, for editors: keys, types and words as the parser has\n"
+     "them.",
+     NULL, 0, 0, mr__cmd_schema},
+    {"doctor", system_group, "", "checks whether this machine and the store are fit for runs",
+     "Each line is ok, warn or bad, and says what to do. Exit 7 if any is bad. A store that is "
+     "not\n"
+     "there is not made.",
+     NULL, 0, 0, mr__cmd_doctor},
     {"version", system_group, "", "shows the version", "", NULL, 0, 0, mr__cmd_version},
+    {"completion", system_group, "bash|zsh|fish", "prints what completes commands in a shell",
+     "For this session, or put it where the shell looks for such files; an installed millrace has\n"
+     "done that.\n\n"
+     "  eval \"$(millrace completion bash)\"",
+     NULL, 1, 1, mr__cmd_completion},
+    {"man", system_group, "", "prints the manual page", "  millrace man | man -l -", NULL, 0, 0,
+     mr__cmd_man},
     {"help", system_group, "[VERB]", "shows help", "", NULL, 0, 2, mr__cmd_help},
 
-    {"exec", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"plan", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"init", daily, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"graph", definitions, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {"nodes", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"plugin new", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"store backup", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"doctor", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
-    {"schema", system_group, NULL, NULL, NULL, NULL, 0, 0, NULL},
     {NULL},
 };
 

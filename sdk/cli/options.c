@@ -555,32 +555,39 @@ static mr_status set_number_option(struct parser *p, const struct mr__option *op
     }
 }
 
-static mr_status set_choice_option(struct parser *p, const struct mr__option *option,
-                                   const char *value)
+const char *const *mr__options_words(enum mr__option_id id)
 {
     static const char *const outputs[] = {"text", "json", "jsonl", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
     static const char *const modes[] = {"auto", "tree", "plain", "none", NULL};
+    static const char *const drawings[] = {"ascii", "dot", "mermaid", NULL};
     static const char *const compats[] = {"fastflow", NULL};
     static const char *const statuses[] = {"init",    "scheduled", "running",  "success", "failed",
                                            "blocked", "paused",    "canceled", NULL};
+    switch (id) {
+    case MR__OPTION_OUTPUT: return outputs;
+    case MR__OPTION_COLOR: return colors;
+    case MR__OPTION_PROGRESS: return modes;
+    case MR__OPTION_AS: return drawings;
+    case MR__OPTION_COMPAT: return compats;
+    case MR__OPTION_STATUS: return statuses;
+    default: return NULL;
+    }
+}
+
+static mr_status set_choice_option(struct parser *p, const struct mr__option *option,
+                                   const char *value)
+{
+    const char *const *words = mr__options_words(option->id);
     int choice = 0;
-    mr_status status;
-    if (option->id == MR__OPTION_OUTPUT) {
-        status = read_choice(p, option, value, outputs, &choice);
-        p->o->output = (enum mr__output)choice;
-    } else if (option->id == MR__OPTION_COLOR) {
-        status = read_choice(p, option, value, colors, &choice);
-        p->o->color = (enum mr__color)choice;
-    } else if (option->id == MR__OPTION_PROGRESS) {
-        status = read_choice(p, option, value, modes, &choice);
-        p->o->progress = (enum mr__progress_mode)choice;
-    } else if (option->id == MR__OPTION_COMPAT) {
-        status = read_choice(p, option, value, compats, &choice);
-        p->o->compat = status == MR_OK;
-    } else {
-        status = read_choice(p, option, value, statuses, &choice);
-        p->o->status = statuses[choice];
+    mr_status status = read_choice(p, option, value, words, &choice);
+    switch (option->id) {
+    case MR__OPTION_OUTPUT: p->o->output = (enum mr__output)choice; break;
+    case MR__OPTION_COLOR: p->o->color = (enum mr__color)choice; break;
+    case MR__OPTION_PROGRESS: p->o->progress = (enum mr__progress_mode)choice; break;
+    case MR__OPTION_AS: p->o->drawing = (enum mr__drawing)choice; break;
+    case MR__OPTION_COMPAT: p->o->compat = status == MR_OK; break;
+    default: p->o->status = words[choice]; break;
     }
     return status;
 }
@@ -601,6 +608,7 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
     case MR__OPTION_QUIET:
         o->quiet = p->from_env == NULL || (strcmp(value, "0") != 0 && strcmp(value, "false") != 0);
         return MR_OK;
+    case MR__OPTION_AS:
     case MR__OPTION_OUTPUT:
     case MR__OPTION_COLOR:
     case MR__OPTION_COMPAT:

@@ -19,6 +19,7 @@ struct mr__cli;
 
 enum mr__option_id {
     MR__OPTION_NONE, /* ends a table */
+    MR__OPTION_AS,
     MR__OPTION_COLOR,
     MR__OPTION_COMPAT,
     MR__OPTION_COUNT,
@@ -75,6 +76,7 @@ struct mr__command {
 
 enum mr__output { MR__OUTPUT_TEXT, MR__OUTPUT_JSON, MR__OUTPUT_JSONL };
 enum mr__color { MR__COLOR_AUTO, MR__COLOR_ALWAYS, MR__COLOR_NEVER };
+enum mr__drawing { MR__DRAW_ASCII, MR__DRAW_DOT, MR__DRAW_MERMAID };
 enum mr__progress_mode {
     MR__PROGRESS_AUTO,
     MR__PROGRESS_TREE,
@@ -107,8 +109,9 @@ struct mr__options {
     const char *vars_file, *key;
     const char *from; /* a task id */
     bool detach, resume, follow, dry_run;
-    bool compat;   /* fastflow's rules */
-    uint32_t jobs; /* 0: the default */
+    enum mr__drawing drawing; /* of graph */
+    bool compat;              /* fastflow's rules */
+    uint32_t jobs;            /* 0: the default */
     const char *dag, *status;
     const char *dags;       /* the folder that serve reads */
     int64_t since_ms;       /* Unix time, or -1 */
@@ -120,6 +123,9 @@ struct mr__options {
 
 /* The options that every verb takes. */
 extern const struct mr__option mr__options_global[];
+
+/* The words that an option's value can be, ended by NULL; NULL: any text. */
+const char *const *mr__options_words(enum mr__option_id id);
 
 /* Where the environment is read: getenv, or a test's own. */
 typedef char *(*mr__getenv)(const char *name);

@@ -221,15 +221,30 @@ static void tell_dormant(struct mr__cli *cli)
     mr__text_finish(&command);
 }
 
-int mr__session_open(struct mr__cli *cli, unsigned flags)
+static mr_status open_store(struct mr__cli *cli, unsigned flags, bool silent, mr_error *reterr)
 {
-    mr_error error = {0};
     mr_engine *engine = NULL;
     mr_options options = MR_OPTIONS(.jobs = cli->options.jobs, .store = cli->options.store,
                                     .plugins = cli->plugins.len > 0 ? cli->plugins.at : NULL,
                                     .read_only = (flags & MR__OPEN_ATTACH) != 0 ? 1 : 0,
-                                    .on_log = on_log, .user = cli);
-    mr_status status = mr_open(&options, &engine, &error);
+                                    .on_log = silent ? NULL : on_log, .user = cli);
+    mr_status status = mr_open(&options, &engine, reterr);
+    if (status == MR_OK) {
+        cli->engine = engine;
+        mr__signals_set_phase(cli, MR__PHASE_OPEN);
+    }
+    return status;
+}
+
+mr_status mr__session_try_open(struct mr__cli *cli, mr_error *reterr)
+{
+    return open_store(cli, 0, true, reterr);
+}
+
+int mr__session_open(struct mr__cli *cli, unsigned flags)
+{
+    mr_error error = {0};
+    mr_status status = open_store(cli, flags, false, &error);
     if (status != MR_OK) {
         if (status == MR_ENOTFOUND) { /* no folder or no owner there */
             status = MR_ESTORE;
@@ -237,8 +252,6 @@ int mr__session_open(struct mr__cli *cli, unsigned flags)
         return mr__print_error(cli, status, NULL, "%s",
                                error.message[0] != '\0' ? error.message : mr_status_text(status));
     }
-    cli->engine = engine;
-    mr__signals_set_phase(cli, MR__PHASE_OPEN);
     if ((flags & MR__OPEN_RESUME) == 0 && !cli->options.quiet && mr__session_is_owner(cli)) {
         tell_dormant(cli);
     }
@@ -283,6 +296,28 @@ void mr__request_string(struct mr__text *request, const char *name, const char *
 {
     mr__text_printf(request, ",\"%s\":", name);
     mr__text_json(request, value, strlen(value));
+}
+
+void mr__request_pairs(struct mr__text *request, const struct mr__list *pairs)
+{
+    bool first = true;
+    mr__text_puts(request, "{");
+    for (size_t i = 0; i < pairs->count; i++) {
+        size_t key_len = strcspn(pairs->at[i], "=");
+        bool again = false;
+        for (size_t j = i + 1; j < pairs->count && !again; j++) {
+            again = strncmp(pairs->at[i], pairs->at[j], key_len + 1) == 0;
+        }
+        if (!again) {
+            const char *value = pairs->at[i] + key_len + 1;
+            mr__text_puts(request, first ? "" : ",");
+            mr__text_json(request, pairs->at[i], key_len);
+            mr__text_puts(request, ":");
+            mr__text_json(request, value, strlen(value));
+            first = false;
+        }
+    }
+    mr__text_puts(request, "}");
 }
 
 static void fail(struct mr__failure *failure, mr_status status, const char *message)

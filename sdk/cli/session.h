@@ -90,6 +90,8 @@ enum {
 };
 /* Opens the store. Returns an exit code; an error has been printed. */
 int mr__session_open(struct mr__cli *cli, unsigned flags);
+/* The same without printing, for who judges what is wrong; not of the dormant runs either. */
+mr_status mr__session_try_open(struct mr__cli *cli, mr_error *reterr);
 bool mr__session_is_owner(struct mr__cli *cli);
 /* The folder of the store, typed or the default one, into `path`. */
 mr_status mr__session_store(const struct mr__cli *cli, struct mr__text *path, mr_error *reterr);
@@ -100,6 +102,8 @@ mr_status mr__session_store(const struct mr__cli *cli, struct mr__text *path, mr
 /* Begins {"op":OP for the caller to add members to and to end with "}". */
 void mr__request_begin(struct mr__text *request, const char *op);
 void mr__request_string(struct mr__text *request, const char *name, const char *value);
+/* Adds a map of KEY=VALUE pairs; of a repeated key the last counts. */
+void mr__request_pairs(struct mr__text *request, const struct mr__list *pairs);
 
 enum mr__answer {
     MR__ANSWER,       /* an answer */

@@ -193,6 +193,41 @@ typedef struct mr_validate_options {
 MR_API mr_status mr_validate_with(const mr_validate_options *options, char **ret_json,
                                   mr_error *reterr);
 
+/* Tells what a dag file would do without running anything: fill with MR_PLAN(...). One of `file`
+ * (read by this call) or `text` is needed. Since 0.2. */
+typedef struct mr_plan_options {
+    uint32_t size;
+    uint32_t compat;       /* 1: by fastflow's rules, as `--compat fastflow` */
+    const char *file;      /* path of a dag file */
+    const char *text;      /* or its text; `file` then only names it in errors */
+    size_t text_len;       /* bytes of `text` */
+    const char *plugins;   /* as in mr_options */
+    const char *vars_json; /* a JSON map of variables, or NULL; text becomes the declared type */
+    const char *vars_file; /* path of a YAML or JSON map of variables, or NULL; vars_json wins */
+    uint32_t graph;        /* 1: the graph alone; no variable is looked at */
+    uint32_t unused;
+} mr_plan_options;
+
+#define MR_PLAN(...)                                 \
+    {                                                \
+        .size = sizeof(mr_plan_options), __VA_ARGS__ \
+    }
+
+/* `ret_json`, **owned**: mr_free, is {"dag","vars","tasks":[...],"warnings":[...]}, or with
+ * MR_EDEFINITION {"errors":[...]} (with any other error it is not set). The tasks stand layer by
+ * layer, those that depend on nothing first: {"id","action","layer","dependOn":[ids],"when",
+ * "forEach":bool,"conditions":["preCheck","runIf",...]}. Without `graph` each also has "plan",
+ * which is what its variables make of it: "run", "skip", "block", "fail", "wait" (behind one that
+ * blocks), "never" (behind one that fails) or "undecided" (only the run can tell); "reason", and
+ * "items", the length of a fan-out's list where that is known. MR_EINVAL (vars, as mr_start),
+ * MR_ENOTFOUND, MR_EABI. Since 0.2. */
+MR_API mr_status mr_plan(const mr_plan_options *options, char **ret_json, mr_error *reterr);
+
+/* The JSON Schema (draft 2020-12) of a dag file, with the actions of the plugins; `ret_json`,
+ * **owned**: mr_free. It sees what stands in one place (keys, types, words), not the graph.
+ * `plugins` as in mr_options. MR_EABI, MR_EPERM. Since 0.2. */
+MR_API mr_status mr_schema(const char *plugins, char **ret_json, mr_error *reterr);
+
 /* Loads one plugin file as the engine would, in this process; `ret_json` (may be NULL), **owned**:
  * mr_free, describes it. MR_EABI with the reason, MR_ENOTFOUND, MR_EPERM. */
 MR_API mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr);

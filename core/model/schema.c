@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The JSON Schema of a dag file.
+ */
+#include "core/model/schema.h"
+
+#include "core/model/parse.h"
+
+static const struct mr__key_table *const tables[] = {
+    &mr__key_table_dag,   &mr__key_table_variable,  &mr__key_table_task,
+    &mr__key_table_check, &mr__key_table_condition, &mr__key_table_retry,
+    &mr__key_table_hook,  &mr__key_table_schedule};
+
+/* The kinds of values that several keys have. Any scalar of YAML is text as it is written; null is
+ * as good as no key. */
+static const struct {
+    const char *name, *schema;
+} kinds[] = {
+    {"text", "{\"type\":[\"string\",\"number\",\"boolean\",\"null\"]}"},
+    {"command",
+     "{\"type\":[\"string\",\"number\",\"boolean\"],\"pattern\":\"[^ \\\\t\\\\r\\\\n]\"}"},
+    {"expression",
+     "{\"type\":[\"string\",\"number\",\"boolean\",\"null\"],\"pattern\":\"[^ \\\\t\\\\r\\\\n]\"}"},
+    {"id", "{\"type\":[\"string\",\"number\",\"boolean\"],\"pattern\":"
+           "\"^[^\\\\[\\\\]/,\\\\u0000-\\\\u0020\\\\u007f-\\\\u00a0\\\\u3000]{1,128}$\"}"},
+    {"idOrNull", MR__SCHEMA_OR_NULL(MR__SCHEMA_REF("id"))},
+    {"duration", "{\"type\":[\"string\",\"null\"],\"pattern\":\"^0*[1-9][0-9]*(ms|s|m|h|d)$\"}"},
+    {"wait", "{\"type\":\"string\",\"pattern\":\"^[0-9]+(ms|s|m|h|d)$\"}"},
+    {"template", "{\"type\":\"string\",\"pattern\":\"\\\\{\\\\{\"}"},
+    {"count", "{\"type\":[\"integer\",\"null\"],\"minimum\":1,\"maximum\":1000000}"},
+    {"variables",
+     "{\"type\":[\"object\",\"null\"],\"propertyNames\":{\"pattern\":"
+     "\"^[^\\\\s\\\"'\\\\[\\\\]{}/,=]{1,128}$\"},\"additionalProperties\":" MR__SCHEMA_OR_NULL(
+         MR__SCHEMA_REF("variable")) "}"},
+    {"tags", "{\"type\":[\"object\",\"null\"],\"propertyNames\":{\"pattern\":\"^[^=]+$\"},"
+             "\"additionalProperties\":{\"type\":[\"string\",\"number\",\"boolean\"]}}"},
+    {"environment", "{\"type\":[\"object\",\"null\"],\"propertyNames\":{\"pattern\":\"^[^=]+$\"}}"},
+    {"checks", "{\"type\":[\"object\",\"array\",\"null\"],\"additionalProperties\":" MR__SCHEMA_REF(
+                   "check") ",\"items\":" MR__SCHEMA_REF("check") "}"},
+};
+
+static void write_table(struct mr__buf *out, const struct mr__key_table *table)
+{
+    bool first = true;
+    mr__buf_printf(out, "\"%s\":{\"type\":\"object\",\"properties\":{", table->name);
+    for (size_t i = 0; i < table->count; i++) {
+        if (!table->keys[i].later) {
+            MR_ASSERT(table->keys[i].schema != NULL);
+            mr__buf_printf(out, "%s\"%s\":%s", first ? "" : ",", table->keys[i].name,
+                           table->keys[i].schema);
+            first = false;
+        }
+    }
+    mr__buf_printf(out, "},\"additionalProperties\":false%s}", table->more);
+}
+
+static void write_hooks(struct mr__buf *out)
+{
+    mr__buf_text(out, "\"hooks\":{\"type\":[\"object\",\"null\"],\"properties\":{");
+    for (size_t i = 0; i < MR__HOOKS; i++) {
+        mr__buf_printf(out, "%s\"%s\":" MR__SCHEMA_OR_NULL(MR__SCHEMA_REF("hook")),
+                       i == 0 ? "" : ",", mr__hook_names[i]);
+    }
+    mr__buf_text(out, "},\"additionalProperties\":false}");
+}
+
+/* Of the keys that name an action there is one at most; params stand beside an action's name. */
+static void write_one_action(struct mr__buf *out)
+{
+    static const char *const keys[] = {"action", "actionName", "run", "wait", "http", "lua"};
+    mr__buf_text(out,
+                 "\"oneAction\":{\"allOf\":[{\"not\":{\"required\":[\"preCheck\",\"preChecks\"]}}"
+                 ",{\"not\":{\"required\":[\"timeout\",\"timeoutSecs\"]}}"
+                 ",{\"if\":{\"required\":[\"params\"]},\"then\":{\"anyOf\":[{\"required\":"
+                 "[\"action\"]},{\"required\":[\"actionName\"]}]}}");
+    for (size_t i = 0; i < MR__COUNT(keys); i++) {
+        for (size_t j = i + 1; j < MR__COUNT(keys); j++) {
+            mr__buf_printf(out, ",{\"not\":{\"required\":[\"%s\",\"%s\"]}}", keys[i], keys[j]);
+        }
+    }
+    mr__buf_text(out, "]}");
+}
+
+void mr__schema_defs(struct mr__buf *out)
+{
+    for (size_t i = 0; i < MR__COUNT(tables); i++) {
+        write_table(out, tables[i]);
+        mr__buf_text(out, ",");
+    }
+    for (size_t i = 0; i < MR__COUNT(kinds); i++) {
+        mr__buf_printf(out, "\"%s\":%s,", kinds[i].name, kinds[i].schema);
+    }
+    write_hooks(out);
+    mr__buf_text(out, ",");
+    write_one_action(out);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mr_schema: the JSON Schema of a dag file, with the actions that the plugins have. No state, any
+ * thread.
+ */
+#include "core/model/schema.h"
+
+#include <millrace/engine.h>
+
+#include "core/engine/engine.h"
+#include "core/exec/registry.h"
+
+/* What may stand for a value of the type: text becomes one where it is one, or is a template. */
+static const char *type_schema(uint32_t type)
+{
+    switch (type) {
+    case MR_STRING: return "{\"type\":[\"string\",\"number\",\"boolean\",\"null\"]}";
+    case MR_INT:
+    case MR_NUMBER: return "{\"type\":[\"number\",\"string\",\"null\"]}";
+    case MR_BOOL: return "{\"type\":[\"boolean\",\"string\",\"null\"]}";
+    case MR_LIST: return "{\"type\":[\"array\",\"string\",\"null\"]}";
+    case MR_MAP: return "{\"type\":[\"object\",\"string\",\"null\"]}";
+    default: return "true";
+    }
+}
+
+/* Adds the schema of the action's params. True: some are required. */
+static bool write_params(struct mr__buf *out, const mr_action *action)
+{
+    const mr_param *row;
+    bool needs = false;
+    mr__buf_text(out, "{\"type\":[\"object\",\"null\"],\"properties\":{");
+    for (uint32_t i = 0; (row = mr__params_row(action, i)) != NULL; i++) {
+        mr__buf_text(out, i == 0 ? "" : ",");
+        mr__json_str(out, row->name, strlen(row->name));
+        mr__buf_text(out, ":{\"allOf\":[");
+        mr__buf_text(out, type_schema(row->type));
+        mr__buf_text(out, "]");
+        if (row->help != NULL) {
+            mr__buf_text(out, ",\"description\":");
+            mr__json_str(out, row->help, strlen(row->help));
+        }
+        mr__buf_text(out, "}");
+    }
+    mr__buf_text(out, "},\"additionalProperties\":false,\"required\":[");
+    for (uint32_t i = 0; (row = mr__params_row(action, i)) != NULL; i++) {
+        if ((row->flags & MR_REQUIRED) != 0) {
+            mr__buf_text(out, needs ? "," : "");
+            mr__json_str(out, row->name, strlen(row->name));
+            needs = true;
+        }
+    }
+    mr__buf_text(out, "]}");
+    return needs;
+}
+
+/* A task that names the action has its params. */
+static void write_action(struct mr__buf *out, const struct mr__action *action)
+{
+    static const char *const keys[] = {"action", "actionName"};
+    mr__buf_text(out, ",{\"if\":{\"anyOf\":[");
+    for (size_t i = 0; i < MR__COUNT(keys); i++) {
+        mr__buf_printf(out, "%s{\"required\":[\"%s\"],\"properties\":{\"%s\":{\"const\":",
+                       i == 0 ? "" : ",", keys[i], keys[i]);
+        mr__json_str(out, action->name, strlen(action->name));
+        mr__buf_text(out, "}}}");
+    }
+    mr__buf_text(out, "]},\"then\":{\"properties\":{\"params\":");
+    bool needs = write_params(out, action->table);
+    mr__buf_text(out, needs ? "},\"required\":[\"params\"]}}" : "}}}");
+}
+
+static void write_actions(struct mr__buf *out, const struct mr__registry *registry)
+{
+    const struct mr__action *http = mr__registry_find(registry, "http");
+    size_t count = mr__registry_count(registry);
+    struct mr__buf names;
+    mr__buf_init(&names);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = mr__registry_at(registry, i)->name;
+        mr__buf_text(&names, i == 0 ? "" : ",");
+        mr__json_str(&names, name, strlen(name));
+    }
+    const char *list = mr__buf_cstr(&names);
+    out->failed = out->failed || list == NULL;
+    mr__buf_text(out, "\"actions\":{\"allOf\":[{\"properties\":{\"action\":{\"enum\":[");
+    mr__buf_text(out, list != NULL ? list : "");
+    mr__buf_text(out, "]},\"actionName\":{\"enum\":[");
+    mr__buf_text(out, list != NULL ? list : "");
+    mr__buf_text(out, "]}");
+    if (http != NULL) {
+        mr__buf_text(out, ",\"http\":");
+        (void)write_params(out, http->table); /* the short form is there: it has its params */
+    }
+    mr__buf_text(out, "}}");
+    for (size_t i = 0; i < count; i++) {
+        write_action(out, mr__registry_at(registry, i));
+    }
+    mr__buf_text(out, "]}");
+    mr__buf_finish(&names);
+}
+
+mr_status mr_schema(const char *plugins, char **ret_json, mr_error *reterr)
+{
+    struct mr__registry *registry = NULL;
+    struct mr__buf out;
+    mr__buf_init(&out);
+    mr_status status = mr__registry_create(plugins, NULL, NULL, &registry, reterr);
+    if (status == MR_OK) {
+        mr__buf_text(&out, "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\","
+                           "\"title\":\"a dag of millrace " MR__VERSION_TEXT "\","
+                           "\"$ref\":\"#/$defs/dag\",\"$defs\":{");
+        mr__schema_defs(&out);
+        mr__buf_text(&out, ",");
+        write_actions(&out, registry);
+        mr__buf_text(&out, "}}");
+        if (mr__buf_cstr(&out) == NULL) {
+            status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
+        }
+    }
+    mr__registry_destroy(registry);
+    if (status == MR_OK) {
+        *ret_json = (char *)out.data; /* malloc's, as buf.h has it */
+        mr__buf_init(&out);
+    }
+    mr__buf_finish(&out);
+    return status;
+}
