@@ -17,7 +17,9 @@
 #include "sdk/dag_file.h"
 #include "sdk/stream.h"
 
-#define PLUGIN_LINK "plugin.so"
+/* Its ending is the only thing that tells what a plugin is. */
+#define PLUGIN_LINK     "plugin.so"
+#define PLUGIN_LINK_LUA "plugin.lua"
 
 static mr_status start_text(const mr_start_options *options, struct mr__buf *file,
                             const char **ret_text, size_t *ret_len, mr_error *reterr);
@@ -323,7 +325,9 @@ mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr)
         mr_status status = mr__status_from_errno(errno);
         return mr__error_set(reterr, status, "%s: %s", file, strerror(errno));
     }
-    char folder[] = "/tmp/millrace-plugin-XXXXXX", link[sizeof folder + sizeof PLUGIN_LINK];
+    char folder[] = "/tmp/millrace-plugin-XXXXXX", link[sizeof folder + sizeof PLUGIN_LINK_LUA];
+    const char *dot = strrchr(real, '.');
+    bool is_lua = dot != NULL && strcmp(dot, ".lua") == 0;
     struct mr__buf out;
     mr__buf_init(&out);
     mr_status status;
@@ -331,7 +335,7 @@ mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr)
         status = mr__error_set(reterr, MR_EIO, "cannot make a folder in /tmp: %s", strerror(errno));
         goto finish;
     }
-    (void)snprintf(link, sizeof link, "%s/" PLUGIN_LINK, folder);
+    (void)snprintf(link, sizeof link, "%s/%s", folder, is_lua ? PLUGIN_LINK_LUA : PLUGIN_LINK);
     if (symlink(real, link) != 0) {
         status = mr__error_set(reterr, MR_EIO, "cannot make %s: %s", link, strerror(errno));
     } else {

@@ -236,6 +236,13 @@ def test_lua_files_that_are_refused(case):
         result.exits(3).says("bad.lua:", words)
 
 
+def test_plugin_check_of_a_lua_file(case):
+    case.file("good.lua", "return {name = 'mine', help = 'does it', run = function() end}\n")
+    has(case.m("plugin", "check", "good.lua").exits(0).out, "good.lua: ok", "mine", "does it")
+    case.file("bad.lua", "return {\n  run = function() x +  end}\n")
+    has(case.m("plugin", "check", "bad.lua").exits(3).err, "bad.lua:2: ")
+
+
 def test_a_lua_file_that_others_may_write_is_refused(case):
     case.file("dag.yaml", "tasks: [{id: a}]\n")
     folder = plugin_file(case, "greet.lua", GREET, 0o666)

@@ -228,8 +228,9 @@ MR_API mr_status mr_plan(const mr_plan_options *options, char **ret_json, mr_err
  * `plugins` as in mr_options. MR_EABI, MR_EPERM. Since 0.2. */
 MR_API mr_status mr_schema(const char *plugins, char **ret_json, mr_error *reterr);
 
-/* Loads one plugin file as the engine would, in this process; `ret_json` (may be NULL), **owned**:
- * mr_free, describes it. MR_EABI with the reason, MR_ENOTFOUND, MR_EPERM. */
+/* Loads one plugin file (a shared object, or FILE.lua) as the engine would, in this process;
+ * `ret_json` (may be NULL), **owned**: mr_free, describes it. MR_EABI with the reason,
+ * MR_ENOTFOUND, MR_EPERM. */
 MR_API mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr);
 
 /* Measures an engine in a fresh folder inside `store`, removed afterwards, beside a bare store in
