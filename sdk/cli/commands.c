@@ -307,8 +307,9 @@ void mr__commands_help(struct mr__cli *cli, const struct mr__command *command)
                       "- for the latest.\n\noptions of every verb\n");
     } else {
         mr__text_printf(&text, "millrace %s%s%s%s: %s\n", command->name,
+                        command->options != NULL ? " [OPTIONS]" : "",
                         command->synopsis[0] != '\0' ? " " : "", command->synopsis,
-                        command->options != NULL ? " [OPTIONS]" : "", command->summary);
+                        command->summary);
         if (command->help[0] != '\0') {
             mr__text_printf(&text, "\n%s\n", command->help);
         }

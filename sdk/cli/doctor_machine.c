@@ -130,9 +130,10 @@ static void check_sync(struct mr__doctor *d)
         mr__doctor_add(d, MR__HEALTH_BAD, "sync", "look at the disk", "a write to %s fails: %s",
                        d->place.at, strerror(errno));
     } else {
-        double ms = (double)times[SYNC_COUNT / 2] / 1000;
-        bool slow = times[SYNC_COUNT / 2] > SYNC_SLOW_US;
-        bool fast = times[SYNC_COUNT / 2] < SYNC_FAST_US;
+        int64_t median_us = times[SYNC_COUNT / 2];
+        double ms = (double)median_us / 1000;
+        bool slow = median_us > SYNC_SLOW_US;
+        bool fast = median_us < SYNC_FAST_US;
         mr__doctor_add(d, slow || fast ? MR__HEALTH_WARN : MR__HEALTH_OK, "sync",
                        slow ? "a faster disk: each step of a chain of tasks waits for one"
                             : "make sure that the disk keeps what it says it keeps",
@@ -169,7 +170,7 @@ static void check_limits(struct mr__doctor *d)
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         struct rlimit limit;
-        if (getrlimit((__rlimit_resource_t)limits[i].which, &limit) != 0) {
+        if (getrlimit(limits[i].which, &limit) != 0) {
             continue; /* not known here: nothing to say */
         }
         bool few = limit.rlim_cur < limits[i].few;

@@ -731,6 +731,41 @@ static void lmdb__two_stores_live_in_one_process(void **state)
     place_destroy(place);
 }
 
+static mr_status copy_to(struct mr__snapshot *snapshot, void *user)
+{
+    return snapshot->ops->copy(snapshot, *(int *)user, NULL);
+}
+
+static void lmdb__a_copy_is_a_store(void **state)
+{
+    struct suite *s = *state;
+    struct place *place = place_create();
+    for (unsigned i = 1; i <= 20; i++) {
+        assert_int_equal(commit_numbered(s, 'j', i, 500), MR_OK);
+    }
+    int fd = open(place->data, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(s->store->ops->read_now(s->store, copy_to, &fd), MR_OK);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(commit_numbered(s, 'j', 21, 500), MR_OK);
+    struct mr__store *copy = place_open(place, suite_notify, &s->bell);
+    assert_int_equal(count_numbered(copy, 'j'), 20);
+    assert_int_equal(count_numbered(s->store, 'j'), 21);
+    copy->ops->close(copy);
+    place_destroy(place);
+}
+
+static void lmdb__a_copy_that_cannot_be_written_is_an_error(void **state)
+{
+    struct suite *s = *state;
+    int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(commit_numbered(s, 'j', 1, 500), MR_OK);
+    assert_int_equal(s->store->ops->read_now(s->store, copy_to, &fd), MR_EFULL);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(commit_numbered(s, 'j', 2, 500), MR_OK);
+}
+
 /* Commits numbers for ever, and says each one that is durable. */
 static void commit_until_killed(struct suite *s, int fd, unsigned first)
 {
@@ -813,6 +848,8 @@ int main(void)
         SUITE_TEST(lmdb__a_folder_that_cannot_be_written_is_an_error),
         SUITE_TEST(lmdb__files_are_private_and_not_inherited),
         SUITE_TEST(lmdb__two_stores_live_in_one_process),
+        SUITE_TEST(lmdb__a_copy_is_a_store),
+        SUITE_TEST(lmdb__a_copy_that_cannot_be_written_is_an_error),
         SUITE_TEST(lmdb__what_was_committed_survives_a_kill),
     };
     suite_driver = &driver;

@@ -251,6 +251,9 @@ def main():
     tests = [(n, f) for n, f in vars(module).items() if n.startswith("test_") and callable(f)]
     if len(sys.argv) > 1:
         tests = [(n, f) for n, f in tests if any(word in n for word in sys.argv[1:])]
+    # Whoever runs the tests may ignore a signal (nohup does): what they start must not.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     passed, failed, skipped = 0, [], 0
     for name, function in tests:
         case, started = Case(), time.monotonic()

@@ -415,6 +415,15 @@ def test_man(case):
             "millrace run deploy.yaml -v stage=prod", "EXIT STATUS")
 
 
+def test_every_verb_has_help(case):
+    """And none of contract.md's is only announced, but for those of a cluster."""
+    for verb in verbs(case):
+        has(case.m(*verb.split(), "--help").exits(0).out, f"millrace {verb}", "options of every verb")
+    for verb in ("run", "exec", "validate", "plan", "init", "bench", "ps", "graph", "plugin new", "plugin check", "store stats",
+                 "store check", "store backup", "doctor", "schema", "version", "schedule next"):
+        assert verb in verbs(case), verb
+
+
 # ---- store backup ----------------------------------------------------------------------------------
 
 BUSY = "tasks:\n" + "".join(

@@ -369,6 +369,14 @@ static void prepare__holds_the_limits_of_a_fan_out(void **state)
 
 /* ---- retry.if ------------------------------------------------------------------------------ */
 
+static void prepare__conditions_can_be_asked_alone(void **state)
+{
+    const char *fan = "forEach: share.bad, run: x, skipIf: 'false'";
+    assert_prepared(fan, MR__PREPARE_CONDITIONS, "go");
+    assert_prepared("env: {A: '{{share.bad}}'}, run: x", MR__PREPARE_CONDITIONS, "go");
+    assert_prepared("run: x, skipIf: 'true'", MR__PREPARE_CONDITIONS, "skip skipped by skipIf");
+}
+
 static void judge__asks_the_filter(void **state)
 {
     static const struct {
@@ -416,6 +424,7 @@ int main(void)
         cmocka_unit_test(prepare__refuses_keys_that_cannot_be),
         cmocka_unit_test(prepare__a_child_renders_with_its_item),
         cmocka_unit_test(prepare__holds_the_limits_of_a_fan_out),
+        cmocka_unit_test(prepare__conditions_can_be_asked_alone),
         cmocka_unit_test(judge__asks_the_filter),
     };
     return cmocka_run_group_tests_name("prepare", tests, set_up, tear_down);

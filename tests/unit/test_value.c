@@ -353,6 +353,19 @@ static void value__names_its_types(void **state)
     assert_string_equal(mr__value_type_name(7), "unknown");
 }
 
+static void value__merges_maps(void **state)
+{
+    mr_value into, over;
+    assert_int_equal(mr__value_parse(&arena, "{\"a\":1,\"b\":2}", 13, &into, NULL), MR_OK);
+    assert_int_equal(mr__value_parse(&arena, "{\"b\":[3],\"c\":4}", 15, &over, NULL), MR_OK);
+    assert_int_equal(mr__value_merge(&arena, &into, &over), MR_OK);
+    assert_prints(&into, "{\"a\":1,\"b\":[3],\"c\":4}");
+    assert_int_equal(mr__value_merge(&arena, &into, NULL), MR_OK);
+    over = mr__value_int(7);
+    assert_int_equal(mr__value_merge(&arena, &into, &over), MR_OK);
+    assert_prints(&into, "{\"a\":1,\"b\":[3],\"c\":4}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +379,7 @@ int main(void)
         cmocka_unit_test(value__repairs_text_that_is_not_utf8),
         cmocka_unit_test(value__compares_maps_in_any_order),
         cmocka_unit_test(value__copies_share_nothing),
+        cmocka_unit_test(value__merges_maps),
         cmocka_unit_test(value__becomes_text_within_text),
         cmocka_unit_test(value__reads_text_as_a_type),
         cmocka_unit_test(value__names_its_types),

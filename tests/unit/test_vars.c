@@ -193,6 +193,29 @@ static void vars__results_do_not_need_what_was_given(void **state)
     assert_string_equal(mr_value_get(&vars, "l")->u.list[0].u.s, "x");
 }
 
+static void vars__are_read_from_a_file(void **state)
+{
+    static const struct {
+        const char *text, *message; /* NULL: it is a map with x = 1 */
+    } cases[] = {{"x: 1\n", NULL},
+                 {"{\"x\": 1}", NULL},
+                 {"[1]", "v.yaml:1:1: it must be a map of variables"},
+                 {"", "v.yaml:1:1: the file is empty"},
+                 {"x: [1\n", "v.yaml:"}};
+    for (size_t i = 0; i < MR__COUNT(cases); i++) {
+        mr_value map;
+        mr_error error = {MR_OK, ""};
+        mr_status status =
+            mr__vars_read("v.yaml", cases[i].text, strlen(cases[i].text), &arena, &map, &error);
+        assert_int_equal(status, cases[i].message == NULL ? MR_OK : MR_EINVAL);
+        if (cases[i].message == NULL) {
+            assert_int_equal(mr_value_int(mr_value_get(&map, "x"), 0), 1);
+        } else {
+            assert_non_null(strstr(error.message, cases[i].message));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +226,7 @@ int main(void)
         cmocka_unit_test(vars__many_are_found_by_name),
         cmocka_unit_test(vars__hold_the_limit_of_bytes),
         cmocka_unit_test(vars__results_do_not_need_what_was_given),
+        cmocka_unit_test(vars__are_read_from_a_file),
     };
     return cmocka_run_group_tests_name("vars", tests, set_up, tear_down);
 }
