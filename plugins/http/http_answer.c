@@ -74,6 +74,13 @@ struct header {
     size_t name_len, value_len;
 };
 
+static const char *head_of(const struct mr__http_answer *answer, const char **ret_end)
+{
+    const char *head = answer->head.len == 0 ? "" : answer->head.bytes;
+    *ret_end = head + answer->head.len;
+    return head;
+}
+
 /* Takes the next header from `*at`; false: there is none. Lines without a colon are none. */
 static bool next_header(const char **at, const char *end, struct header *ret_header)
 {
@@ -157,11 +164,11 @@ static bool stands_before(const struct mr__text *head, const struct header *head
 
 void mr__http_answer_headers(const struct mr__http_answer *answer, struct mr__text *json)
 {
-    const char *at = answer->head.bytes, *end = at + answer->head.len;
     struct header header;
+    const char *end, *at = head_of(answer, &end);
     bool first = true;
     mr__text_puts(json, "{");
-    while (answer->head.len > 0 && next_header(&at, end, &header)) {
+    while (next_header(&at, end, &header)) {
         if (stands_before(&answer->head, &header)) {
             continue;
         }
@@ -182,9 +189,9 @@ void mr__http_answer_headers(const struct mr__http_answer *answer, struct mr__te
 
 bool mr__http_answer_is_json(const struct mr__http_answer *answer)
 {
-    const char *at = answer->head.bytes, *end = at + answer->head.len;
     struct header header;
-    while (answer->head.len > 0 && next_header(&at, end, &header)) {
+    const char *end, *at = head_of(answer, &end);
+    while (next_header(&at, end, &header)) {
         if (same_name(&header, "content-type", 12)) {
             size_t len = 0; /* of the type without its parameters */
             while (len < header.value_len && strchr("; \t", header.value[len]) == NULL) {
@@ -198,6 +205,35 @@ bool mr__http_answer_is_json(const struct mr__http_answer *answer)
     return false;
 }
 
+/* ---- the log ----------------------------------------------------------------------------------
+ */
+
+void mr__http_answer_readable(const struct mr__http_answer *answer, struct mr__text *text)
+{
+    size_t len =
+        answer->body.len < MR__HTTP_LOG_BODY_BYTES ? answer->body.len : MR__HTTP_LOG_BODY_BYTES;
+    mr__text_utf8(text, len == 0 ? "" : answer->body.bytes, len);
+    for (size_t i = 0; i < text->len; i++) {
+        unsigned char c = (unsigned char)text->bytes[i];
+        unsigned char next = (unsigned char)text->bytes[i + 1]; /* a text ends with NUL */
+        if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f) {
+            text->bytes[i] = '?';
+        } else if (c == 0xc2 && next < 0xa0) {
+            text->bytes[i] = text->bytes[i + 1] = '?'; /* U+0080 to U+009F are controls, too */
+        }
+    }
+}
+
+static void log_body(mr_task *t, const struct mr__http_answer *answer)
+{
+    struct mr__text text = {0};
+    mr__http_answer_readable(answer, &text);
+    if (!text.failed && text.len > 0) {
+        mr_log(t, MR_STDERR, text.bytes, text.len);
+    }
+    mr__text_finish(&text);
+}
+
 /* ---- the output -------------------------------------------------------------------------------
  */
 
@@ -207,11 +243,7 @@ mr_status mr__http_answer_give(mr_task *t, const struct mr__http_answer *answer,
     mr_value number = {.type = MR_INT, .u.i = answer->status};
     struct mr__text headers = {0};
     if (!mr__http_request_expects(request, answer->status)) {
-        size_t len =
-            answer->body.len < MR__HTTP_LOG_BODY_BYTES ? answer->body.len : MR__HTTP_LOG_BODY_BYTES;
-        if (len > 0) {
-            mr_log(t, MR_STDERR, answer->body.bytes, len);
-        }
+        log_body(t, answer);
         return mr_fail(t, MR_EFAILED, "HTTP %ld", answer->status);
     }
     mr_status status = mr_output(t, "status", &number);

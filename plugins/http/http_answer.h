@@ -45,6 +45,9 @@ void mr__http_answer_headers(const struct mr__http_answer *answer, struct mr__te
 /* Whether the body is JSON by its content type. */
 bool mr__http_answer_is_json(const struct mr__http_answer *answer);
 
+/* The beginning of the body for the log, which ends up on terminals: controls become ?. */
+void mr__http_answer_readable(const struct mr__http_answer *answer, struct mr__text *text);
+
 /* Loop thread: sets the output, or says why the attempt failed. */
 mr_status mr__http_answer_give(mr_task *t, const struct mr__http_answer *answer,
                                const struct mr__http_request *request);

@@ -57,6 +57,7 @@ def test_what_is_sent(case):
         "form": {"url": echo, "method": "put", "form": {"a": "x y", "b": [1, 2]}},
         "text": {"url": echo, "body": "plain", "headers": {"content-type": "text/csv", "X-Empty": "", "X-No": None}},
         "empty": {"url": echo, "method": "POST", "idempotencyKey": False},
+        "search": {"url": echo, "method": "GET", "json": [1]},
         "delete": {"url": echo, "method": "DELETE", "headers": {"Idempotency-Key": "mine"}},
         "basic": {"url": echo, "auth": {"basic": {"user": "me", "password": "se:cret"}}},
         "bearer": {"url": echo, "auth": {"bearer": "token"}},
@@ -74,6 +75,7 @@ def test_what_is_sent(case):
     equal(got["text"]["headers"]["x-empty"], "")
     assert "x-no" not in got["text"]["headers"]
     equal((got["empty"]["body"], got["empty"]["headers"]["content-length"]), ("", "0"))
+    equal((got["search"]["method"], got["search"]["body"]), ("GET", "[1]"))
     equal((got["delete"]["method"], got["delete"]["headers"]["idempotency-key"]), ("DELETE", "mine"))
     equal(got["basic"]["headers"]["authorization"], "Basic bWU6c2U6Y3JldA==")
     equal(got["bearer"]["headers"]["authorization"], "Bearer token")
@@ -161,7 +163,7 @@ def test_statuses(case):
     url = server.url + "/status?code="
     soon = time.strftime("%a,%%20%d%%20%b%%20%Y%%20%H:%M:%S%%20GMT", time.gmtime(time.time() + 100))
     tasks, _ = ask(case, {
-        "bad": {"url": url + "503&body=try%20later"}, "missing": {"url": url + "404", "expect": [200, "404"]},
+        "bad": {"url": url + "503&body=try%20later%1b[2J"}, "missing": {"url": url + "404", "expect": [200, "404"]},
         "range": {"url": url + "410", "expect": "400-404, 410"}, "unexpected": {"url": url + "200", "expect": "3xx"},
         "not_followed": {"url": server.url + "/redirect?to=/echo", "redirects": 0},
         "wanted": {"url": server.url + "/redirect?to=/echo", "redirects": 0, "expect": "302"},
@@ -175,7 +177,7 @@ def test_statuses(case):
     equal(output(tasks["missing"])["status"], 404)
     equal(output(tasks["range"])["status"], 410)
     equal(output(tasks["wanted"])["headers"]["location"], "/echo")
-    has(case.m("logs", "-", "bad").exits(0).out, "try later")
+    has(case.m("logs", "-", "bad").exits(0).out, "try later?[2J")
 
 
 # ---- redirects ----------------------------------------------------------------------------------
@@ -498,7 +500,7 @@ def test_10000_at_once_on_one_thread(case):
         seconds = time.monotonic() - began
         equal({task["status"] for task in document["tasks"]}, {"success"})
         equal(len(document["tasks"]), 10000)
-        assert seconds < 20, seconds
+        assert seconds < (20 if os.path.basename(BUILD) == "build" else 90), seconds
         assert max(threads) < 32, threads
     finally:
         crowd.kill()

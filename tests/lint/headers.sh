@@ -37,7 +37,7 @@ done
 
 cd "$root" || exit 1
 lua=$(pkg-config --cflags lua5.4)
-for header in $(find core lua sdk/cli -name '*.h' 2>/dev/null | sort); do
+for header in $(find core lua sdk/cli plugins -name '*.h' 2>/dev/null | sort); do
   # shellcheck disable=SC2086 # several flags, or none
   try gcc c c11 "$header" -D_GNU_SOURCE $lua
 done

@@ -127,6 +127,7 @@ def try_tables():
         ("core/engine/engine.c", "lmdb.h"),
         ("core/base/buf.c", "cjson/cJSON.h"),
         ("sdk/cli/main.c", "uv.h"),
+        ("core/exec/pool.c", "curl/curl.h"),
     ]
     good = [
         ("core/engine/shard.c", "core/scheduler/state.h"),

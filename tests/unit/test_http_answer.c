@@ -123,6 +123,16 @@ static void body__json_by_its_type(void **state)
     }
 }
 
+static void body__for_the_log_has_no_controls(void **state)
+{
+    static const char body[] = "a\x1b[2J\r\n\tb\x7f\xc2\x9b\xc3\xa4\xff\xc2";
+    mr_error error = {0};
+    mr__text_finish(&json);
+    assert_int_equal(mr__http_answer_part(&answer, body, sizeof body - 1, 100, &error), MR_OK);
+    mr__http_answer_readable(&answer, &json);
+    assert_string_equal(json.bytes, "a?[2J?\n\tb???\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +141,7 @@ int main(void)
         cmocka_unit_test_teardown(head__at_its_limits_and_one_past_them, tear_down),
         cmocka_unit_test_teardown(body__at_its_limit_and_one_past_it, tear_down),
         cmocka_unit_test_teardown(body__json_by_its_type, tear_down),
+        cmocka_unit_test_teardown(body__for_the_log_has_no_controls, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
