@@ -59,8 +59,9 @@ static bool check(struct mr__lua *lua, const struct mr__dag *dag, const struct m
     message += strspn(message, ": ");
     line = MR__MIN(line, last_line(script)); /* An end that is missing is missed after it. */
     bool here = line == script->pos.line || script->folded || dag->text == NULL;
+    bool assigns = script->kind == MR__SCRIPT_EXPRESSION && strstr(message, "near '='") != NULL;
     mr__problem_add(problems, "E605", here ? script->pos : place_of_line(dag, line), NULL,
-                    "no Lua: %s", message);
+                    "no Lua: %s%s", message, assigns ? " (what compares is ==)" : "");
     return false;
 }
 

@@ -72,6 +72,21 @@ static void scripts__that_are_none_are_shown_where_they_stand(void **state)
     expect(3, 11, problems.list[3].pos.column);
 }
 
+static void scripts__of_the_same_text_are_each_shown(void **state)
+{
+    check("id: d\ntasks:\n"
+          "  - {id: a, runIf: \"1 = 2\"}\n"
+          "  - {id: b, runIf: \"1 == 2\"}\n"
+          "  - {id: c, runIf: \"1 == 2\"}\n"
+          "  - {id: d, skipIf: \"1 = 2\"}\n"
+          "  - {id: e, lua: \"1 == 2\"}\n"); /* good as an expression, but none is expected */
+    assert_int_equal(problems.count, 3);
+    expect(0, 3, problems.list[0].pos.column);
+    expect(1, 6, problems.list[1].pos.column);
+    expect(2, 7, problems.list[2].pos.column);
+    assert_non_null(strstr(problems.list[1].message, "what compares is =="));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -79,6 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(scripts__that_are_good_add_nothing),
         TEST(scripts__that_are_none_are_shown_where_they_stand),
+        TEST(scripts__of_the_same_text_are_each_shown),
     };
     return cmocka_run_group_tests_name("check_scripts", tests, NULL, NULL);
 }
