@@ -4,6 +4,7 @@
  */
 #include "sdk/cli/commands.h"
 #include "sdk/cli/files.h"
+#include "sdk/cli/listing.h"
 #include "sdk/cli/print.h"
 
 #include <string.h>
@@ -220,44 +221,11 @@ int mr__cmd_dags(struct mr__cli *cli)
 {
     static const char *const heads[] = {"DAG",  "STATUS", "VERSION", "TASKS",   "SCHEDULE",
                                         "NEXT", "PUSHED", "FILE",    "PROBLEM", NULL};
-    struct mr__documents documents = {.cli = cli};
-    struct mr__table table;
+    const struct mr__listing dags = {.heads = heads, .member = "dag", .add_row = add_dag};
     struct mr__text request = {0};
-    struct mr__failure failure;
-    struct mr__pick answer;
-    mr_stream *stream = NULL;
-    enum mr__answer kind = MR__ANSWER_FAILED;
-    int code = mr__session_open(cli, 0);
-    if (code != MR__EXIT_OK) {
-        return code;
-    }
-    mr__table_init(&table, heads);
     mr__request_begin(&request, "dags");
     mr__text_puts(&request, "}");
-    if (mr__session_request(cli, &request, &stream, &failure)) {
-        while ((kind = mr__session_next(cli, stream, -1, &answer, &failure)) == MR__ANSWER &&
-               !mr__print_closed(cli)) {
-            struct mr__pick dag = mr__pick_member(answer, "dag");
-            if (dag.at != NULL && mr__print_is_json(cli)) {
-                mr__documents_add(&documents, dag);
-            } else if (dag.at != NULL) {
-                add_dag(&table, dag);
-            }
-        }
-    }
-    bool failed = kind == MR__ANSWER_FAILED || kind == MR__ANSWER_LATE;
-    if (mr__print_is_json(cli) && (!failed || documents.count > 0)) {
-        mr__documents_end(&documents);
-    } else if (table.cell_count > 0) {
-        mr__table_print(cli, &table);
-    }
-    if (failed) {
-        code = mr__print_failure(cli, &failure);
-    }
-    mr_stream_close(stream); /* only now: the failure is borrowed from it */
-    mr__table_finish(&table);
-    mr__text_finish(&request);
-    return code;
+    return mr__listing_print(cli, &request, &dags);
 }
 
 /* ---- stop and start ------------------------------------------------------------------------ */

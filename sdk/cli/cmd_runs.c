@@ -4,12 +4,12 @@
  */
 #include "sdk/cli/commands.h"
 #include "sdk/cli/follow.h"
+#include "sdk/cli/listing.h"
 #include "sdk/cli/print.h"
 
 #include <string.h>
 
-#define ROWS_AT_ONCE  5000 /* of a table in memory; then they are printed */
-#define VALUE_COLUMNS 200  /* of variables and the like in text; -o json has them whole */
+#define VALUE_COLUMNS 200 /* of variables and the like in text; -o json has them whole */
 
 /* ---- lists --------------------------------------------------------------------------------- */
 
@@ -26,8 +26,9 @@ static void add_tags(struct mr__text *request, const struct mr__list *tags)
     mr__text_puts(request, tags->count > 0 ? "}" : "");
 }
 
-static void add_run_row(struct mr__table *table, struct mr__pick run, int64_t now_ms)
+static void add_run_row(struct mr__table *table, struct mr__pick run)
 {
+    int64_t now_ms = mr__session_unix_ms();
     struct mr__text text = {0};
     (void)mr__pick_text(mr__pick_member(run, "id"), &text); /* absent: an empty cell */
     mr__table_cell(table, mr__print_short_id(mr__text_str(&text)));
@@ -47,18 +48,8 @@ static int list(struct mr__cli *cli, const char *op, int64_t limit)
 {
     static const char *const heads[] = {"RUN", "DAG", "STATUS", "CREATED", "TOOK", "REASON", NULL};
     const struct mr__options *o = &cli->options;
-    struct mr__documents documents = {.cli = cli};
-    struct mr__table table;
+    const struct mr__listing runs = {.heads = heads, .member = "run", .add_row = add_run_row};
     struct mr__text request = {0};
-    struct mr__failure failure;
-    struct mr__pick answer;
-    mr_stream *stream = NULL;
-    enum mr__answer kind = MR__ANSWER_FAILED;
-    int code = mr__session_open(cli, 0);
-    if (code != MR__EXIT_OK) {
-        return code;
-    }
-    mr__table_init(&table, heads);
     mr__request_begin(&request, op);
     if (o->dag != NULL) {
         mr__request_string(&request, "dag", o->dag);
@@ -74,33 +65,7 @@ static int list(struct mr__cli *cli, const char *op, int64_t limit)
     }
     add_tags(&request, &o->tags);
     mr__text_puts(&request, "}");
-    if (mr__session_request(cli, &request, &stream, &failure)) {
-        while ((kind = mr__session_next(cli, stream, -1, &answer, &failure)) == MR__ANSWER &&
-               !mr__print_closed(cli)) {
-            struct mr__pick run = mr__pick_member(answer, "run");
-            if (run.at != NULL && mr__print_is_json(cli)) {
-                mr__documents_add(&documents, run);
-            } else if (run.at != NULL) {
-                add_run_row(&table, run, mr__session_unix_ms());
-            }
-            if (table.cell_count >= ROWS_AT_ONCE * table.columns) {
-                mr__table_print(cli, &table);
-            }
-        }
-    }
-    bool failed = kind == MR__ANSWER_FAILED || kind == MR__ANSWER_LATE;
-    if (mr__print_is_json(cli) && (!failed || documents.count > 0)) {
-        mr__documents_end(&documents);
-    } else if (table.cell_count > 0) {
-        mr__table_print(cli, &table);
-    }
-    if (failed) {
-        code = mr__print_failure(cli, &failure);
-    }
-    mr_stream_close(stream); /* only now: the failure is borrowed from it */
-    mr__table_finish(&table);
-    mr__text_finish(&request);
-    return code;
+    return mr__listing_print(cli, &request, &runs);
 }
 
 int mr__cmd_runs(struct mr__cli *cli)
@@ -199,7 +164,7 @@ static void print_tasks(struct mr__cli *cli, struct mr__pick tasks)
         mr__print_took(&took, task, now_ms);
         mr__table_cell(&table, mr__text_str(&took));
         mr__table_cell_pick(&table, mr__pick_member(task, "reason"));
-        if (table.cell_count >= ROWS_AT_ONCE * table.columns) {
+        if (table.cell_count >= MR__ROWS_AT_ONCE * table.columns) {
             mr__table_print(cli, &table);
         }
     }

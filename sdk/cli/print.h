@@ -33,6 +33,8 @@ void mr__documents_end(struct mr__documents *documents);
 
 /* ---- tables -------------------------------------------------------------------------------- */
 
+#define MR__ROWS_AT_ONCE 5000 /* of a table in memory; then they are printed */
+
 struct mr__table {
     const char *const *heads; /* ended by NULL, static */
     size_t columns;
