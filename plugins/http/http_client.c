@@ -23,8 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define IDLE_MS       10000 /* without a transfer, after which the thread ends */
-#define SWEEP_MS      20    /* between two looks at all deadlines */
+#define IDLE_MS       2000    /* without a transfer, after which the thread ends */
+#define SWEEP_MS      20      /* between two looks at all deadlines */
+#define WAIT_MS_MAX   3600000 /* what epoll_wait can be told */
 #define EVENTS_MAX    256
 #define TRANSFERS_MIN 8u /* that run at once, however low the limit of descriptors */
 
@@ -211,6 +212,9 @@ static mr_status run_thread(mr_error *reterr)
     bool made = pthread_create(&client.thread, NULL, work, NULL) == 0;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     client.made = client.running = made;
+    if (made) {
+        (void)pthread_setname_np(client.thread, "mr-http");
+    }
     return made ? MR_OK : mr__text_error(reterr, MR_ELIMIT, "no thread can be started for http");
 }
 
@@ -429,7 +433,7 @@ static void tell(struct mr__http_transfer *transfer)
 static void end(struct worker *w, struct mr__http_transfer *transfer)
 {
     if (transfer->look_up == MR__HTTP_LOOK_UP_RUNS) {
-        transfer->over = true; /* libcurl would wait for the look-up's thread if it were removed. */
+        transfer->over = true; /* The look-up's thread goes on, and counts until it ends. */
         tell(transfer);
         return;
     }
@@ -534,7 +538,7 @@ static int wait_ms(const struct worker *w)
         due_ms = w->sweep_due_ms;
     }
     int64_t ms = due_ms - now;
-    return due_ms < 0 ? -1 : ms < 0 ? 0 : ms > IDLE_MS ? IDLE_MS : (int)ms;
+    return due_ms < 0 ? -1 : ms < 0 ? 0 : ms > WAIT_MS_MAX ? WAIT_MS_MAX : (int)ms;
 }
 
 static void drive_timer(struct worker *w)

@@ -300,13 +300,17 @@ def test_stalling_servers(case):
 
 def test_cancel(case):
     server = Hostile()
-    process = case.start("run", case.file("dag.json", dag({"a": {"url": server.url + "/stall"}})))
+    text = json.dumps({"tasks": [{"id": "a", "http": {"url": server.url + "/stall"}}, {"id": "b", "wait": "1h"}]})
+    process = case.start("run", case.file("dag.json", text))
     run = process.run_id()
     wait_until(lambda: server.requests, "the request")
+    time.sleep(0.5)  # no timer of the connection's beginning is left that could wake the thread
+    case.m("cancel", run, "a").exits(0)
+    wait_until(lambda: case.task("a", run)["status"] == "canceled", "the task's end", 5)
+    assert server.requests[0].closed.wait(5), "the connection must be closed while the run goes on"
+    assert process.running()
     case.m("cancel", run).exits(0)
     process.end(10)
-    equal(case.task("a", run)["status"], "canceled")
-    assert server.requests[0].closed.wait(5), "the connection must be closed"
 
 
 def test_the_owner_ends_while_requests_wait(case):
@@ -341,6 +345,17 @@ def test_look_ups_are_few_at_once(case):
     assert 16 < most <= 32, most
     assert 1.2 <= seconds < 10, seconds
     equal(server.requests[0].headers["host"], f"127.0.0.1:{server.port}")
+
+
+def test_look_ups_that_nobody_waits_for_count(case):
+    """Their threads cannot be stopped: what comes after a timeout or cancel waits for their end."""
+    server = Hostile()
+    tasks = {f"n{i}": {"url": f"http://n{i}.slow:{server.port}/echo", "timeout": "200ms"} for i in range(64)}
+    done, seconds = ask(case, tasks, env=slow_names(case, 1000))
+    refused(done, {name: "no complete answer" for name in tasks})
+    with open(case.path("names"), encoding="ascii") as file:
+        equal(int(file.read()), 32, "look-ups at once")
+    assert 1.1 <= seconds < 10, seconds
 
 
 def test_a_look_up_holds_up_nobody(case):
@@ -473,6 +488,18 @@ def test_nginx(case):
         process.wait(10)
 
 
+def http_threads(pid):
+    """How many threads of the process are http's."""
+    count = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/comm", encoding="ascii") as file:
+                count += file.read() == "mr-http\n"
+        except OSError:
+            pass  # it has ended meanwhile
+    return count
+
+
 # ---- many ---------------------------------------------------------------------------------------
 
 def test_10000_at_once_on_one_thread(case):
@@ -489,23 +516,36 @@ def test_10000_at_once_on_one_thread(case):
         path = case.file("dag.json", dag({f"t{i}": {"url": f"http://127.0.0.1:{port}/", "timeout": "5m"} for i in range(10000)}))
         began = time.monotonic()
         process = case.start("run", path, "-q", "-o", "json")
+        wait_until(lambda: http_threads(process.pid), "the thread")
         threads = set()
-        while process.running() and time.monotonic() - began < 60:
-            try:
-                threads.add(len(os.listdir(f"/proc/{process.pid}/task")))
-            except OSError:
-                pass
+        while process.running() and time.monotonic() - began < 100:
+            threads.add(http_threads(process.pid))
             time.sleep(0.05)
         document = process.end(1).exits(0).json()
         seconds = time.monotonic() - began
         equal({task["status"] for task in document["tasks"]}, {"success"})
         equal(len(document["tasks"]), 10000)
         assert seconds < (20 if os.path.basename(BUILD) == "build" else 90), seconds
-        assert max(threads) < 32, threads
+        equal(max(threads), 1, "threads")
     finally:
         crowd.kill()
         crowd.wait(10)
         resource.setrlimit(resource.RLIMIT_NOFILE, soft)
+
+
+def test_the_thread_ends_and_comes_again(case):
+    """After 2 idle seconds there is no thread, and the next request has one again."""
+    server = Hostile()
+    url = server.url + "/echo"
+    text = json.dumps({"tasks": [{"id": "a", "http": {"url": url}}, {"id": "w", "wait": "4s", "dependOn": ["a"]},
+                                 {"id": "b", "http": {"url": url}, "dependOn": ["w"]}]})
+    process = case.start("run", case.file("dag.json", text))
+
+    wait_until(lambda: server.requests, "the first request")
+    equal(http_threads(process.pid), 1)
+    wait_until(lambda: http_threads(process.pid) == 0, "the thread's end", 4)
+    process.end().exits(0)
+    equal(len(server.requests), 2)
 
 
 def test_more_than_the_files_allow(case):
