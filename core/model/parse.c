@@ -79,12 +79,14 @@ static mr_status finish_dag(struct mr__dag *dag, const char *text, size_t len);
 mr_status mr__dag_parse(const char *text, size_t len, const struct mr__parse_options *options,
                         struct mr__problems *problems, struct mr__dag **ret_dag)
 {
+    static const struct mr__parse_options none;
     struct mr__dag *dag = calloc(1, sizeof *dag);
     if (dag == NULL) {
         return MR_ENOMEM;
     }
+    options = options == NULL ? &none : options;
     dag->refs = 1;
-    dag->compat = options != NULL && options->compat;
+    dag->compat = options->compat;
     mr__arena_init(&dag->arena);
     mr__hash_init(&dag->task_by_id);
     struct mr__parse p = {.dag = dag,
@@ -113,7 +115,7 @@ mr_status mr__dag_parse(const char *text, size_t len, const struct mr__parse_opt
     mr__hash_finish(&p.var_by_name);
     mr__arena_finish(&p.scratch);
     mr__problems_sort(problems);
-    bool wants_broken = options != NULL && options->ret_broken != NULL;
+    bool wants_broken = options->ret_broken != NULL;
     if (wants_broken) {
         *options->ret_broken = NULL;
     }
@@ -236,14 +238,14 @@ static void read_id(struct mr__parse *p, const struct mr__found *found,
                     const struct mr__parse_options *options)
 {
     struct mr__pos top = {.line = 1, .column = 1};
-    const char *file = options == NULL ? NULL : options->file;
+    const char *file = options->file;
     p->dag->file = keep(p, file == NULL ? "-" : file);
     p->dag->id = mr__parse_text(p, found);
     if (p->dag->id != NULL) {
         (void)mr__parse_check_id(p, p->dag->id, mr__yaml_pos(found->value), "the dag id");
         return;
     }
-    if (options != NULL && options->default_id != NULL) {
+    if (options->default_id != NULL) {
         p->dag->id = keep(p, options->default_id);
     } else {
         p->dag->id = id_of_file(p, file);
