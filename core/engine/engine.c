@@ -165,7 +165,6 @@ static void on_broken(void *user, const mr_error *error)
     engine->broken = *error;
     mr__engine_log(engine, 0, "the store cannot be used any more: %s", error->message);
     for (struct mr__request *request = engine->requests; request != NULL; request = next) {
-        next = request->next;
         mr__request_ref(request);
         mr__answer_failed(request, error);
         next = request->next;

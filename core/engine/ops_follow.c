@@ -117,7 +117,7 @@ void mr__follow_attach(struct mr__engine *engine, const uint8_t *run_id)
         watch->attached = true;
         engine->holding++;
     }
-}
+} /* NOLINT(clang-analyzer-unix.Malloc): the table has the watch, as a number */
 
 /* ---- stored part
  * --------------------------------------------------------------------------------- */
