@@ -377,9 +377,7 @@ void mr__decide_close_fan_of(struct mr__scheduler *s, struct mr__run *run, uint3
  * left. */
 static void step(struct mr__scheduler *s, struct mr__run *run)
 {
-    bool again = true;
-    while (again && goes_on(run) && !s->failed) {
-        again = false;
+    while (goes_on(run) && !s->failed) {
         while (run->ready_free.head != MR__NONE && has_room(run) && !s->failed) {
             begin(s, run, run->ready_free.head);
         }
@@ -392,9 +390,9 @@ static void step(struct mr__scheduler *s, struct mr__run *run)
         }
         /* Children that are blocked beside a failure will not be continued any more. */
         bool fails = run->count[MR__TASK_FAILED] + run->count[MR__TASK_CANCELED] > 0;
-        again = fails && run->fan_open > 0 && close_fans(s, run, true);
-        if (!again) {
+        if (!fails || run->fan_open == 0 || !close_fans(s, run, true)) {
             settle(s, run);
+            return;
         }
     }
 }
