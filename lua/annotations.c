@@ -3,6 +3,8 @@
  * The names that scripts have, as an editor's language server reads them (LuaLS, ---@meta). Pure,
  * any thread.
  */
+#include "lua/annotations.h"
+
 #include "lua/api.h"
 #include "lua/lua_host.h"
 

@@ -127,9 +127,4 @@ mr_status mr__lua_action_call(struct mr__lua *lua, const struct mr__lua_file *fi
                               const struct mr__lua_budget *budget, struct mr__buf *output,
                               mr_error *reterr);
 
-/* ---- for editors ----------------------------------------------------------------------------- */
-
-/* Adds a file of annotations (LuaLS, ---@meta) with every name that scripts have. Any thread. */
-void mr__lua_annotations(struct mr__buf *out);
-
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * mr_schema: the JSON Schema of a dag file, with the actions that the plugins have. No state, any
- * thread.
+ * mr_schema: the JSON Schema of a dag file, with the actions that the plugins have;
+ * mr_lua_annotations: the names that its Lua has. No state, any thread.
  */
 #include "core/model/schema.h"
 
@@ -9,6 +9,7 @@
 
 #include "core/engine/engine.h"
 #include "core/exec/registry.h"
+#include "lua/annotations.h"
 
 /* What may stand for a value of the type: text becomes one where it is one, or is a template. */
 static const char *type_schema(uint32_t type)
@@ -125,4 +126,17 @@ mr_status mr_schema(const char *plugins, char **ret_json, mr_error *reterr)
     }
     mr__buf_finish(&out);
     return status;
+}
+
+mr_status mr_lua_annotations(char **ret_text, mr_error *reterr)
+{
+    struct mr__buf out;
+    mr__buf_init(&out);
+    mr__lua_annotations(&out);
+    if (mr__buf_cstr(&out) == NULL) {
+        mr__buf_finish(&out);
+        return mr__error_set(reterr, MR_ENOMEM, "out of memory");
+    }
+    *ret_text = (char *)out.data; /* malloc's, as buf.h has it */
+    return MR_OK;
 }

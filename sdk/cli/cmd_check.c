@@ -270,8 +270,28 @@ int mr__cmd_plugin_check(struct mr__cli *cli)
 
 /* ---- schema -------------------------------------------------------------------------------- */
 
+static int print_annotations(struct mr__cli *cli)
+{
+    char *text = NULL;
+    mr_error error = {0};
+    mr_status status = mr_lua_annotations(&text, &error);
+    if (status != MR_OK) {
+        return mr__print_error(cli, status, NULL, "%s", error.message);
+    }
+    mr__print_out(cli, text, strlen(text));
+    mr_free(text);
+    return MR__EXIT_OK;
+}
+
 int mr__cmd_schema(struct mr__cli *cli)
 {
+    const struct mr__list *words = &cli->options.words;
+    if (words->count > 0 && strcmp(words->at[0], "lua") == 0) {
+        return print_annotations(cli);
+    }
+    if (words->count > 0) {
+        return mr__print_error(cli, MR_EINVAL, "lua", "there is no schema of \"%s\"", words->at[0]);
+    }
     char *json = NULL;
     mr_error error = {0};
     mr_status status = mr_schema(cli->plugins.len > 0 ? cli->plugins.at : NULL, &json, &error);

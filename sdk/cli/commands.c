@@ -228,10 +228,11 @@ const struct mr__command mr__commands[] = {
      "it\n"
      "with --store DEST. Tasks that run meanwhile are lost attempts there: onLost decides.",
      NULL, 1, 1, mr__cmd_store_backup},
-    {"schema", system_group, "", "prints the JSON Schema of a dag file",
+    {"schema", system_group, "[lua]", "prints the JSON Schema of a dag file",
      "With the actions that are installed, for editors: keys, types and words as the parser has\n"
-     "them.",
-     NULL, 0, 0, mr__cmd_schema},
+     "them. `millrace schema lua > millrace.d.lua` gives the names that its Lua has, for the Lua\n"
+     "language server.",
+     NULL, 0, 1, mr__cmd_schema},
     {"doctor", system_group, "", "checks whether this machine and the store are fit for runs",
      "Each line is ok, warn or bad, and says what to do. Exit 7 if any is bad. A store that is "
      "not\n"

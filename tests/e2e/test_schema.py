@@ -173,6 +173,13 @@ def test_keys_are_the_parsers(case):
     equal(set(places) | {n for n in schema if "properties" not in schema[n]}, set(schema), "every map of the schema is tried")
 
 
+def test_names_of_lua(case):
+    text = case.m("schema", "lua").exits(0).out
+    assert text.startswith("---@meta\n")
+    has(text, "function filter(", "function trace(", "vars")
+    case.m("schema", "luau").exits(2).says('no schema of "luau"', 'did you mean "lua"')
+
+
 def test_params_of_actions(case):
     check = validator(case)
     for task, good in (("action: wait, params: {for: 1s}", True), ("action: wait", False), ("action: wait, params: {fro: 1s}", False),

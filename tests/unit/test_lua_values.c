@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lua/annotations.h"
 #include "lua/api.h"
 #include "lua/lua_impl.h"
 #include "lua_fixture.h"

@@ -228,6 +228,10 @@ MR_API mr_status mr_plan(const mr_plan_options *options, char **ret_json, mr_err
  * `plugins` as in mr_options. MR_EABI, MR_EPERM. Since 0.2. */
 MR_API mr_status mr_schema(const char *plugins, char **ret_json, mr_error *reterr);
 
+/* A file for editors (LuaLS, ---@meta) with every name that a dag's Lua has; `ret_text`,
+ * **owned**: mr_free. MR_ENOMEM. Since 0.2. */
+MR_API mr_status mr_lua_annotations(char **ret_text, mr_error *reterr);
+
 /* Loads one plugin file (a shared object, or FILE.lua) as the engine would, in this process;
  * `ret_json` (may be NULL), **owned**: mr_free, describes it. MR_EABI with the reason,
  * MR_ENOTFOUND, MR_EPERM. */
