@@ -144,16 +144,6 @@ static void drop_row(struct mr__lua *lua, uint32_t number)
     lua->chunk_count--;
 }
 
-void mr__lua_forget(struct mr__lua *lua, const uint8_t *version)
-{
-    for (uint32_t i = 0; i < MR__LUA_CHUNKS_MAX && lua->L != NULL; i++) {
-        if (lua->chunks[i].ref != LUA_NOREF &&
-            memcmp(lua->chunks[i].key, version, MR__VERSION_BYTES) == 0) {
-            drop_row(lua, i);
-        }
-    }
-}
-
 static uint32_t free_row(struct mr__lua *lua)
 {
     if (lua->chunk_count == MR__LUA_CHUNKS_MAX) {

@@ -37,10 +37,6 @@ extern const struct mr__lua_budget
 mr_status mr__lua_create(struct mr__lua **ret_lua);
 void mr__lua_destroy(struct mr__lua *lua); /* NULL is allowed */
 
-/* Forgets the compiled chunks of a dag version that goes. They also go, oldest first, when there
- * are too many. Chunks are known by the dag's version, never by an address. */
-void mr__lua_forget(struct mr__lua *lua, const uint8_t *version);
-
 /* Compiles a script and forgets it: what is wrong with it, as "LINE: message" with the dag file's
  * own line in reterr->message, and that line in `*ret_line`. MR_OK, MR_EINVAL, MR_ENOMEM. */
 mr_status mr__lua_compile_check(struct mr__lua *lua, const struct mr__script *script,

@@ -35,13 +35,6 @@ void mr__lua_evaluator_finish(struct mr__lua_evaluator *evaluator)
     evaluator->own = NULL;
 }
 
-void mr__lua_evaluator_forget(struct mr__lua_evaluator *evaluator, const uint8_t *version)
-{
-    if (*evaluator->slot != NULL) {
-        mr__lua_forget(*evaluator->slot, version);
-    }
-}
-
 static mr_status need_state(struct mr__lua_evaluator *evaluator, mr_error *reterr)
 {
     mr_status status = *evaluator->slot == NULL ? mr__lua_create(evaluator->slot) : MR_OK;

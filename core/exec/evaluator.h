@@ -25,7 +25,4 @@ void mr__lua_evaluator_init_loop(struct mr__lua_evaluator *evaluator);
 void mr__lua_evaluator_init_worker(struct mr__lua_evaluator *evaluator, struct mr__lua **slot);
 void mr__lua_evaluator_finish(struct mr__lua_evaluator *evaluator);
 
-/* A dag version goes: what was compiled of it, may go. */
-void mr__lua_evaluator_forget(struct mr__lua_evaluator *evaluator, const uint8_t *version);
-
 #endif

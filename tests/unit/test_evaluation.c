@@ -146,13 +146,11 @@ static void evaluator__of_the_loop_says_what_is_to_be_done_again(void **state)
     assert_int_equal(mr__prepare(&scope, PLAIN, 0, &evaluator.port, &d.arena, &prepared), MR_OK);
     assert_int_equal(prepared.verdict, MR__VERDICT_GO);
     assert_null(evaluator.own); /* nothing to evaluate: no Lua */
-    mr__lua_evaluator_forget(&evaluator, d.dag->version);
     assert_int_equal(mr__prepare(&scope, QUICK, 0, &evaluator.port, &d.arena, &prepared), MR_OK);
     assert_int_equal(prepared.verdict, MR__VERDICT_GO);
     assert_non_null(evaluator.own);
     assert_int_equal(mr__prepare(&scope, SLOW, 0, &evaluator.port, &d.arena, &prepared), MR_OK);
     assert_int_equal(prepared.verdict, MR__VERDICT_AGAIN);
-    mr__lua_evaluator_forget(&evaluator, d.dag->version);
     mr__lua_evaluator_finish(&evaluator);
 }
 
