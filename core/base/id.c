@@ -30,6 +30,16 @@ void mr__id_source_init(struct mr__id_source *source, uint16_t shard)
     *source = (struct mr__id_source){.random = system_random, .shard = shard};
 }
 
+static void take_random(struct mr__id_source *source, uint8_t *bytes, uint16_t len)
+{
+    if (source->pool_left < len) {
+        source->random(source->user, source->pool, sizeof source->pool);
+        source->pool_left = sizeof source->pool;
+    }
+    memcpy(bytes, source->pool + sizeof source->pool - source->pool_left, len);
+    source->pool_left = (uint16_t)(source->pool_left - len);
+}
+
 void mr__id_next(struct mr__id_source *source, int64_t now_ms, uint8_t ret_id[MR__RUN_ID_BYTES])
 {
     uint64_t now = now_ms < 0 ? 0 : ((uint64_t)now_ms & ((UINT64_C(1) << 48) - 1)) << COUNTER_BITS;
@@ -43,7 +53,7 @@ void mr__id_next(struct mr__id_source *source, int64_t now_ms, uint8_t ret_id[MR
     ret_id[6] = (uint8_t)(0x70 | counter >> 8);
     ret_id[7] = (uint8_t)counter;
     /* Variant (2 bits), shard (10), the first 4 of the 52 random bits; then the other 48. */
-    source->random(source->user, ret_id + 9, 7);
+    take_random(source, ret_id + 9, 7);
     ret_id[8] = (uint8_t)(0x80 | source->shard >> 4);
     ret_id[9] = (uint8_t)((source->shard & 0xf) << 4 | (ret_id[9] & 0xf));
 }

@@ -12,6 +12,7 @@
 
 #define MR__RUN_ID_BYTES      16
 #define MR__RUN_ID_TEXT_BYTES 37
+#define MR__ID_POOL_BYTES     448 /* asked for at once: 64 ids */
 
 struct mr__id_source {
     uint64_t last; /* ms << 12 | counter of the latest id given */
@@ -19,6 +20,8 @@ struct mr__id_source {
     void (*random)(void *user, void *bytes, size_t len);
     void *user;
     uint16_t shard;
+    uint16_t pool_left; /* random bytes that no id has had: the last ones of `pool` */
+    uint8_t pool[MR__ID_POOL_BYTES];
 };
 
 void mr__id_source_init(struct mr__id_source *source, uint16_t shard);

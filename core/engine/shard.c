@@ -251,12 +251,21 @@ static void replies_durable(struct mr__shard *sh)
     }
 }
 
+int64_t mr__shard_now(struct mr__shard *sh)
+{
+    if (sh->turn_left == 0) {
+        sh->turn_ms = sh->opt.clock->wall_ms(sh->opt.clock);
+        sh->turn_left = sh->pumping ? MR__SHARD_TURN : 0;
+    }
+    return sh->turn_ms;
+}
+
 bool mr__shard_quiet(const struct mr__shard *sh)
 {
     return !sh->committing && !sh->waiting && !mr__commit_wanted(sh);
 }
 
-void mr__shard_pump(struct mr__shard *sh)
+static void pump(struct mr__shard *sh)
 {
     struct mr__effect effect;
     while (!sh->waiting && !sh->broken) {
@@ -283,6 +292,7 @@ void mr__shard_pump(struct mr__shard *sh)
                (sh->committing || sh->s.events.len < MR__HAND_OVER_BYTES) &&
                mr__effect_pop(&sh->s.durable, &effect)) {
             mr__effects_durable(sh, &effect);
+            sh->turn_left -= sh->turn_left > 0;
             worked = true;
             if (sh->waiting || sh->broken) {
                 return;
@@ -299,6 +309,14 @@ void mr__shard_pump(struct mr__shard *sh)
             break;
         }
     }
+}
+
+void mr__shard_pump(struct mr__shard *sh)
+{
+    sh->pumping = true;
+    pump(sh);
+    sh->pumping = false;
+    sh->turn_left = 0;
     mr__shard_arm(sh);
 }
 

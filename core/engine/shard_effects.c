@@ -137,17 +137,20 @@ struct mr__context *mr__shard_context(struct mr__shard *sh, struct mr__run *run)
         return context;
     }
     mr__reader_init(&r, run->log.data, run->log.len);
-    context = calloc(1, sizeof *context);
-    if (context == NULL || !mr__event_decode(&r, 0, &event)) {
-        free(context);
+    if (!mr__event_decode(&r, 0, &event)) {
+        return NULL;
+    }
+    context = calloc(1, sizeof *context + event.folder.len + 1);
+    if (context == NULL) {
         return NULL;
     }
     mr__arena_init(&context->arena);
-    context->folder = mr__arena_dup(&context->arena, event.folder.data, event.folder.len);
+    if (event.folder.len > 0) {
+        memcpy(context->folder, event.folder.data, event.folder.len);
+    }
     context->vars = (mr_value){.type = MR_MAP};
     context->share = share_of(sh, run);
-    bool ok =
-        context->folder != NULL && context->share != NULL && read_origin(context, event.payload);
+    bool ok = context->share != NULL && read_origin(context, event.payload);
     if (ok && event.vars.len > 2) {
         ok = mr__value_parse(&context->arena, event.vars.data, event.vars.len, &context->vars,
                              NULL) == MR_OK;
@@ -305,7 +308,7 @@ static void do_phase(struct mr__shard *sh, struct mr__run *run, const struct mr_
     attempt.vars = &context->vars;
     attempt.folder = context->folder;
     attempt.share = context->share;
-    attempt.started_at_ms = sh->opt.clock->wall_ms(sh->opt.clock);
+    attempt.started_at_ms = mr__shard_now(sh);
     if (row->timeout_ms > 0) {
         attempt.deadline_ms = detail->started_ms + row->timeout_ms;
     }

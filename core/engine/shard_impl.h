@@ -60,9 +60,10 @@ struct mr__reply {
 struct mr__context {
     struct mr__arena arena;
     mr_value vars;
-    const char *folder, *trigger; /* "manually", "schedule", "rerun" */
-    int64_t scheduled_ms;         /* the nominal time of a scheduled run, or 0 */
-    struct mr__share *share;      /* what its attempts read: as it is durable */
+    const char *trigger;     /* "manually", "schedule", "rerun" */
+    int64_t scheduled_ms;    /* the nominal time of a scheduled run, or 0 */
+    struct mr__share *share; /* what its attempts read: as it is durable */
+    char folder[];           /* with its final NUL */
 };
 
 /* The share data of a run, kept while memory is read anew: its attempts look at it. */
@@ -151,6 +152,11 @@ struct mr__shard {
     struct mr__kept_share *kept_shares; /* empty but while memory is read anew */
     size_t kept_count;
 
+    /* one look at the clock does for several effects (mr__shard_now) */
+    int64_t turn_ms;
+    uint32_t turn_left; /* effects that may still use turn_ms; 0 outside the pump */
+    bool pumping;
+
     /* finished runs (archive.c) */
     struct mr__buf part; /* the history part being filled: a record that has begun */
     uint16_t part_number;
@@ -173,6 +179,10 @@ struct mr__shard {
 /* ---- shard.c ---- */
 void mr__shard_say(struct mr__shard *sh, int32_t level, const char *fmt, ...) MR__PRINTF(3, 4);
 void mr__shard_arm(struct mr__shard *sh);
+/* Unix time for an event or an attempt that begins. While the pump hands out effects it is looked
+ * up for every MR__SHARD_TURN of them: an action that answers at once costs less than a look. */
+int64_t mr__shard_now(struct mr__shard *sh);
+#define MR__SHARD_TURN 32u
 struct mr__context *mr__shard_context(struct mr__shard *sh, struct mr__run *run);
 void mr__shard_feed(struct mr__shard *sh, struct mr__result *result);
 enum mr__resume_fate mr__shard_fate(void *user, const struct mr__run *run, uint32_t task);

@@ -60,7 +60,7 @@ void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
         !mr__attempt_is_current(run, ref->task, ref->attempt)) {
         return;
     }
-    sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
+    sh->s.now_ms = mr__shard_now(sh);
     if (result->set_count > 0 && mr__shard_context(sh, run) == NULL) {
         sh->s.failed = true; /* the run's table must be there before what is not durable is set */
         return;
@@ -212,7 +212,7 @@ static void on_began(void *user, const struct mr__attempt_ref *ref)
         (run->flags & (MR__RUNFLAG_DORMANT | MR__RUNFLAG_SETTLED)) != 0) {
         return;
     }
-    sh->s.now_ms = sh->opt.clock->wall_ms(sh->opt.clock);
+    sh->s.now_ms = mr__shard_now(sh);
     (void)mr__decide_began(&sh->s, run, ref->task, ref->attempt);
 }
 

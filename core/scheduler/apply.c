@@ -85,35 +85,36 @@ static void fan_count(struct mr__run *run, struct mr__fan *fan, bool active, uin
 static void task_become(struct mr__scheduler *s, struct mr__run *run, uint32_t t, uint8_t status,
                         uint16_t flags)
 {
+    const uint16_t prepares = MR__TASKFLAG_PREPARING | MR__TASKFLAG_PREPARED;
+    const uint16_t delays = MR__TASKFLAG_JUDGING | MR__TASKFLAG_DELAYED;
     struct mr__task *task = &run->tasks[t];
     struct mr__fan *fan = mr__run_fan(run, t);
     uint8_t from = task->status;
-    enum mr__graph_state was = fan == NULL ? mr__graph_state(run, t) : MR__GRAPH_OPEN;
+    enum mr__graph_state was = run->bad == NULL ? MR__GRAPH_OPEN : mr__graph_state(run, t);
     bool held = mr__task_begun(task);
     bool active = held || (task->flags & MR__TASKFLAG_READY) != 0;
     bool fan_was_open = from == MR__TASK_RUNNING && (task->flags & MR__TASKFLAG_FANNED) != 0;
     if ((task->flags & (MR__TASKFLAG_READY | MR__TASKFLAG_HELD)) != 0) {
         mr__ready_remove(run, t);
     }
-    run->preparing_count -= (task->flags & (MR__TASKFLAG_PREPARING | MR__TASKFLAG_PREPARED)) != 0;
-    run->delayed_count -= (task->flags & (MR__TASKFLAG_JUDGING | MR__TASKFLAG_DELAYED)) != 0;
+    run->preparing_count -= (task->flags & prepares) != 0;
+    run->delayed_count += (uint32_t)((flags & delays) != 0) - ((task->flags & delays) != 0);
     run->count[from]--;
     run->count[status]++;
     task->status = status;
     task->flags = (task->flags & MR__TASKFLAG_DEAD) | flags;
-    run->delayed_count += (task->flags & (MR__TASKFLAG_JUDGING | MR__TASKFLAG_DELAYED)) != 0;
-    run->fan_open +=
-        (uint32_t)(status == MR__TASK_RUNNING && (task->flags & MR__TASKFLAG_FANNED) != 0) -
-        (uint32_t)fan_was_open;
-    if ((run->flags & MR__RUNFLAG_DORMANT) == 0 && mr__task_is_job(run, t)) {
-        s->jobs_used += (uint32_t)mr__task_begun(task) - (uint32_t)held;
+    run->fan_open += (uint32_t)(status == MR__TASK_RUNNING && (flags & MR__TASKFLAG_FANNED) != 0) -
+                     (uint32_t)fan_was_open;
+    bool holds = mr__task_begun(task);
+    if (holds != held && (run->flags & MR__RUNFLAG_DORMANT) == 0 && mr__task_is_job(run, t)) {
+        s->jobs_used += holds ? 1u : -1u;
     }
-    if (fan == NULL) {
-        if (run->bad != NULL || status == MR__TASK_SUCCESS || status == MR__TASK_SKIPPED) {
-            mr__graph_changed(s, run, t, was);
-        }
-    } else {
+    if (fan != NULL) {
         fan_count(run, fan, active, from, status);
+    } else if (run->bad != NULL) {
+        mr__graph_changed(s, run, t, was);
+    } else if (status == MR__TASK_SUCCESS || status == MR__TASK_SKIPPED) {
+        mr__graph_good(run, t);
     }
 }
 

@@ -162,7 +162,7 @@ static uint32_t tell_children(struct mr__scheduler *s, struct mr__run *run, uint
     return count;
 }
 
-static void children_open(struct mr__run *run, uint32_t t)
+void mr__graph_good(struct mr__run *run, uint32_t t)
 {
     const struct mr__dag *dag = run->plan->dag;
     const uint32_t *child = dag->children + dag->tasks[t].first_child;
@@ -174,12 +174,6 @@ static void children_open(struct mr__run *run, uint32_t t)
 void mr__graph_changed(struct mr__scheduler *s, struct mr__run *run, uint32_t t,
                        enum mr__graph_state was)
 {
-    if (run->bad == NULL) {
-        if (mr__graph_state(run, t) == MR__GRAPH_GOOD && was != MR__GRAPH_GOOD) {
-            children_open(run, t);
-        }
-        return;
-    }
     (void)dead_changed(run, t);
     enum mr__graph_state is = mr__graph_state(run, t);
     if (is == was) {

@@ -27,8 +27,11 @@ static inline enum mr__graph_state mr__graph_state(const struct mr__run *run, ui
     default: return (task->flags & MR__TASKFLAG_DEAD) != 0 ? MR__GRAPH_BAD : MR__GRAPH_OPEN;
     }
 }
-/* After a change of the status of `t`, a task of the dag, which was `was` before: opens its
- * children, or closes them again. */
+/* Where no task of the dag has a `when`: `t`, a task of the dag, is success or skipped from now on.
+ */
+void mr__graph_good(struct mr__run *run, uint32_t t);
+/* Where one has: after a change of the status of `t`, which was `was` before: opens its children,
+ * or closes them again. */
 void mr__graph_changed(struct mr__scheduler *s, struct mr__run *run, uint32_t t,
                        enum mr__graph_state was);
 /* Whether any task above `t` failed or was canceled. False in `*ret_ok`: out of memory. */
