@@ -15,7 +15,6 @@
 #include "core/base/limits.h"
 
 #define MR__PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
-#define MR__MUST_USE           __attribute__((warn_unused_result))
 
 /* Programmer error only, never input; on in release builds too. */
 #define MR_ASSERT(condition) \

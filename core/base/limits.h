@@ -57,7 +57,6 @@
 #define MR__TRACE_LINES_MAX       1000u /* of one task run */
 #define MR__TRACE_LINE_BYTES_MAX  1024u
 #define MR__DETAIL_BYTES_MAX      (16u << 10) /* of a failure: error.exit, ... */
-#define MR__OUTPUT_TEXT_BYTES     4096u       /* sh's output: text keeps this much from the end */
 #define MR__PROCESS_ARGS_MAX      4096u
 #define MR__EVALUATIONS_MAX       16384u /* handed to workers and not yet answered */
 #define MR__EVALUATION_THREADS    2u

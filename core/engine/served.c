@@ -19,10 +19,41 @@ static struct mr__served_file *file_next(struct mr__served *served);
 static struct mr__served_folder *folder_make(struct mr__served *served,
                                              struct mr__served_folder *parent, const char *path);
 static void folder_drop(struct mr__served_folder *folder);
+static void folder_watch(struct mr__served_folder *folder);
 static void work_folder(struct mr__served *served, struct mr__served_folder *folder);
 
 /* ---- life --------------------------------------------------------------------------------------
  */
+
+/* In the folder above something of this name has come, gone or changed. */
+static void above_on_event(uv_fs_event_t *event, const char *name, int events, int status)
+{
+    struct mr__served *served = event->data;
+    if (!served->closed && (name == NULL || strcmp(name, served->root_name) == 0)) {
+        folder_watch(served->root);
+        mr__served_queue_folder(served->root);
+        mr__served_moment(served);
+    }
+}
+
+/* Where this fails the root is served until it is removed, and no longer. */
+static void watch_above(struct mr__served *served)
+{
+    char *above = strdup(served->root->path);
+    size_t len = strlen(served->root->path);
+    while (len > 1 && served->root->path[len - 1] == '/') {
+        len--;
+    }
+    char *slash = above == NULL ? NULL : memrchr(above, '/', len);
+    served->root_name = "";
+    if (slash != NULL && len > 1) {
+        above[len] = '\0';
+        served->root_name = served->root->path + (slash + 1 - above);
+        slash[slash == above] = '\0';
+        (void)uv_fs_event_start(&served->above, above_on_event, above, 0);
+    }
+    free(above);
+}
 
 mr_status mr__served_create(struct mr__engine *engine, const char *path, bool compat,
                             const struct mr__served_events *events, struct mr__served **ret_served)
@@ -38,12 +69,15 @@ mr_status mr__served_create(struct mr__engine *engine, const char *path, bool co
     served->file_tail = &served->file_queue;
     (void)uv_timer_init(&engine->loop, &served->timer); /* cannot fail */
     served->timer.data = served;
-    served->handles = 1;
+    (void)uv_fs_event_init(&engine->loop, &served->above); /* likewise */
+    served->above.data = served;
+    served->handles = 2;
     served->root = folder_make(served, NULL, path);
     if (served->root == NULL) {
         mr__served_close(served);
         return MR_ENOMEM;
     }
+    watch_above(served);
     mr__served_work(served);
     *ret_served = served;
     return MR_OK;
@@ -59,7 +93,7 @@ void mr__served_free(struct mr__served *served)
     free(served);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
     struct mr__served *served = handle->data;
     served->handles--;
@@ -79,7 +113,8 @@ void mr__served_close(struct mr__served *served)
     while (definitions->problems != NULL) { /* nobody looks at the files any more */
         (void)mr__definitions_set_problem(definitions, definitions->problems->file, NULL);
     }
-    uv_close((uv_handle_t *)&served->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&served->above, on_handle_closed);
+    uv_close((uv_handle_t *)&served->timer, on_handle_closed);
 }
 
 /* ---- what is said -------------------------------------------------------------------------------
@@ -309,6 +344,19 @@ static void folder_on_event(uv_fs_event_t *event, const char *name, int events, 
     mr__served_moment(served);
 }
 
+/* Watches what stands at the folder's path now, and nothing that did before. */
+static void folder_watch(struct mr__served_folder *folder)
+{
+    (void)uv_fs_event_stop(&folder->event); /* cannot fail */
+    int result = uv_fs_event_start(&folder->event, folder_on_event, folder->path, 0);
+    if (result != 0 && result != UV_ENOENT) {
+        char message[MR_ERROR_MESSAGE_BYTES];
+        (void)snprintf(message, sizeof message, "%s cannot be watched: %s", folder->path,
+                       uv_strerror(result)); /* cut if too long */
+        mr__served_problem(folder->served, folder->path, message, NULL);
+    }
+}
+
 static struct mr__served_folder *folder_make(struct mr__served *served,
                                              struct mr__served_folder *parent, const char *path)
 {
@@ -332,13 +380,7 @@ static struct mr__served_folder *folder_make(struct mr__served *served,
     (void)uv_fs_event_init(&served->engine->loop, &folder->event); /* cannot fail */
     served->handles++;
     served->folder_count++;
-    int result = uv_fs_event_start(&folder->event, folder_on_event, path, 0);
-    if (result != 0 && result != UV_ENOENT) {
-        char message[MR_ERROR_MESSAGE_BYTES];
-        (void)snprintf(message, sizeof message, "%s cannot be watched: %s", path,
-                       uv_strerror(result)); /* cut if too long */
-        mr__served_problem(served, path, message, NULL);
-    }
+    folder_watch(folder);
     mr__served_queue_folder(folder); /* Listed only now: what comes in the meantime is an event. */
     return folder;
 }
@@ -479,9 +521,14 @@ static void see_folder(struct mr__served_folder *folder, const struct mr__scan_e
         mr__served_problem(served, folder->path, message, NULL);
         return;
     }
+    if (inner != NULL && inner->inode != entry->stamp.inode) { /* another one of its name */
+        folder_watch(inner);
+        mr__served_queue_folder(inner);
+    }
     inner = inner == NULL ? folder_make(served, folder, entry->path) : inner;
     if (inner != NULL) {
         inner->seen = true;
+        inner->inode = entry->stamp.inode;
     }
 }
 

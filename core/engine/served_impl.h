@@ -31,6 +31,7 @@ struct mr__served_folder {
     struct mr__served_folder *folders;
     struct mr__served_file *files;
     struct mr__served_folder *queue_next;
+    uint64_t inode; /* as its parent was listed last; of the root: 0 */
     bool queued, seen, gone;
 };
 
@@ -39,6 +40,8 @@ struct mr__served {
     struct mr__served_events events;
     bool compat, closed, settled;
     struct mr__served_folder *root;
+    uv_fs_event_t above;   /* the folder that the root stands in: says when there is another root */
+    const char *root_name; /* in the root's path; "" where it stands in none */
     struct mr__hash by_path; /* of files: path -> struct mr__served_file * */
     struct mr__hash by_dag;  /* dag id -> struct mr__served_file * */
     size_t folder_count;

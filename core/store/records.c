@@ -177,13 +177,6 @@ uint64_t mr__key_log_n(struct mr__bytes key)
                                     : 0;
 }
 
-uint32_t mr__key_log_task(struct mr__bytes key)
-{
-    return key.len == LOG_KEY_BYTES
-               ? (uint32_t)key_read((const uint8_t *)key.data + LOG_KEY_BYTES - 12, 4)
-               : UINT32_MAX;
-}
-
 const uint8_t *mr__key_run_id(struct mr__bytes key)
 {
     return key.len < 2 + MR__RUN_ID_BYTES ? NULL

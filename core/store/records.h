@@ -44,7 +44,6 @@ enum mr__log_kind {
 void mr__key_log(struct mr__key *key, const uint8_t *run_id, enum mr__log_kind kind, uint32_t task,
                  uint64_t n);
 uint64_t mr__key_log_n(struct mr__bytes key);
-uint32_t mr__key_log_task(struct mr__bytes key);
 
 /* The run id at the end of an index key. NULL: too short. */
 const uint8_t *mr__key_run_id(struct mr__bytes key);

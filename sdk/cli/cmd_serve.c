@@ -4,6 +4,7 @@
  * and says on stderr what becomes of its files; with -o jsonl every answer is a line on stdout.
  */
 #include "sdk/cli/commands.h"
+#include "sdk/cli/files.h"
 #include "sdk/cli/print.h"
 
 #include <errno.h>
@@ -171,24 +172,39 @@ static int tell_end(struct mr__cli *cli, enum mr__answer kind, const struct mr__
     return late ? MR__EXIT_TIMEOUT : interrupted ? MR__EXIT_INTERRUPTED : MR__EXIT_TERMINATED;
 }
 
+/* The folder as it is named, from the root: a link that is swapped for another is looked up again.
+ */
+static int find_dags(struct mr__cli *cli, const char *dags, struct mr__text *path)
+{
+    struct stat info;
+    if (stat(dags, &info) == 0 && !S_ISDIR(info.st_mode)) {
+        return mr__print_error(cli, MR_ENOTFOUND, NULL, "%s: %s", dags, strerror(ENOTDIR));
+    }
+    char *real = realpath(dags, NULL);
+    if (real == NULL) {
+        return mr__print_error(cli, MR_ENOTFOUND, NULL, "%s: %s", dags, strerror(errno));
+    }
+    if (!mr__files_has_name(dags)) { /* "." */
+        mr__text_puts(path, real);
+    }
+    free(real); /* realpath's own */
+    return path->len > 0 ? MR__EXIT_OK : mr__files_absolute(cli, dags, path);
+}
+
 static int make_request(struct mr__cli *cli, struct mr__text *request)
 {
-    const char *dags = cli->options.dags;
+    struct mr__text dags = {0};
     mr__request_begin(request, "serve");
     mr__text_printf(request, ",\"pid\":%lld", (long long)getpid());
-    if (dags != NULL) {
-        struct stat info;
-        char *real = realpath(dags, NULL);
-        if (real != NULL && stat(real, &info) == 0 && !S_ISDIR(info.st_mode)) {
-            errno = ENOTDIR;
-            free(real);
-            real = NULL;
+    if (cli->options.dags != NULL) {
+        int code = find_dags(cli, cli->options.dags, &dags);
+        if (code == MR__EXIT_OK) {
+            mr__request_string(request, "dags", mr__text_str(&dags));
         }
-        if (real == NULL) {
-            return mr__print_error(cli, MR_ENOTFOUND, NULL, "%s: %s", dags, strerror(errno));
+        mr__text_finish(&dags);
+        if (code != MR__EXIT_OK) {
+            return code;
         }
-        mr__request_string(request, "dags", real);
-        free(real); /* realpath's own */
     }
     if (cli->options.older_ms >= 0) {
         mr__text_printf(request, ",\"retain\":%lld", (long long)cli->options.older_ms);

@@ -3,6 +3,7 @@
  * store stats, store check, store backup. A store that is in use is asked through its owner.
  */
 #include "sdk/cli/commands.h"
+#include "sdk/cli/files.h"
 #include "sdk/cli/print.h"
 
 #include <errno.h>
@@ -187,36 +188,11 @@ int mr__cmd_store_check(struct mr__cli *cli)
 /* The absolute path of what is to be made: the owner may stand in another folder. */
 static int find_dest(struct mr__cli *cli, const char *word, struct mr__text *dest)
 {
-    struct mr__text parent = {0};
-    size_t len = strlen(word);
-    while (len > 1 && word[len - 1] == '/') {
-        len--;
-    }
-    size_t base = len;
-    while (base > 0 && word[base - 1] != '/') {
-        base--;
-    }
-    size_t base_len = len - base;
-    bool dots = base_len <= 2 && strspn(word + base, ".") >= base_len;
-    if (dots || !mr__text_is_utf8(word, len)) {
+    if (!mr__files_has_name(word)) {
         return mr__print_error(cli, MR_EINVAL, NULL, "store backup: \"%s\" is no name for a folder",
                                word);
     }
-    mr__text_puts(&parent, base == 0 ? "." : "");
-    mr__text_add(&parent, word, base);
-    char *real = parent.failed ? NULL : realpath(parent.at, NULL);
-    int number = errno;
-    mr__text_finish(&parent);
-    if (real == NULL) {
-        return mr__print_error(cli, number == EACCES ? MR_EPERM : MR_ENOTFOUND, NULL,
-                               "the folder of %s: %s", word, strerror(number));
-    }
-    mr__text_printf(dest, "%s%s%.*s", real, strcmp(real, "/") == 0 ? "" : "/", (int)base_len,
-                    word + base);
-    free(real); /* realpath's own */
-    return dest->failed || !mr__text_is_utf8(dest->at, dest->len)
-               ? mr__print_error(cli, MR_EINVAL, NULL, "the path of the copy is not UTF-8")
-               : MR__EXIT_OK;
+    return mr__files_absolute(cli, word, dest);
 }
 
 static void print_backup(struct mr__cli *cli, struct mr__pick backup)

@@ -105,6 +105,48 @@ int mr__files_folder(struct mr__cli *cli, const char *path, struct mr__text *fol
     return folder->failed ? mr__print_error(cli, MR_ENOMEM, NULL, "out of memory") : MR__EXIT_OK;
 }
 
+/* Where the last part of a path begins, and its length. */
+static size_t last_part(const char *path, size_t *ret_len)
+{
+    size_t len = strlen(path);
+    while (len > 1 && path[len - 1] == '/') {
+        len--;
+    }
+    size_t base = len;
+    while (base > 0 && path[base - 1] != '/') {
+        base--;
+    }
+    *ret_len = len - base;
+    return base;
+}
+
+bool mr__files_has_name(const char *path)
+{
+    size_t len, base = last_part(path, &len);
+    return len > 2 || strspn(path + base, ".") < len;
+}
+
+int mr__files_absolute(struct mr__cli *cli, const char *path, struct mr__text *absolute)
+{
+    struct mr__text parent = {0};
+    size_t len, base = last_part(path, &len);
+    mr__text_puts(&parent, base == 0 ? "." : "");
+    mr__text_add(&parent, path, base);
+    char *real = parent.failed ? NULL : realpath(parent.at, NULL);
+    int number = errno;
+    mr__text_finish(&parent);
+    if (real == NULL) {
+        return mr__print_error(cli, number == EACCES ? MR_EPERM : MR_ENOTFOUND, NULL,
+                               "the folder of %s: %s", path, strerror(number));
+    }
+    mr__text_printf(absolute, "%s%s%.*s", real, strcmp(real, "/") == 0 ? "" : "/", (int)len,
+                    path + base);
+    free(real); /* realpath's own */
+    return absolute->failed || !mr__text_is_utf8(absolute->at, absolute->len)
+               ? mr__print_error(cli, MR_EINVAL, NULL, "the path of %s is not UTF-8", path)
+               : MR__EXIT_OK;
+}
+
 bool mr__files_is_file(const char *word)
 {
     static const char *const endings[] = {".yaml", ".yml", ".json"};

@@ -21,6 +21,12 @@ bool mr__files_sendable(struct mr__cli *cli, const char *path, const struct mr__
 /* The folder that a file stands in, absolute, into `folder`; of "-" the current one. Returns an
  * exit code; an error has been printed. */
 int mr__files_folder(struct mr__cli *cli, const char *path, struct mr__text *folder);
+/* Whether the path's last part is a name of its own, not "." or "..". */
+bool mr__files_has_name(const char *path);
+/* The path from the root of something whose folder is there, into `absolute`; its last part stays
+ * as it is, whether it exists, is a link or neither. Returns an exit code; an error has been
+ * printed. */
+int mr__files_absolute(struct mr__cli *cli, const char *path, struct mr__text *absolute);
 /* Whether a word of `run` is a file, not a dag of the store (contract.md). */
 bool mr__files_is_file(const char *word);
 

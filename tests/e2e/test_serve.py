@@ -4,6 +4,7 @@
 Method: files are written, spoiled, moved and removed under a serving process, which is also killed,
 terminated and run beside another one."""
 import os
+import shutil
 import signal
 
 from harness import equal, has, main, wait_until
@@ -184,6 +185,38 @@ def test_signals_leave_runs_resumable(case):
         case.m("wait", run).exits(0)
         process.kill(signal.SIGTERM).end().exits(143)
         os.unlink(case.path("work/go"))
+
+
+def test_a_folder_that_is_made_again(case):
+    """The served folder itself, one in it, and a link that is swapped for another."""
+    folder(case, deploy=ONE)
+    process = serve(case, "--dags", "dags")
+    shutil.rmtree(case.path("work/dags"))
+    wait_until(lambda: "No such file or directory" in process.err(), "the folder to be missed")
+    folder(case, deploy=TWO)
+    wait_until(lambda: output(case, "deploy") == "two", "the folder to be read again")
+    for text in ("one", "two"):  # of one name, within a moment
+        os.makedirs(case.path("work/fresh"))
+        case.file("fresh/inner.yaml", f"tasks: [{{id: a, run: echo {text}}}]\n")
+        shutil.rmtree(case.path("work/dags/sub"), ignore_errors=True)
+        os.rename(case.path("work/fresh"), case.path("work/dags/sub"))
+        wait_until(lambda: "inner" in dags(case) and output(case, "inner") == text, "the folder in it")
+    case.file("dags/sub/inner.yaml", "tasks: [{id: a, run: echo three}]\n")
+    wait_until(lambda: output(case, "inner") == "three", "a file in the folder of that name")
+    process.kill(signal.SIGTERM).end().exits(143)
+
+    for name in ("blue", "green"):
+        os.makedirs(case.path(f"work/{name}"))
+        case.file(f"{name}/which.yaml", f"tasks: [{{id: a, run: echo {name}}}]\n")
+    os.symlink("blue", case.path("work/current"))
+    process = serve(case, "--dags", "current")
+    equal(output(case, "which"), "blue")
+    os.symlink("green", case.path("work/next"))
+    os.rename(case.path("work/next"), case.path("work/current"))
+    wait_until(lambda: output(case, "which") == "green", "the other folder")
+    case.file("green/which.yaml", "tasks: [{id: a, run: echo red}]\n")
+    wait_until(lambda: output(case, "which") == "red", "a change in the other folder")
+    process.kill(signal.SIGTERM).end().exits(143)
 
 
 def test_serve_waits_for_its_turn(case):
