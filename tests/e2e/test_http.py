@@ -442,7 +442,8 @@ http {
 
 
 def start_nginx(case):
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    unpacked = os.path.join(os.environ.get("MILLRACE_TEST_BUILD", "build"), "tools/usr/sbin")  # by ./dev
+    program = shutil.which("nginx", path=f"{unpacked}:/usr/sbin:{os.environ.get('PATH', '')}")
     if not program:
         raise Skip("no nginx")
     with socket.create_server(("127.0.0.1", 0)) as free:
