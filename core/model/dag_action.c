@@ -153,7 +153,7 @@ static void read_wait(struct mr__parse *p, struct mr__dag_task *task,
                                            mr__duration_parse(value->u.text, value->len, &ms));
     if (!good) {
         struct mr__found found = {.key = key, .value = value};
-        mr__parse_add_duration_problem(p, &found);
+        mr__parse_add_duration_problem(p, &found, 0);
     }
 }
 

@@ -149,7 +149,7 @@ static int64_t read_timeout(struct mr__parse *p, const struct mr__found *found)
                         "a task has \"timeout\" or \"timeoutSecs\", not both");
     }
     int64_t seconds = mr__parse_integer(p, &found[MR__TASK_TIMEOUT_SECS], 0, TIMEOUT_SECONDS_MAX);
-    int64_t ms = mr__parse_duration(p, &found[MR__TASK_TIMEOUT]);
+    int64_t ms = mr__parse_duration(p, &found[MR__TASK_TIMEOUT], 1);
     return ms != 0 ? ms : seconds * 1000;
 }
 

@@ -185,7 +185,7 @@ static void read_file(struct mr__parse *p, const struct mr__yaml_node *root,
     dag->name = mr__parse_text(p, &found[DAG_NAME]);
     dag->desc = mr__parse_text(p, &found[DAG_DESC]);
     dag->stopped = mr__parse_word(p, &found[DAG_STATUS], statuses, MR__COUNT(statuses), 0) == 1;
-    dag->timeout_ms = mr__parse_duration(p, &found[DAG_TIMEOUT]);
+    dag->timeout_ms = mr__parse_duration(p, &found[DAG_TIMEOUT], 1);
     dag->max_parallel =
         (uint32_t)mr__parse_integer(p, &found[DAG_MAX_PARALLEL], 1, MR__DAG_TASKS_MAX);
     p->on_lost = (uint8_t)mr__parse_word(p, &found[DAG_ON_LOST], mr__parse_on_lost_words,

@@ -99,8 +99,10 @@ const char *mr__parse_text(struct mr__parse *p, const struct mr__found *found);
 /* The index of a word among `words`; `otherwise` if there is none. */
 unsigned mr__parse_word(struct mr__parse *p, const struct mr__found *found,
                         const char *const *words, unsigned count, unsigned otherwise);
-int64_t mr__parse_duration(struct mr__parse *p, const struct mr__found *found);
-void mr__parse_add_duration_problem(struct mr__parse *p, const struct mr__found *found);
+/* `min_ms` is 0 where no time at all is a duration too, else 1. */
+int64_t mr__parse_duration(struct mr__parse *p, const struct mr__found *found, int64_t min_ms);
+void mr__parse_add_duration_problem(struct mr__parse *p, const struct mr__found *found,
+                                    int64_t min_ms);
 int64_t mr__parse_integer(struct mr__parse *p, const struct mr__found *found, int64_t min,
                           int64_t max);
 double mr__parse_number(struct mr__parse *p, const struct mr__found *found, double min, double max);

@@ -44,6 +44,12 @@ static const struct broken broken_tasks[] = {
      "E102 1:33+4 unknown key \"dely\" in \"retry\" [delay@0]\n"
      "E105 1:52+6 \"backoff\" must be one of fixed, exponential, not \"linear\"\n"
      "E107 1:68+3 \"jitter\" must be a number from 0 to 1"},
+    {"delay without a unit", TEXT("tasks: [{id: a, retry: {max: 1, delay: 0}}]\n"),
+     "E106 1:40+1 \"delay\" must be a duration of up to 100 years with a unit, such as "
+     "300ms, 10s, 5m, 2h or 1d, not \"0\""},
+    {"maxDelay of nothing", TEXT("tasks: [{id: a, retry: {max: 1, maxDelay: 0s}}]\n"),
+     "E106 1:43+2 \"maxDelay\" must be a duration above 0 and up to 100 years with a unit, "
+     "such as 300ms, 10s, 5m, 2h or 1d, not \"0s\""},
     {"jitter that is text", TEXT("tasks: [{id: a, retry: {max: 1, jitter: some}}]\n"),
      "E104 1:41+4 \"jitter\" must be a number"},
     {"maxDelay below delay", TEXT("tasks: [{id: a, retry: {max: 1, delay: 5s, maxDelay: 4s}}]\n"),
