@@ -1,6 +1,7 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT
 """Goal: each file in examples/ works as its comments say. Method: run it, then look at what it made."""
+import json
 import os
 import re
 import subprocess
@@ -148,6 +149,13 @@ def test_share(case):
 def test_scheduled(case):
     document = case.m("run", example("scheduled.yaml"), "-o", "json").exits(0).json()
     equal(task_of(document, "day")["output"], {"trigger": "manually", "day": document["createdAt"][:10]})
+
+
+def test_files(case):
+    document = case.m("run", example("files.yaml"), "-v", "stage=prod", "-o", "json").exits(0).json()
+    equal(task_of(document, "same")["output"], True)
+    equal(json.loads(case.read("release/settings.backup.json")), {"stage": "prod", "run": document["id"]})
+    equal(sorted(os.listdir(case.path("work/release"))), ["settings.backup.json", "settings.json"])
 
 
 def test_lua_action(case):

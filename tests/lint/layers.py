@@ -47,6 +47,7 @@ LIBRARIES = [
     (r"dlfcn\.h", r"core/exec/plugin_[^/]*"),
     (r"(cjson/)?cJSON\.h", r"(sdk/cli|plugins|examples)/.*"),
     (r"curl/.*", r"plugins/.*"),
+    (r"nettle/.*", r"plugins/.*"),
     (r"microhttpd\.h", r"plugins/.*"),
 ]
 
