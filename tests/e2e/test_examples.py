@@ -7,6 +7,7 @@ import re
 import subprocess
 
 from harness import BUILD, EXAMPLES, SOURCE, TIMEOUT, equal, has, main, statuses, task_of
+from http_servers import Hostile
 
 
 def example(name):
@@ -156,6 +157,18 @@ def test_files(case):
     equal(task_of(document, "same")["output"], True)
     equal(json.loads(case.read("release/settings.backup.json")), {"stage": "prod", "run": document["id"]})
     equal(sorted(os.listdir(case.path("work/release"))), ["settings.backup.json", "settings.json"])
+
+
+def test_notify(case):
+    server = Hostile()
+    run = case.m("run", example("notify.yaml"), "-v", f"url={server.url}/echo", "-o", "json", env={"SECRET": "whsec_c2VjcmV0"}).exits(0).json()
+    equal(statuses(run), {"work": "success", "good": "success", "bad": "skipped"})
+    run = case.m("run", example("notify.yaml"), "-v", f"url={server.url}/echo", "-v", "fail=true", "-o", "json",
+                 env={"SECRET": "whsec_c2VjcmV0"}).exits(1).json()
+    equal(statuses(run), {"work": "failed", "good": "init", "bad": "success"})
+    bodies = [json.loads(request.body) for request in server.requests]
+    equal((bodies[0]["type"], bodies[1]["text"]), ("work.done", "work: exit 1"))
+    equal([request.headers["webhook-signature"][:3] for request in server.requests], ["v1,", "v1,"])
 
 
 def test_lua_action(case):
