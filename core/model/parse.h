@@ -57,6 +57,7 @@ struct mr__parse {
 struct mr__key {
     const char *name;
     bool later;         /* comes in a later release: an error of its own */
+    const char *help;   /* one line for who writes the file; docs/dag-file.md says more */
     const char *schema; /* JSON Schema of its value, as core/model/schema.c has it */
 };
 
