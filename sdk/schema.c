@@ -9,6 +9,7 @@
 
 #include "core/engine/engine.h"
 #include "core/exec/registry.h"
+#include "core/model/programs.h"
 #include "lua/annotations.h"
 
 /* The types of what may stand for a value of the type: text becomes one where it is one, or is a
@@ -46,6 +47,7 @@ static void write_help(struct mr__buf *out, const mr_param *row)
 /* Adds the schema of the action's params. True: some are required. */
 static bool write_params(struct mr__buf *out, const mr_action *action)
 {
+    const struct mr__program *program = mr__program_of(action->name);
     const mr_param *row;
     bool needs = false;
     mr__buf_text(out, "{\"type\":[\"object\",\"null\"],\"properties\":{");
@@ -53,6 +55,9 @@ static bool write_params(struct mr__buf *out, const mr_action *action)
         mr__buf_text(out, i == 0 ? "" : ",");
         mr__json_str(out, row->name, strlen(row->name));
         mr__buf_printf(out, ":{\"type\":%s", types_of(row->type));
+        if (program != NULL && strcmp(program->param, row->name) == 0) {
+            mr__buf_text(out, ",\"pattern\":\"[^ \\t\\r\\n]\""); /* not empty */
+        }
         write_help(out, row);
         mr__buf_text(out, "}");
     }

@@ -142,8 +142,10 @@ struct mr__pos mr__parse_pos(struct mr__parse *p, const struct mr__yaml_node *no
 
 /* Checks the templates of a text and adds them to the dag's, in their order. */
 void mr__parse_templates(struct mr__parse *p, const struct mr__yaml_node *node);
-/* A problem for each template in a `run:` that names something of the run. */
-void mr__parse_check_shell(struct mr__parse *p, const struct mr__yaml_node *node);
+/* A problem for each template in a program, such as a `run:`, that names something of the run; its
+ * value is to go through another param. */
+void mr__parse_check_program(struct mr__parse *p, const struct mr__yaml_node *node,
+                             const char *param, const char *through);
 /* True for what can only be meant as the name of a variable, declared or not. */
 bool mr__parse_is_var_name(const struct mr__parse *p, const char *text, size_t len);
 /* True for {{.vars.NAME.Value}} and {{.shareData.KEY}}: where NAME or KEY stands. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "plugins/file/file_replacement.h"
+#include "plugins/path.h"
 #include "plugins/text.h"
 
 #define BLOCK_BYTES    (1u << 20) /* read at once; between two looks whether it is to stop */
@@ -33,18 +34,6 @@ static mr_status read_all(mr_task *t, const char *path, int fd, struct mr__repla
 
 /* ---- params and output ------------------------------------------------------------------------
  */
-
-/* A param that is a path, as an absolute one. */
-static mr_status read_path(mr_task *t, const char *name, const char **ret_path)
-{
-    const mr_value *value = mr_param_get(t, name);
-    if (value->len == 0) {
-        return mr_fail(t, MR_EINVAL, "%s: is empty", name);
-    }
-    *ret_path =
-        value->u.s[0] == '/' ? value->u.s : mr_printf(t, "%s/%s", mr_info(t)->folder, value->u.s);
-    return *ret_path == NULL ? MR_ENOMEM : MR_OK;
-}
 
 /* Octal digits: YAML's 0644 comes as 644. -1: not given. */
 static mr_status read_mode(mr_task *t, int *ret_mode)
@@ -160,7 +149,7 @@ static mr_status write_run(mr_task *t)
     struct mr__text json = {0};
     const char *path, *bytes = NULL;
     size_t len = 0;
-    mr_status status = read_path(t, "path", &path);
+    mr_status status = mr__path_param(t, "path", &path);
     if (status == MR_OK) {
         status = read_mode(t, &to.mode);
     }
@@ -227,9 +216,9 @@ static mr_status copy_run(mr_task *t)
     mr_error error = {.status = MR_OK};
     const char *from_path, *to_path, *expected;
     int fd;
-    mr_status status = read_path(t, "from", &from_path);
+    mr_status status = mr__path_param(t, "from", &from_path);
     if (status == MR_OK) {
-        status = read_path(t, "to", &to_path);
+        status = mr__path_param(t, "to", &to_path);
     }
     if (status == MR_OK) {
         status = read_mode(t, &to.mode);
@@ -268,7 +257,7 @@ static mr_status checksum_run(mr_task *t)
     struct stat stat;
     const char *path, *expected;
     int fd;
-    mr_status status = read_path(t, "path", &path);
+    mr_status status = mr__path_param(t, "path", &path);
     if (status == MR_OK) {
         status = read_expected(t, &expected);
     }

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 
-from harness import BUILD, EXAMPLES, SOURCE, TIMEOUT, equal, has, main, statuses, task_of
+from harness import BUILD, EXAMPLES, SOURCE, TIMEOUT, Skip, equal, has, main, statuses, task_of
 from http_servers import Hostile
 
 
@@ -169,6 +169,16 @@ def test_notify(case):
     bodies = [json.loads(request.body) for request in server.requests]
     equal((bodies[0]["type"], bodies[1]["text"]), ("work.done", "work: exit 1"))
     equal([request.headers["webhook-signature"][:3] for request in server.requests], ["v1,", "v1,"])
+
+
+def test_sqlite(case):
+    if not os.path.exists(os.path.join(BUILD, "plugins/sqlite/sqlite.so")):
+        raise Skip("built without SQLite")
+    for times in (1, 2):
+        document = case.m("run", example("sqlite.yaml"), "-o", "json").exits(0).json()
+        equal(task_of(document, "sum")["output"]["rows"], [{"city": "Oslo", "n": times, "total": 7.5 * times},
+                                                           {"city": "Rome", "n": 2 * times, "total": 30.0 * times}])
+    equal(task_of(document, "report")["output"], "Oslo 15.0, Rome 60.0")
 
 
 def test_lua_action(case):

@@ -48,6 +48,7 @@ LIBRARIES = [
     (r"(cjson/)?cJSON\.h", r"(sdk/cli|plugins|examples)/.*"),
     (r"curl/.*", r"plugins/.*"),
     (r"nettle/.*", r"plugins/.*"),
+    (r"sqlite3\.h", r"plugins/sqlite/.*"),
     (r"microhttpd\.h", r"plugins/.*"),
 ]
 

@@ -27,6 +27,14 @@ static const struct broken broken_tasks[] = {
     {"env beside http", TEXT("tasks: [{id: a, http: {url: x}, env: {A: b}}]\n"),
      "E305 1:33+3 \"env\" belongs to \"run\", which this task does not have"},
 
+    {"templates in a query",
+     TEXT(
+         "vars: {n: }\ntasks: [{id: a, action: sqlite-read, params: {db: x, query: \"SELECT {{n}}, "
+         "'{{x}}'\", bind: [\"{{n}}\"]}}]\n"),
+     "E404 2:69+5 \"query\" has no templates: pass \"{{n}}\" through \"bind\""},
+    {"query of nothing",
+     TEXT("tasks: [{id: a, action: sqlite-write, params: {db: x, query: ' '}}]\n"),
+     "E308 1:55+5 \"query\" needs a statement"},
     {"when", TEXT("tasks: [{id: a, when: never}]\n"),
      "E105 1:23+5 \"when\" must be one of success, always, failed, not \"never\""},
     {"retry that is a word", TEXT("tasks: [{id: a, retry: often}]\n"),
