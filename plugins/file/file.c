@@ -292,12 +292,12 @@ static mr_status read_all(mr_task *t, const char *path, int fd, struct mr__repla
         if (len < 0 && errno != EINTR) {
             status = mr__file_error(&error, path, "read", errno);
         } else if (len > 0) {
-            uint64_t steps = sum->bytes / PROGRESS_BYTES;
+            unsigned long long steps = sum->bytes / PROGRESS_BYTES;
             sha256_update(&sum->hash, (size_t)len, (const uint8_t *)block);
             sum->bytes += (uint64_t)len;
             status = to == NULL ? MR_OK : mr__replacement_add(to, block, (size_t)len, &error);
             if (sum->bytes / PROGRESS_BYTES > steps) {
-                mr_trace(t, "%llu GiB are done", (unsigned long long)(steps + 1));
+                mr_trace(t, "%llu GiB are done", steps + 1);
             }
         }
     }
