@@ -26,7 +26,10 @@ static const mr_param read_params[] = {
      .flags = MR_REQUIRED,
      .help = "one statement; never templated: pass values through bind"},
     {.name = "bind", .type = MR_NULL, .help = "a list for ?, or a map for :name"},
-    {.name = "maxRows", .type = MR_INT, .default_json = "10000", .help = "more fail"},
+    {.name = "maxRows",
+     .type = MR_INT,
+     .default_json = "10000",
+     .help = "at most so many; more of them fail"},
     {.name = NULL},
 };
 
@@ -44,7 +47,10 @@ static const mr_param write_params[] = {
      .type = MR_BOOL,
      .default_json = "false",
      .help = "make the file where it is not there"},
-    {.name = "maxRows", .type = MR_INT, .default_json = "10000", .help = "of RETURNING; more fail"},
+    {.name = "maxRows",
+     .type = MR_INT,
+     .default_json = "10000",
+     .help = "of RETURNING, at most so many; more of them fail"},
     {.name = NULL},
 };
 
