@@ -9,38 +9,56 @@
 
 #include "core/engine/engine.h"
 #include "core/exec/registry.h"
+#include "core/model/programs.h"
 #include "lua/annotations.h"
 
-/* What may stand for a value of the type: text becomes one where it is one, or is a template. */
-static const char *type_schema(uint32_t type)
+/* The types of what may stand for a value of the type: text becomes one where it is one, or is a
+ * template. */
+static const char *types_of(uint32_t type)
 {
     switch (type) {
-    case MR_STRING: return "{\"type\":[\"string\",\"number\",\"boolean\",\"null\"]}";
+    case MR_STRING: return "[\"string\",\"number\",\"boolean\",\"null\"]";
     case MR_INT:
-    case MR_NUMBER: return "{\"type\":[\"number\",\"string\",\"null\"]}";
-    case MR_BOOL: return "{\"type\":[\"boolean\",\"string\",\"null\"]}";
-    case MR_LIST: return "{\"type\":[\"array\",\"string\",\"null\"]}";
-    case MR_MAP: return "{\"type\":[\"object\",\"string\",\"null\"]}";
-    default: return "true";
+    case MR_NUMBER: return "[\"number\",\"string\",\"null\"]";
+    case MR_BOOL: return "[\"boolean\",\"string\",\"null\"]";
+    case MR_LIST: return "[\"array\",\"string\",\"null\"]";
+    case MR_MAP: return "[\"object\",\"string\",\"null\"]";
+    default: return MR__SCHEMA_ANY_TYPE;
     }
+}
+
+/* The help, and the default in words: an editor would write a "default" into the file. */
+static void write_help(struct mr__buf *out, const mr_param *row)
+{
+    struct mr__buf help;
+    mr__buf_init(&help);
+    mr__buf_text(&help, row->help != NULL ? row->help : "");
+    if (row->default_json != NULL) {
+        mr__buf_printf(&help, "%sdefault: %s", help.len > 0 ? "; " : "", row->default_json);
+    }
+    if (help.len > 0) {
+        mr__buf_text(out, ",\"description\":");
+        mr__json_str(out, (const char *)help.data, help.len);
+    }
+    out->failed = out->failed || help.failed;
+    mr__buf_finish(&help);
 }
 
 /* Adds the schema of the action's params. True: some are required. */
 static bool write_params(struct mr__buf *out, const mr_action *action)
 {
+    const struct mr__program *program = mr__program_of(action->name);
     const mr_param *row;
     bool needs = false;
     mr__buf_text(out, "{\"type\":[\"object\",\"null\"],\"properties\":{");
     for (uint32_t i = 0; (row = mr__params_row(action, i)) != NULL; i++) {
         mr__buf_text(out, i == 0 ? "" : ",");
         mr__json_str(out, row->name, strlen(row->name));
-        mr__buf_text(out, ":{\"allOf\":[");
-        mr__buf_text(out, type_schema(row->type));
-        mr__buf_text(out, "]");
-        if (row->help != NULL) {
-            mr__buf_text(out, ",\"description\":");
-            mr__json_str(out, row->help, strlen(row->help));
+        mr__buf_printf(out, ":{\"type\":%s", types_of(row->type));
+        if (program != NULL && strcmp(program->param, row->name) == 0) {
+            mr__buf_text(out, ",\"pattern\":\"[^ \\t\\r\\n]\""); /* not empty */
         }
+        write_help(out, row);
         mr__buf_text(out, "}");
     }
     mr__buf_text(out, "},\"additionalProperties\":false,\"required\":[");
@@ -88,12 +106,12 @@ static void write_actions(struct mr__buf *out, const struct mr__registry *regist
     mr__buf_text(out, list != NULL ? list : "");
     mr__buf_text(out, "]},\"actionName\":{\"enum\":[");
     mr__buf_text(out, list != NULL ? list : "");
-    mr__buf_text(out, "]}");
-    if (http != NULL) {
-        mr__buf_text(out, ",\"http\":");
-        (void)write_params(out, http->table); /* the short form is there: it has its params */
+    mr__buf_text(out, "]}}}");
+    if (http != NULL) { /* The short form is there: it has its params. */
+        mr__buf_text(out, ",{\"if\":{\"required\":[\"http\"]},\"then\":{\"properties\":{\"http\":");
+        (void)write_params(out, http->table);
+        mr__buf_text(out, "}}}");
     }
-    mr__buf_text(out, "}}");
     for (size_t i = 0; i < count; i++) {
         write_action(out, mr__registry_at(registry, i));
     }

@@ -5,6 +5,7 @@
  */
 #include "core/base/clock.h"
 #include "core/model/parse_task.h"
+#include "core/model/programs.h"
 
 #define NO_ACTION MR__TASK_KEYS
 
@@ -48,22 +49,22 @@ static void params_give(struct mr__parse *p, const struct params *params, struct
     }
 }
 
-/* The text of a `run`; a scalar that is none, such as `run: true`, is meant as it is written. */
-static void params_add_run(struct mr__parse *p, struct params *params,
-                           const struct mr__yaml_node *key)
+/* The text of a program; a scalar that is none, such as `run: true`, is meant as it is written. */
+static void params_add_program(struct mr__parse *p, struct params *params,
+                               const struct mr__yaml_node *key, const struct mr__program *program)
 {
     struct mr__found found = {.key = key, .value = key + 1};
-    params->members[params->len].key = "run";
+    params->members[params->len].key = program->param;
     params->pos[params->len] = mr__yaml_pos(key);
     const char *text = mr__parse_text(p, &found);
     if (text != NULL) {
         params->members[params->len].value = mr__value_str(text, found.value->len);
-        mr__parse_check_shell(p, found.value);
+        mr__parse_check_program(p, found.value, program->param, program->through);
     }
     params->len++;
     if (text == NULL ? mr__yaml_is_null(found.value) : text[strspn(text, " \t\r\n")] == '\0') {
-        mr__problem_add(p->problems, "E308", params->pos[params->len - 1], NULL,
-                        "\"run\" needs a command");
+        mr__problem_add(p->problems, "E308", params->pos[params->len - 1], NULL, "\"%s\" needs %s",
+                        program->param, program->needs);
     }
 }
 
@@ -121,7 +122,7 @@ static void read_sh(struct mr__parse *p, struct mr__dag_task *task, const struct
     if (!params_init(p, &params, 1u + (env != NULL) + (output != NULL))) {
         return;
     }
-    params_add_run(p, &params, found[MR__TASK_RUN].key);
+    params_add_program(p, &params, found[MR__TASK_RUN].key, mr__program_of(task->action));
     if (env != NULL) {
         check_env(p, env + 1);
         if (!mr__yaml_is_null(env + 1)) {
@@ -153,7 +154,7 @@ static void read_wait(struct mr__parse *p, struct mr__dag_task *task,
                                            mr__duration_parse(value->u.text, value->len, &ms));
     if (!good) {
         struct mr__found found = {.key = key, .value = value};
-        mr__parse_add_duration_problem(p, &found);
+        mr__parse_add_duration_problem(p, &found, 0);
     }
 }
 
@@ -181,18 +182,18 @@ static void read_params(struct mr__parse *p, struct mr__dag_task *task,
         return;
     }
     struct params params;
-    bool is_sh = is_action(task, "sh"), is_lua = is_action(task, "lua");
+    const struct mr__program *program = mr__program_of(task->action);
     if (!params_init(p, &params, node->len)) {
         return;
     }
     for (uint32_t i = 0; i < node->len; i++) {
         const struct mr__yaml_node *param = &node->u.items[2 * i];
-        if (is_sh && strcmp(param->u.text, "run") == 0) {
-            params_add_run(p, &params, param);
-            continue;
-        }
-        if (is_lua && strcmp(param->u.text, "lua") == 0) {
-            params_add_lua(p, &params, task, param);
+        if (program != NULL && strcmp(param->u.text, program->param) == 0) {
+            if (program->through == NULL) {
+                params_add_lua(p, &params, task, param);
+            } else {
+                params_add_program(p, &params, param, program);
+            }
             continue;
         }
         char *name = mr__arena_dup(&p->dag->arena, param->u.text, param->len);

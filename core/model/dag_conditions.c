@@ -7,21 +7,31 @@
 
 enum { CHECK_ACT, CHECK_CONDITIONS };
 static const struct mr__key check_keys[] = {
-    [CHECK_ACT] = {.name = "act", .schema = MR__SCHEMA_WORDS("\"skip\",\"block\"")},
+    [CHECK_ACT] = {.name = "act",
+                   .help = "what follows if all conditions hold: skip or block",
+                   .schema = MR__SCHEMA_WORDS("\"skip\",\"block\"")},
     [CHECK_CONDITIONS] = {.name = "conditions",
+                          .help = "all of them must hold",
                           .schema = "{\"type\":[\"array\",\"null\"],\"items\":" MR__SCHEMA_REF(
                               "condition") "}"},
 };
 
 enum { CONDITION_SOURCE, CONDITION_KEY, CONDITION_OP, CONDITION_VALUES, CONDITION_VALUE };
 static const struct mr__key condition_keys[] = {
-    [CONDITION_SOURCE] = {.name = "source", .schema = MR__SCHEMA_WORDS("\"vars\",\"share-data\"")},
-    [CONDITION_KEY] = {.name = "key", .schema = MR__SCHEMA_REF("text")},
+    [CONDITION_SOURCE] = {.name = "source",
+                          .help = "where the key is looked up: vars or share-data",
+                          .schema = MR__SCHEMA_WORDS("\"vars\",\"share-data\"")},
+    [CONDITION_KEY] = {.name = "key",
+                       .help = "the name there; where it is missing the condition is false",
+                       .schema = MR__SCHEMA_REF("text")},
     [CONDITION_OP] = {.name = "op",
+                      .help = "in, not-in, ==, !=, <, >, matches (a Lua pattern) or exists",
                       .schema = MR__SCHEMA_WORDS(
                           "\"in\",\"not-in\",\"==\",\"!=\",\"<\",\">\",\"matches\",\"exists\"")},
-    [CONDITION_VALUES] = {.name = "values", .schema = "{\"type\":\"array\"}"},
-    [CONDITION_VALUE] = {.name = "value", .schema = "true"},
+    [CONDITION_VALUES] = {.name = "values",
+                          .help = "a list; all operators but in and not-in take one",
+                          .schema = "{\"type\":\"array\"}"},
+    [CONDITION_VALUE] = {.name = "value", .help = "short for values with one", .schema = "true"},
 };
 
 const struct mr__key_table mr__key_table_check = {

@@ -6,16 +6,25 @@
 #include "core/model/parse.h"
 
 enum { HOOK_LUA };
-static const struct mr__key hook_keys[] = {
-    [HOOK_LUA] = {.name = "lua", .schema = MR__SCHEMA_REF("command")}};
+static const struct mr__key hook_keys[] = {[HOOK_LUA] = {.name = "lua",
+                                                         .help = "a Lua script, sandboxed",
+                                                         .schema = MR__SCHEMA_REF("command")}};
 
 enum { SCHEDULE_CRON, SCHEDULE_TIMEZONE, SCHEDULE_OVERLAP, SCHEDULE_CATCHUP };
 static const struct mr__key schedule_keys[] = {
-    [SCHEDULE_CRON] = {.name = "cron", .schema = MR__SCHEMA_REF("command")},
-    [SCHEDULE_TIMEZONE] = {.name = "timezone", .schema = MR__SCHEMA_REF("text")},
+    [SCHEDULE_CRON] =
+        {.name = "cron",
+         .help = "five fields, or six with seconds in front; or @daily, @every 5m and the like",
+         .schema = MR__SCHEMA_REF("command")},
+    [SCHEDULE_TIMEZONE] = {.name = "timezone",
+                           .help = "a name of the tz database, such as Europe/Paris; default: UTC",
+                           .schema = MR__SCHEMA_REF("text")},
     [SCHEDULE_OVERLAP] = {.name = "overlap",
+                          .help = "while an earlier run is unfinished: skip (default), queue, "
+                                  "replace (cancels it) or allow",
                           .schema = MR__SCHEMA_WORDS("\"skip\",\"queue\",\"replace\",\"allow\"")},
     [SCHEDULE_CATCHUP] = {.name = "catchup",
+                          .help = "times that were missed: skip, latest or all",
                           .schema = MR__SCHEMA_WORDS("\"skip\",\"latest\",\"all\"")},
 };
 

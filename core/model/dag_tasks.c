@@ -10,45 +10,97 @@
 #define FASTFLOW_TIMEOUT_MS 30000                    /* --compat fastflow */
 
 static const struct mr__key task_keys[MR__TASK_KEYS] = {
-    [MR__TASK_ID] = {.name = "id", .schema = MR__SCHEMA_REF("id")},
-    [MR__TASK_NAME] = {.name = "name", .schema = MR__SCHEMA_REF("text")},
-    [MR__TASK_DESC] = {.name = "desc", .schema = MR__SCHEMA_REF("text")},
+    [MR__TASK_ID] = {.name = "id",
+                     .help = "what it is called; unique",
+                     .schema = MR__SCHEMA_REF("id")},
+    [MR__TASK_NAME] = {.name = "name", .help = "text for people", .schema = MR__SCHEMA_REF("text")},
+    [MR__TASK_DESC] = {.name = "desc", .help = "text for people", .schema = MR__SCHEMA_REF("text")},
     [MR__TASK_DEPEND_ON] =
         {.name = "dependOn",
+         .help = "an id or a list of ids that must be success or skipped before it begins",
          .schema = "{\"anyOf\":[" MR__SCHEMA_REF(
              "text") ",{\"type\":\"array\",\"items\":" MR__SCHEMA_REF("id") "}]}"},
-    [MR__TASK_ACTION] = {.name = "action", .schema = MR__SCHEMA_REF("id")},
-    [MR__TASK_ACTION_NAME] = {.name = "actionName", .schema = MR__SCHEMA_REF("id")},
-    [MR__TASK_PARAMS] = {.name = "params", .schema = "{\"type\":[\"object\",\"null\"]}"},
-    [MR__TASK_RUN] = {.name = "run", .schema = MR__SCHEMA_REF("command")},
-    [MR__TASK_ENV] = {.name = "env", .schema = MR__SCHEMA_REF("environment")},
-    [MR__TASK_OUTPUT] = {.name = "output",
-                         .schema = "{\"anyOf\":[" MR__SCHEMA_WORDS(
-                             "\"text\",\"json\",\"none\"") "," MR__SCHEMA_REF("template") "]}"},
+    [MR__TASK_ACTION] = {.name = "action",
+                         .help = "what it does: the name of an action (millrace actions lists "
+                                 "them); without any it is a gate",
+                         .schema = MR__SCHEMA_REF("id")},
+    [MR__TASK_ACTION_NAME] = {.name = "actionName",
+                              .help = "fastflow's name of action",
+                              .schema = MR__SCHEMA_REF("id")},
+    [MR__TASK_PARAMS] = {.name = "params",
+                         .help = "the action's params; strings in them are templates",
+                         .schema = "{\"type\":[\"object\",\"null\"]}"},
+    [MR__TASK_RUN] = {.name = "run",
+                      .help =
+                          "a shell script, /bin/sh -ec; never templated: pass values through env",
+                      .schema = MR__SCHEMA_REF("command")},
+    [MR__TASK_ENV] =
+        {.name = "env",
+         .help = "environment variables of run, over the owner's; the values are templates",
+         .schema = MR__SCHEMA_REF("environment")},
+    [MR__TASK_OUTPUT] =
+        {.name = "output",
+         .help = "what becomes of run's stdout: text (default, its last 4 KiB), json or none",
+         .schema = "{\"anyOf\":[" MR__SCHEMA_WORDS("\"text\",\"json\",\"none\"") "," MR__SCHEMA_REF(
+             "template") "]}"},
     [MR__TASK_WAIT] = {.name = "wait",
+                       .help = "succeeds after a while, such as 10s; it survives restarts",
                        .schema = "{\"anyOf\":[" MR__SCHEMA_REF("wait") "," MR__SCHEMA_REF(
                            "template") "]}"},
-    [MR__TASK_HTTP] = {.name = "http", .schema = "{\"type\":\"object\"}"},
-    [MR__TASK_LUA] = {.name = "lua", .schema = MR__SCHEMA_REF("command")},
-    [MR__TASK_TIMEOUT] = {.name = "timeout", .schema = MR__SCHEMA_REF("duration")},
+    [MR__TASK_HTTP] = {.name = "http",
+                       .help = "an HTTP request: the params of the action http",
+                       .schema = "{\"type\":\"object\"}"},
+    [MR__TASK_LUA] = {.name = "lua",
+                      .help = "a Lua script, sandboxed; what it returns is the output",
+                      .schema = MR__SCHEMA_REF("command")},
+    [MR__TASK_TIMEOUT] = {.name = "timeout",
+                          .help = "of each attempt, such as 10m",
+                          .schema = MR__SCHEMA_REF("duration")},
     [MR__TASK_TIMEOUT_SECS] = {.name = "timeoutSecs",
+                               .help = "fastflow's timeout, in seconds",
                                .schema = "{\"type\":[\"integer\",\"null\"],\"minimum\":0}"},
     [MR__TASK_ON_LOST] = {.name = "onLost",
+                          .help = "what follows when the engine stops while an attempt runs: "
+                                  "retry, fail, or ask (blocked until continue)",
                           .schema = MR__SCHEMA_WORDS("\"retry\",\"fail\",\"ask\"")},
-    [MR__TASK_RETRY] = {.name = "retry",
-                        .schema = "{\"anyOf\":[{\"type\":[\"integer\",\"null\"],\"minimum\":0,"
-                                  "\"maximum\":1000000}," MR__SCHEMA_REF("retry") "]}"},
+    [MR__TASK_RETRY] =
+        {.name = "retry",
+         .help = "further attempts after a failure: how many, or a map with delays and a condition",
+         .schema = "{\"anyOf\":[{\"type\":[\"integer\",\"null\"],\"minimum\":0,"
+                   "\"maximum\":1000000}," MR__SCHEMA_REF("retry") "]}"},
     [MR__TASK_WHEN] = {.name = "when",
+                       .help = "success (default): all before it ended well; always: all have "
+                               "ended or cannot begin; failed: likewise, and one failed",
                        .schema = MR__SCHEMA_WORDS("\"success\",\"always\",\"failed\"")},
-    [MR__TASK_RUN_IF] = {.name = "runIf", .schema = MR__SCHEMA_REF("expression")},
-    [MR__TASK_SKIP_IF] = {.name = "skipIf", .schema = MR__SCHEMA_REF("expression")},
-    [MR__TASK_BLOCK_IF] = {.name = "blockIf", .schema = MR__SCHEMA_REF("expression")},
-    [MR__TASK_PRE_CHECK] = {.name = "preCheck", .schema = MR__SCHEMA_REF("checks")},
-    [MR__TASK_PRE_CHECKS] = {.name = "preChecks", .schema = MR__SCHEMA_REF("checks")},
-    [MR__TASK_FOR_EACH_KEY] = {.name = "forEach", .schema = MR__SCHEMA_REF("command")},
-    [MR__TASK_AS] = {.name = "as", .schema = MR__SCHEMA_REF("text")},
-    [MR__TASK_KEY] = {.name = "key", .schema = MR__SCHEMA_REF("expression")},
-    [MR__TASK_MAX_PARALLEL] = {.name = "maxParallel", .schema = MR__SCHEMA_REF("count")},
+    [MR__TASK_RUN_IF] = {.name = "runIf",
+                         .help = "Lua: unless it is true the task is skipped",
+                         .schema = MR__SCHEMA_REF("expression")},
+    [MR__TASK_SKIP_IF] = {.name = "skipIf",
+                          .help = "Lua: if it is true the task is skipped",
+                          .schema = MR__SCHEMA_REF("expression")},
+    [MR__TASK_BLOCK_IF] = {.name = "blockIf",
+                           .help = "Lua: if it is true the task is blocked until millrace continue",
+                           .schema = MR__SCHEMA_REF("expression")},
+    [MR__TASK_PRE_CHECK] =
+        {.name = "preCheck",
+         .help = "fastflow's conditions: checks by name, of which the first that holds acts",
+         .schema = MR__SCHEMA_REF("checks")},
+    [MR__TASK_PRE_CHECKS] = {.name = "preChecks",
+                             .help = "the same as preCheck",
+                             .schema = MR__SCHEMA_REF("checks")},
+    [MR__TASK_FOR_EACH_KEY] =
+        {.name = "forEach",
+         .help = "Lua, or one template, that gives a list: one task run for each item, id[key]",
+         .schema = MR__SCHEMA_REF("command")},
+    [MR__TASK_AS] = {.name = "as",
+                     .help = "what the item of forEach is called; default: item",
+                     .schema = MR__SCHEMA_REF("text")},
+    [MR__TASK_KEY] = {.name = "key",
+                      .help = "Lua: the key of an item's task run; default: its index from 0",
+                      .schema = MR__SCHEMA_REF("expression")},
+    [MR__TASK_MAX_PARALLEL] = {.name = "maxParallel",
+                               .help = "how many task runs of forEach may be under way at once",
+                               .schema = MR__SCHEMA_REF("count")},
     [MR__TASK_LATER] = {.name = "isolation", .later = true},
 };
 const struct mr__key_table mr__key_table_task = {
@@ -149,7 +201,7 @@ static int64_t read_timeout(struct mr__parse *p, const struct mr__found *found)
                         "a task has \"timeout\" or \"timeoutSecs\", not both");
     }
     int64_t seconds = mr__parse_integer(p, &found[MR__TASK_TIMEOUT_SECS], 0, TIMEOUT_SECONDS_MAX);
-    int64_t ms = mr__parse_duration(p, &found[MR__TASK_TIMEOUT]);
+    int64_t ms = mr__parse_duration(p, &found[MR__TASK_TIMEOUT], 1);
     return ms != 0 ? ms : seconds * 1000;
 }
 

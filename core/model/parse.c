@@ -32,20 +32,43 @@ enum { /* of keys that are equally near to a wrong one the first is suggested */
 };
 static const struct mr__key dag_keys[] = {
     [DAG_TASKS] = {.name = "tasks",
+                   .help = "the tasks, in any order: what depends on what says dependOn",
                    .schema =
                        "{\"type\":\"array\",\"minItems\":1,\"items\":" MR__SCHEMA_REF("task") "}"},
-    [DAG_ID] = {.name = "id", .schema = MR__SCHEMA_REF("idOrNull")},
-    [DAG_NAME] = {.name = "name", .schema = MR__SCHEMA_REF("text")},
-    [DAG_DESC] = {.name = "desc", .schema = MR__SCHEMA_REF("text")},
-    [DAG_STATUS] = {.name = "status", .schema = MR__SCHEMA_WORDS("\"normal\",\"stopped\"")},
-    [DAG_VARS] = {.name = "vars", .schema = MR__SCHEMA_REF("variables")},
-    [DAG_TAGS] = {.name = "tags", .schema = MR__SCHEMA_REF("tags")},
-    [DAG_TIMEOUT] = {.name = "timeout", .schema = MR__SCHEMA_REF("duration")},
-    [DAG_MAX_PARALLEL] = {.name = "maxParallel", .schema = MR__SCHEMA_REF("count")},
-    [DAG_ON_LOST] = {.name = "onLost", .schema = MR__SCHEMA_WORDS("\"retry\",\"fail\",\"ask\"")},
-    [DAG_SCHEDULE] = {.name = "schedule", .schema = MR__SCHEMA_OR_NULL(MR__SCHEMA_REF("schedule"))},
-    [DAG_CRON] = {.name = "cron", .schema = MR__SCHEMA_REF("text")},
-    [DAG_HOOKS] = {.name = "hooks", .schema = MR__SCHEMA_REF("hooks")},
+    [DAG_ID] = {.name = "id",
+                .help = "what the dag is called; default: the file's name without its ending",
+                .schema = MR__SCHEMA_REF("idOrNull")},
+    [DAG_NAME] = {.name = "name", .help = "text for people", .schema = MR__SCHEMA_REF("text")},
+    [DAG_DESC] = {.name = "desc", .help = "text for people", .schema = MR__SCHEMA_REF("text")},
+    [DAG_STATUS] = {.name = "status",
+                    .help = "normal (default), or stopped: no run of it may begin",
+                    .schema = MR__SCHEMA_WORDS("\"normal\",\"stopped\"")},
+    [DAG_VARS] = {.name = "vars",
+                  .help = "variables that a run may be given: -v NAME=VALUE",
+                  .schema = MR__SCHEMA_REF("variables")},
+    [DAG_TAGS] = {.name = "tags",
+                  .help = "text that goes with each run: millrace runs --tag KEY=VALUE",
+                  .schema = MR__SCHEMA_REF("tags")},
+    [DAG_TIMEOUT] =
+        {.name = "timeout",
+         .help = "of the whole run, such as 2h; then it is failed, and what runs is canceled",
+         .schema = MR__SCHEMA_REF("duration")},
+    [DAG_MAX_PARALLEL] = {.name = "maxParallel",
+                          .help = "how many tasks of the run may be under way at once, waits too",
+                          .schema = MR__SCHEMA_REF("count")},
+    [DAG_ON_LOST] = {.name = "onLost",
+                     .help = "what follows when the engine stops while an attempt runs: retry, "
+                             "fail, or ask (blocked until continue); the default of the tasks",
+                     .schema = MR__SCHEMA_WORDS("\"retry\",\"fail\",\"ask\"")},
+    [DAG_SCHEDULE] = {.name = "schedule",
+                      .help = "when runs begin by themselves, while millrace serve runs",
+                      .schema = MR__SCHEMA_OR_NULL(MR__SCHEMA_REF("schedule"))},
+    [DAG_CRON] = {.name = "cron",
+                  .help = "short for schedule: {cron: ...}",
+                  .schema = MR__SCHEMA_REF("text")},
+    [DAG_HOOKS] = {.name = "hooks",
+                   .help = "Lua at the turns of a run",
+                   .schema = MR__SCHEMA_REF("hooks")},
 };
 const struct mr__key_table mr__key_table_dag = {
     "dag", dag_keys, MR__COUNT(dag_keys),
@@ -54,13 +77,20 @@ const struct mr__key_table mr__key_table_dag = {
 
 enum { VAR_DESC, VAR_DEFAULT, VAR_TYPE, VAR_REQUIRED, VAR_ENUM };
 static const struct mr__key var_keys[] = {
-    [VAR_DESC] = {.name = "desc", .schema = MR__SCHEMA_REF("text")},
-    [VAR_DEFAULT] = {.name = "defaultValue", .schema = "true"},
+    [VAR_DESC] = {.name = "desc", .help = "text for people", .schema = MR__SCHEMA_REF("text")},
+    [VAR_DEFAULT] = {.name = "defaultValue",
+                     .help = "of the type; without it the value is \"\" (string) or null",
+                     .schema = "true"},
     [VAR_TYPE] = {.name = "type",
+                  .help = "string (default), int, number, bool, list or map",
                   .schema =
                       MR__SCHEMA_WORDS("\"string\",\"int\",\"number\",\"bool\",\"list\",\"map\"")},
-    [VAR_REQUIRED] = {.name = "required", .schema = "{\"type\":[\"boolean\",\"null\"]}"},
-    [VAR_ENUM] = {.name = "enum", .schema = "{\"type\":\"array\",\"minItems\":1}"},
+    [VAR_REQUIRED] = {.name = "required",
+                      .help = "true: a run must give a value",
+                      .schema = "{\"type\":[\"boolean\",\"null\"]}"},
+    [VAR_ENUM] = {.name = "enum",
+                  .help = "the values that are allowed",
+                  .schema = "{\"type\":\"array\",\"minItems\":1}"},
 };
 
 const struct mr__key_table mr__key_table_variable = {"variable", var_keys, MR__COUNT(var_keys), ""};
@@ -185,7 +215,7 @@ static void read_file(struct mr__parse *p, const struct mr__yaml_node *root,
     dag->name = mr__parse_text(p, &found[DAG_NAME]);
     dag->desc = mr__parse_text(p, &found[DAG_DESC]);
     dag->stopped = mr__parse_word(p, &found[DAG_STATUS], statuses, MR__COUNT(statuses), 0) == 1;
-    dag->timeout_ms = mr__parse_duration(p, &found[DAG_TIMEOUT]);
+    dag->timeout_ms = mr__parse_duration(p, &found[DAG_TIMEOUT], 1);
     dag->max_parallel =
         (uint32_t)mr__parse_integer(p, &found[DAG_MAX_PARALLEL], 1, MR__DAG_TASKS_MAX);
     p->on_lost = (uint8_t)mr__parse_word(p, &found[DAG_ON_LOST], mr__parse_on_lost_words,

@@ -57,6 +57,7 @@ struct mr__parse {
 struct mr__key {
     const char *name;
     bool later;         /* comes in a later release: an error of its own */
+    const char *help;   /* one line for who writes the file; docs/dag-file.md says more */
     const char *schema; /* JSON Schema of its value, as core/model/schema.c has it */
 };
 
@@ -99,8 +100,10 @@ const char *mr__parse_text(struct mr__parse *p, const struct mr__found *found);
 /* The index of a word among `words`; `otherwise` if there is none. */
 unsigned mr__parse_word(struct mr__parse *p, const struct mr__found *found,
                         const char *const *words, unsigned count, unsigned otherwise);
-int64_t mr__parse_duration(struct mr__parse *p, const struct mr__found *found);
-void mr__parse_add_duration_problem(struct mr__parse *p, const struct mr__found *found);
+/* `min_ms` is 0 where no time at all is a duration too, else 1. */
+int64_t mr__parse_duration(struct mr__parse *p, const struct mr__found *found, int64_t min_ms);
+void mr__parse_add_duration_problem(struct mr__parse *p, const struct mr__found *found,
+                                    int64_t min_ms);
 int64_t mr__parse_integer(struct mr__parse *p, const struct mr__found *found, int64_t min,
                           int64_t max);
 double mr__parse_number(struct mr__parse *p, const struct mr__found *found, double min, double max);
@@ -139,8 +142,10 @@ struct mr__pos mr__parse_pos(struct mr__parse *p, const struct mr__yaml_node *no
 
 /* Checks the templates of a text and adds them to the dag's, in their order. */
 void mr__parse_templates(struct mr__parse *p, const struct mr__yaml_node *node);
-/* A problem for each template in a `run:` that names something of the run. */
-void mr__parse_check_shell(struct mr__parse *p, const struct mr__yaml_node *node);
+/* A problem for each template in a program, such as a `run:`, that names something of the run; its
+ * value is to go through another param. */
+void mr__parse_check_program(struct mr__parse *p, const struct mr__yaml_node *node,
+                             const char *param, const char *through);
 /* True for what can only be meant as the name of a variable, declared or not. */
 bool mr__parse_is_var_name(const struct mr__parse *p, const char *text, size_t len);
 /* True for {{.vars.NAME.Value}} and {{.shareData.KEY}}: where NAME or KEY stands. */

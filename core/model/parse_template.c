@@ -164,7 +164,8 @@ void mr__parse_templates(struct mr__parse *p, const struct mr__yaml_node *node)
     }
 }
 
-void mr__parse_check_shell(struct mr__parse *p, const struct mr__yaml_node *node)
+void mr__parse_check_program(struct mr__parse *p, const struct mr__yaml_node *node,
+                             const char *param, const char *through)
 {
     const char *at = node->u.text, *end = at + node->len;
     struct mr__template t;
@@ -173,8 +174,8 @@ void mr__parse_check_shell(struct mr__parse *p, const struct mr__yaml_node *node
         if (mr__hash_get(&p->var_by_name, t.body, t.body_len, &var) ||
             mr__template_names_run(&t, p->item)) {
             mr__problem_add(p->problems, "E404", mr__parse_pos(p, node, t.begin, t.end), NULL,
-                            "\"run\" has no templates: pass \"%.*s\" through \"env\"",
-                            (int)MR__MIN(t.end - t.begin, 100), t.begin);
+                            "\"%s\" has no templates: pass \"%.*s\" through \"%s\"", param,
+                            (int)MR__MIN(t.end - t.begin, 100), t.begin, through);
         }
     }
 }

@@ -152,31 +152,32 @@ unsigned mr__parse_word(struct mr__parse *p, const struct mr__found *found,
     return otherwise;
 }
 
-void mr__parse_add_duration_problem(struct mr__parse *p, const struct mr__found *found)
+void mr__parse_add_duration_problem(struct mr__parse *p, const struct mr__found *found,
+                                    int64_t min_ms)
 {
     const struct mr__yaml_node *value = found->value;
     bool is_text = value->kind == MR__YAML_SCALAR;
     mr__problem_add(p->problems, "E106", mr__yaml_pos(value), NULL,
-                    "\"%s\" must be a duration above 0 and up to 100 years with a unit, such as "
+                    "\"%s\" must be a duration %s up to 100 years with a unit, such as "
                     "300ms, 10s, 5m, 2h or 1d, not %s%.140s%s",
-                    found->key->u.text, is_text ? "\"" : "a ",
+                    found->key->u.text, min_ms > 0 ? "above 0 and" : "of", is_text ? "\"" : "a ",
                     is_text                        ? value->u.text
                     : value->kind == MR__YAML_LIST ? "list"
                                                    : "map",
                     is_text ? "\"" : "");
 }
 
-int64_t mr__parse_duration(struct mr__parse *p, const struct mr__found *found)
+int64_t mr__parse_duration(struct mr__parse *p, const struct mr__found *found, int64_t min_ms)
 {
     if (!mr__parse_is_given(found)) {
         return 0;
     }
     int64_t ms = 0;
     if (found->value->kind == MR__YAML_SCALAR &&
-        mr__duration_parse(found->value->u.text, found->value->len, &ms) && ms > 0) {
+        mr__duration_parse(found->value->u.text, found->value->len, &ms) && ms >= min_ms) {
         return ms;
     }
-    mr__parse_add_duration_problem(p, found);
+    mr__parse_add_duration_problem(p, found, min_ms);
     return 0;
 }
 

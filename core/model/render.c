@@ -7,6 +7,7 @@
  * the params and from the values to the result, each once. What has no template is shared with the
  * dag, not copied.
  */
+#include "core/model/programs.h"
 #include "core/model/scope.h"
 #include "core/model/template.h"
 
@@ -202,13 +203,10 @@ mr_status mr__render(const struct mr__scope *scope, uint32_t task,
                          .reterr = reterr};
     mr_value rendered;
     mr__buf_init(&r.buf);
-    /* What stands between braces in a shell's text, or in Lua, is not ours. */
-    bool is_sh = strcmp(row->action, "sh") == 0, is_lua = strcmp(row->action, "lua") == 0;
-    mr_status status = render_members(&r, &row->params,
-                                      is_sh    ? "run"
-                                      : is_lua ? "lua"
-                                               : NULL,
-                                      0, &rendered);
+    /* What stands between braces in a program is not ours. */
+    const struct mr__program *program = mr__program_of(row->action);
+    mr_status status =
+        render_members(&r, &row->params, program == NULL ? NULL : program->param, 0, &rendered);
     mr__buf_finish(&r.buf);
     if (status == MR_OK) {
         *ret_params = rendered;

@@ -39,27 +39,54 @@ static const struct {
                    "check") ",\"items\":" MR__SCHEMA_REF("check") "}"},
 };
 
+/* "name":{what it is and what it may be}; editors show the help. A schema that is no object: true.
+ */
+static void write_key(struct mr__buf *out, const char *name, const char *help, const char *schema)
+{
+    mr__buf_printf(out, "\"%s\":{\"description\":", name);
+    mr__json_str(out, help, strlen(help));
+    if (*schema == '{') {
+        mr__buf_printf(out, ",%s", schema + 1);
+    } else {
+        mr__buf_text(out, ",\"type\":" MR__SCHEMA_ANY_TYPE "}");
+    }
+}
+
 static void write_table(struct mr__buf *out, const struct mr__key_table *table)
 {
     bool first = true;
     mr__buf_printf(out, "\"%s\":{\"type\":\"object\",\"properties\":{", table->name);
     for (size_t i = 0; i < table->count; i++) {
         if (!table->keys[i].later) {
-            MR_ASSERT(table->keys[i].schema != NULL);
-            mr__buf_printf(out, "%s\"%s\":%s", first ? "" : ",", table->keys[i].name,
-                           table->keys[i].schema);
+            MR_ASSERT(table->keys[i].schema != NULL && table->keys[i].help != NULL);
+            mr__buf_text(out, first ? "" : ",");
+            write_key(out, table->keys[i].name, table->keys[i].help, table->keys[i].schema);
             first = false;
         }
     }
     mr__buf_printf(out, "},\"additionalProperties\":false%s}", table->more);
 }
 
+static const char *const hook_helps[MR__HOOKS] = {
+    [MR__HOOK_BEFORE_RUN] = "when the run was accepted and nothing has begun",
+    [MR__HOOK_BEFORE_SUCCESS] = "when nothing is left to do, before it ends as success",
+    [MR__HOOK_BEFORE_FAIL] = "when nothing is left to do, before it ends as failed",
+    [MR__HOOK_BEFORE_BLOCK] = "before it stands still as blocked",
+    [MR__HOOK_BEFORE_RETRY] = "after millrace retry, before anything begins again",
+    [MR__HOOK_BEFORE_CONTINUE] = "after millrace continue, before anything goes on",
+    [MR__HOOK_ON_SUCCESS] = "when it ends as success, behind beforeSuccess",
+    [MR__HOOK_ON_FAILURE] = "when it ends as failed, behind beforeFail",
+    [MR__HOOK_ON_CANCEL] = "when it ends as canceled",
+    [MR__HOOK_ON_EXIT] = "at every end, last",
+};
+
 static void write_hooks(struct mr__buf *out)
 {
     mr__buf_text(out, "\"hooks\":{\"type\":[\"object\",\"null\"],\"properties\":{");
     for (size_t i = 0; i < MR__HOOKS; i++) {
-        mr__buf_printf(out, "%s\"%s\":" MR__SCHEMA_OR_NULL(MR__SCHEMA_REF("hook")),
-                       i == 0 ? "" : ",", mr__hook_names[i]);
+        mr__buf_text(out, i == 0 ? "" : ",");
+        write_key(out, mr__hook_names[i], hook_helps[i],
+                  MR__SCHEMA_OR_NULL(MR__SCHEMA_REF("hook")));
     }
     mr__buf_text(out, "},\"additionalProperties\":false}");
 }

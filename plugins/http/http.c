@@ -2,16 +2,11 @@
  *
  * The action `http`: one request, its answer as output. Loop thread.
  *
- * The request is made here from the params (http_request.c), carried by the client's thread
- * (http_client.c, http_transfer.c), and its answer is made the output here (http_answer.c). An
- * attempt holds no thread, however many of them wait.
+ * The request is made from the params (http_request.c), carried by the client's thread
+ * (http_client.c, http_transfer.c), and its answer is made the output (http_answer.c), all of it
+ * from http_task.c. An attempt holds no thread, however many of them wait.
  */
-#include <millrace/plugin.h>
-#include <string.h>
-
-#include "plugins/http/http_client.h"
-
-static void on_end(mr_task *t, void *arg);
+#include "plugins/http/http_task.h"
 
 static const mr_param http_params[] = {
     {.name = "url", .type = MR_STRING, .flags = MR_REQUIRED, .help = "http:// or https://"},
@@ -57,60 +52,14 @@ static mr_status http_run(mr_task *t)
 {
     mr_member members[PARAM_COUNT];
     const mr_value params = {.type = MR_MAP, .len = PARAM_COUNT, .u.map = members};
-    struct mr__http_request request;
-    mr_error error = {.status = MR_OK};
-    struct mr__http_call *call = mr_alloc(t, sizeof *call);
-    if (call == NULL) {
-        return MR_ENOMEM;
-    }
     for (size_t i = 0; i < PARAM_COUNT; i++) {
         members[i].key = http_params[i].name;
         members[i].value = *mr_param_get(t, http_params[i].name);
     }
-    mr_status status =
-        mr__http_request_make(&params, mr_info(t)->idempotency_key, &request, &error);
-    if (status != MR_OK) {
-        mr__http_request_finish(&request);
-        return mr_fail(t, status, "%s", error.message);
-    }
-    call->task = t;
-    call->on_end = on_end;
-    mr_set_data(t, call);
-    status = mr__http_client_start(call, &request, &error);
-    return status == MR_OK ? MR_PENDING : mr_fail(t, status, "%s", error.message);
-}
-
-/* What retry.if can ask for. An older host does without. */
-static void tell_details(mr_task *t, const struct mr__http_answer *answer)
-{
-    if (answer->status > 0) {
-        (void)mr_detail_int(t, "status", answer->status);
-    }
-    if (answer->retry_after_s > 0) {
-        (void)mr_detail_int(t, "retryAfter", answer->retry_after_s);
-    }
-}
-
-static void on_end(mr_task *t, void *arg)
-{
-    struct mr__http_call *call = arg;
-    struct mr__http_transfer *transfer = mr__http_client_take(call);
-    mr_status status = transfer->failure.status;
-    tell_details(t, &transfer->answer);
-    status = status != MR_OK ? mr_fail(t, status, "%s", transfer->failure.message)
-                             : mr__http_answer_give(t, &transfer->answer, &transfer->request);
-    mr__http_transfer_unref(transfer);
-    (void)mr_finish(t, status);
-}
-
-static void http_cancel(mr_task *t)
-{
-    if (mr__http_client_cancel(mr_data(t))) {
-        (void)mr_finish(t, MR_ECANCELED);
-    }
+    return mr__http_task_start(t, &params);
 }
 
 static const mr_action http =
     MR_ACTION(.name = "http", .help = "sends an HTTP request", .where = MR_ON_LOOP,
-              .params = http_params, .run = http_run, .cancel = http_cancel);
+              .params = http_params, .run = http_run, .cancel = mr__http_task_cancel);
 MR_PLUGIN("http", "0.1.0", &http);

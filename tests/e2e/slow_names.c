@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * A name server that takes its time, for test_http.py: a getaddrinfo to be preloaded. A name that
- * ends in ".slow" is 127.0.0.1 after SLOW_NAMES_MS milliseconds; all others are the C library's.
- * How many were looked up at once, at most, stands in the file SLOW_NAMES_FILE.
+ * ends in ".slow" is 127.0.0.1 after SLOW_NAMES_MS milliseconds, one in ".metadata" is
+ * 169.254.169.254, one in ".both" is that and then 127.0.0.1; all others are the C library's. How
+ * many were looked up at once, at most, stands in the file SLOW_NAMES_FILE.
  */
 #include <dlfcn.h>
 #include <netdb.h>
@@ -41,6 +42,13 @@ __attribute__((visibility("default"))) int getaddrinfo(const char *node, const c
         *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
     }
     (void)pthread_mutex_unlock(&mutex);
+    if (dot != NULL && (strcmp(dot, ".metadata") == 0 || strcmp(dot, ".both") == 0)) {
+        int result = real("169.254.169.254", service, hints, ret_info);
+        /* The C library frees each of a list by itself, whoever put them together. */
+        return result != 0 || strcmp(dot, ".metadata") == 0
+                   ? result
+                   : real("127.0.0.1", service, hints, &(*ret_info)->ai_next);
+    }
     if (dot == NULL || strcmp(dot, ".slow") != 0) {
         return real(node, service, hints, ret_info);
     }

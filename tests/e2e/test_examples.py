@@ -1,11 +1,13 @@
 #!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: MIT
 """Goal: each file in examples/ works as its comments say. Method: run it, then look at what it made."""
+import json
 import os
 import re
 import subprocess
 
-from harness import BUILD, EXAMPLES, SOURCE, TIMEOUT, equal, has, main, statuses, task_of
+from harness import BUILD, EXAMPLES, SOURCE, TIMEOUT, Skip, equal, has, main, statuses, task_of
+from http_servers import Hostile
 
 
 def example(name):
@@ -148,6 +150,35 @@ def test_share(case):
 def test_scheduled(case):
     document = case.m("run", example("scheduled.yaml"), "-o", "json").exits(0).json()
     equal(task_of(document, "day")["output"], {"trigger": "manually", "day": document["createdAt"][:10]})
+
+
+def test_files(case):
+    document = case.m("run", example("files.yaml"), "-v", "stage=prod", "-o", "json").exits(0).json()
+    equal(task_of(document, "same")["output"], True)
+    equal(json.loads(case.read("release/settings.backup.json")), {"stage": "prod", "run": document["id"]})
+    equal(sorted(os.listdir(case.path("work/release"))), ["settings.backup.json", "settings.json"])
+
+
+def test_notify(case):
+    server = Hostile()
+    run = case.m("run", example("notify.yaml"), "-v", f"url={server.url}/echo", "-o", "json", env={"SECRET": "whsec_c2VjcmV0"}).exits(0).json()
+    equal(statuses(run), {"work": "success", "good": "success", "bad": "skipped"})
+    run = case.m("run", example("notify.yaml"), "-v", f"url={server.url}/echo", "-v", "fail=true", "-o", "json",
+                 env={"SECRET": "whsec_c2VjcmV0"}).exits(1).json()
+    equal(statuses(run), {"work": "failed", "good": "init", "bad": "success"})
+    bodies = [json.loads(request.body) for request in server.requests]
+    equal((bodies[0]["type"], bodies[1]["text"]), ("work.done", "work: exit 1"))
+    equal([request.headers["webhook-signature"][:3] for request in server.requests], ["v1,", "v1,"])
+
+
+def test_sqlite(case):
+    if not os.path.exists(os.path.join(BUILD, "plugins/sqlite/sqlite.so")):
+        raise Skip("built without SQLite")
+    for times in (1, 2):
+        document = case.m("run", example("sqlite.yaml"), "-o", "json").exits(0).json()
+        equal(task_of(document, "sum")["output"]["rows"], [{"city": "Oslo", "n": times, "total": 7.5 * times},
+                                                           {"city": "Rome", "n": 2 * times, "total": 30.0 * times}])
+    equal(task_of(document, "report")["output"], "Oslo 15.0, Rome 60.0")
 
 
 def test_lua_action(case):

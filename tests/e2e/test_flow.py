@@ -259,7 +259,7 @@ def test_retry_waits(case):
     """fixed, exponential up to maxDelay, and without a delay; `max` counts after the first."""
     for policy, wanted in (("max: 2, delay: 300ms", [0.3, 0.3]),
                            ("max: 3, backoff: exponential, delay: 200ms, maxDelay: 500ms", [0.2, 0.4, 0.5]),
-                           ("max: 2, backoff: fixed", None)):
+                           ("max: 2, backoff: fixed", None), ("max: 2, backoff: exponential, delay: 0s", None)):
         case.file("times", "")
         document = run(case, f"tasks: [{{id: a, retry: {{{policy}}}, run: 'date +%s.%N >>times; exit 7'}}]\n", code=1)
         count = len(wanted or [0, 0]) + 1

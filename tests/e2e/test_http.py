@@ -9,9 +9,11 @@ import os
 import resource
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
+import warnings
 
 from harness import BUILD, Skip, equal, has, main, task_of, wait_until
 from http_servers import Hostile
@@ -380,6 +382,22 @@ def test_a_look_up_holds_up_nobody(case):
     equal(len(server.requests), 1)
 
 
+def test_where_a_name_leads_is_looked_at_after_the_look_up(case):
+    """Also behind a redirect; of several addresses those that may be reached are."""
+    server = Hostile()
+    tasks, _ = ask(case, {
+        "one": {"url": f"http://cloud.metadata:{server.port}/latest"}, "two": {"url": f"http://cloud.both:{server.port}/echo"},
+        "led": {"url": f"{server.url}/redirect?to=http://cloud.metadata:{server.port}/latest"},
+    }, env=slow_names(case, 0))
+    refused(tasks, {"one": ["cloud.metadata has the address 169.254.169.254", "refused", "metadata"],
+                    "led": ["redirected: cloud.metadata has the address 169.254.169.254"]})
+    equal(output(tasks["two"])["body"]["headers"]["host"], f"cloud.both:{server.port}")
+    # A name that is allowed may lead anywhere; here nobody is there, or it cannot be reached.
+    tasks, _ = ask(case, {"one": {"url": f"http://cloud.metadata:{server.port}/", "connectTimeout": "300ms"}},
+                   env={**slow_names(case, 0), "MILLRACE_HTTP_ALLOW": "cloud.metadata"})
+    refused(tasks, {"one": "no connection"})
+
+
 # ---- TLS, proxy, nginx --------------------------------------------------------------------------
 
 def certificate(case):
@@ -406,6 +424,29 @@ def test_tls_is_verified(case):
     tasks, _ = ask(case, urls, own)
     equal(output(tasks["a"])["status"], 200)
     refused(tasks, {"n": "certificate of localhost is refused"})
+
+
+def test_tls_is_1_2_at_least(case):
+    path = certificate(case)
+    old = Hostile(path)
+    old.context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that it is old is the point
+        old.context.minimum_version = old.context.maximum_version = ssl.TLSVersion.TLSv1_1
+    # Whatever the system's own configuration of OpenSSL would allow.
+    loose = case.file("openssl.cnf", "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n[c]\n"
+                                     "MinProtocol = TLSv1.1\nCipherString = ALL:@SECLEVEL=0\n")
+    tasks, _ = ask(case, {"a": {"url": old.url + "/echo"}}, {"MILLRACE_HTTP_CA_FILE": path, "OPENSSL_CONF": loose})
+    refused(tasks, {"a": "no TLS with 127.0.0.1"})
+    equal(len(old.requests), 0)
+
+
+def test_nothing_comes_from_netrc(case):
+    server = Hostile()
+    with open(os.path.join(case.folder, ".netrc"), "w", encoding="ascii") as file:
+        file.write("default login me password secret\n")
+    tasks, _ = ask(case, {"a": {"url": server.url + "/echo"}})
+    assert "authorization" not in output(tasks["a"])["body"]["headers"]
 
 
 def test_proxy(case):

@@ -173,6 +173,30 @@ def test_keys_are_the_parsers(case):
     equal(set(places) | {n for n in schema if "properties" not in schema[n]}, set(schema), "every map of the schema is tried")
 
 
+def test_editors_get_a_line_for_each_key_and_param(case):
+    """What a language server shows and completes: a description, and the types where it looks for them."""
+    text = case.m("schema").exits(0).out
+    schema = json.loads(text)["$defs"]
+    tables = [name for name in schema if "properties" in schema[name]]
+    equal(len(tables), 9, "maps of the schema")
+    for name in tables:
+        for key, value in schema[name]["properties"].items():
+            assert value.get("description"), f"{name}.{key}"
+    actions = {a["name"]: a for a in case.m("actions", "-o", "json").exits(0).json()}
+    seen = 0
+    for part in schema["actions"]["allOf"][2:]:
+        name = part["if"]["anyOf"][0]["properties"]["action"]["const"]
+        params = part["then"]["properties"]["params"]["properties"]
+        equal(list(params), [p["name"] for p in actions[name]["params"]], name)
+        for param in actions[name]["params"]:
+            described = params[param["name"]]
+            has(described["description"], param["help"])
+            assert isinstance(described["type"], list), (name, param)
+            assert "default" not in described, "an editor would write it into the file"
+            seen += 1
+    assert seen > 20, seen
+
+
 def test_names_of_lua(case):
     text = case.m("schema", "lua").exits(0).out
     assert text.startswith("---@meta\n")

@@ -47,6 +47,8 @@ LIBRARIES = [
     (r"dlfcn\.h", r"core/exec/plugin_[^/]*"),
     (r"(cjson/)?cJSON\.h", r"(sdk/cli|plugins|examples)/.*"),
     (r"curl/.*", r"plugins/.*"),
+    (r"nettle/.*", r"plugins/.*"),
+    (r"sqlite3\.h", r"plugins/sqlite/.*"),
     (r"microhttpd\.h", r"plugins/.*"),
 ]
 

@@ -179,6 +179,24 @@ static void rules__delays_double_up_to_the_maximum(void **state)
     assert_status(run, "failed");
 }
 
+static void rules__a_delay_of_0_is_none_however_often_it_is_doubled(void **state)
+{
+    struct hand *h = *state;
+    struct mr__run *run = HAND("tasks:\n"
+                               "  - {id: a, action: loop, retry: {max: 3, backoff: exponential, "
+                               "delay: 0s, maxDelay: 5s, jitter: 1}}\n");
+    for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+        struct mr__event event = {0};
+        hand_fail(h, run, "a", "exit 7");
+        assert_true(last_event(run, MR__EVENT_TASK_DELAYED, 0, &event));
+        assert_true(event.ms == 0);
+        assert_task(run, "a", "running");
+        assert_int_equal(run->tasks[0].attempt, attempt + 1);
+    }
+    hand_fail(h, run, "a", "exit 7");
+    assert_status(run, "failed");
+}
+
 static void rules__jitter_only_shortens_and_replays_the_same(void **state)
 {
     struct hand *h = *state;
@@ -651,6 +669,7 @@ int main(void)
         CASE(a_retry_waits_without_a_slot),
         CASE(lost_attempts_do_not_count_as_retries),
         CASE(delays_double_up_to_the_maximum),
+        CASE(a_delay_of_0_is_none_however_often_it_is_doubled),
         CASE(jitter_only_shortens_and_replays_the_same),
         CASE(a_filter_is_asked_once_and_again_after_a_crash),
         CASE(an_automatic_attempt_evaluates_no_condition_again),

@@ -265,14 +265,14 @@ static const struct broken broken_files[] = {
     {"maxParallel that is text", TEXT("maxParallel: many\ntasks: [{id: a, run: x}]\n"),
      "E104 1:14+4 \"maxParallel\" must be an integer"},
     {"wait of nothing", TEXT("tasks: [{id: a, wait: }]\n"),
-     "E106 1:23+1 \"wait\" must be a duration above 0 and up to 100 years with a unit, suc"
-     "h as 300ms, 10s, 5m, 2h or 1d, not \"\""},
+     "E106 1:23+1 \"wait\" must be a duration of up to 100 years with a unit, such as "
+     "300ms, 10s, 5m, 2h or 1d, not \"\""},
     {"wait without a unit", TEXT("tasks: [{id: a, wait: 10}]\n"),
-     "E106 1:23+2 \"wait\" must be a duration above 0 and up to 100 years with a unit, suc"
-     "h as 300ms, 10s, 5m, 2h or 1d, not \"10\""},
+     "E106 1:23+2 \"wait\" must be a duration of up to 100 years with a unit, such as "
+     "300ms, 10s, 5m, 2h or 1d, not \"10\""},
     {"wait that is a map", TEXT("tasks: [{id: a, wait: {for: 10s}}]\n"),
-     "E106 1:23+1 \"wait\" must be a duration above 0 and up to 100 years with a unit, suc"
-     "h as 300ms, 10s, 5m, 2h or 1d, not a map"},
+     "E106 1:23+1 \"wait\" must be a duration of up to 100 years with a unit, such as "
+     "300ms, 10s, 5m, 2h or 1d, not a map"},
     {"tags that are a list", TEXT("tags: [a]\ntasks: [{id: a, run: x}]\n"),
      "E104 1:7+1 \"tags\" must be a map of text"},
     {"tag that is a map", TEXT("tags: {a: {b: c}}\ntasks: [{id: a, run: x}]\n"),

@@ -27,6 +27,14 @@ static const struct broken broken_tasks[] = {
     {"env beside http", TEXT("tasks: [{id: a, http: {url: x}, env: {A: b}}]\n"),
      "E305 1:33+3 \"env\" belongs to \"run\", which this task does not have"},
 
+    {"templates in a query",
+     TEXT(
+         "vars: {n: }\ntasks: [{id: a, action: sqlite-read, params: {db: x, query: \"SELECT {{n}}, "
+         "'{{x}}'\", bind: [\"{{n}}\"]}}]\n"),
+     "E404 2:69+5 \"query\" has no templates: pass \"{{n}}\" through \"bind\""},
+    {"query of nothing",
+     TEXT("tasks: [{id: a, action: sqlite-write, params: {db: x, query: ' '}}]\n"),
+     "E308 1:55+5 \"query\" needs a statement"},
     {"when", TEXT("tasks: [{id: a, when: never}]\n"),
      "E105 1:23+5 \"when\" must be one of success, always, failed, not \"never\""},
     {"retry that is a word", TEXT("tasks: [{id: a, retry: often}]\n"),
@@ -44,6 +52,12 @@ static const struct broken broken_tasks[] = {
      "E102 1:33+4 unknown key \"dely\" in \"retry\" [delay@0]\n"
      "E105 1:52+6 \"backoff\" must be one of fixed, exponential, not \"linear\"\n"
      "E107 1:68+3 \"jitter\" must be a number from 0 to 1"},
+    {"delay without a unit", TEXT("tasks: [{id: a, retry: {max: 1, delay: 0}}]\n"),
+     "E106 1:40+1 \"delay\" must be a duration of up to 100 years with a unit, such as "
+     "300ms, 10s, 5m, 2h or 1d, not \"0\""},
+    {"maxDelay of nothing", TEXT("tasks: [{id: a, retry: {max: 1, maxDelay: 0s}}]\n"),
+     "E106 1:43+2 \"maxDelay\" must be a duration above 0 and up to 100 years with a unit, "
+     "such as 300ms, 10s, 5m, 2h or 1d, not \"0s\""},
     {"jitter that is text", TEXT("tasks: [{id: a, retry: {max: 1, jitter: some}}]\n"),
      "E104 1:41+4 \"jitter\" must be a number"},
     {"maxDelay below delay", TEXT("tasks: [{id: a, retry: {max: 1, delay: 5s, maxDelay: 4s}}]\n"),

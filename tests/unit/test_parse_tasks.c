@@ -123,7 +123,11 @@ static void parse__reads_retry(void **state)
                                "- {id: b, retry: {max: 0}}\n"
                                "- {id: c, retry: {max: 2, backoff: exponential, jitter: 1}}\n"
                                "- {id: d, retry: {max: 1000000, delay: 2s, jitter: 0.25}}\n"
-                               "- {id: e, retry: }\n");
+                               "- {id: e, retry: }\n"
+                               "- {id: f, retry: {max: 1, delay: 0s}}\n"
+                               "- {id: g, retry: {max: 1, backoff: exponential, delay: 0s, "
+                               "maxDelay: 1s}}\n"
+                               "- {id: h, retry: {max: 1, backoff: exponential, delay: }}\n");
     assert_int_equal(dag->tasks[0].retry.max, 3);
     assert_int_equal(dag->tasks[0].retry.delay_ms, 0);
     assert_int_equal(dag->tasks[1].retry.max, 0);
@@ -134,6 +138,9 @@ static void parse__reads_retry(void **state)
     assert_int_equal(dag->tasks[3].retry.delay_ms, 2000);
     assert_true(dag->tasks[3].retry.jitter == 0.25);
     assert_int_equal(dag->tasks[4].retry.max, 0);
+    assert_int_equal(dag->tasks[5].retry.delay_ms, 0);
+    assert_int_equal(dag->tasks[6].retry.delay_ms, 0);
+    assert_int_equal(dag->tasks[7].retry.delay_ms, 1000);
     mr__dag_unref(dag);
 }
 

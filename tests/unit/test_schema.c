@@ -53,14 +53,22 @@ static void schema__has_every_key_of_the_parser(void **state)
         assert_non_null(properties);
         for (size_t j = 0; j < tables[i]->count; j++) {
             const struct mr__key *key = &tables[i]->keys[j];
-            assert_int_equal(mr_value_get(properties, key->name) != NULL, !key->later);
-            count += !key->later;
+            const mr_value *property = mr_value_get(properties, key->name);
+            assert_int_equal(property != NULL, !key->later);
+            if (!key->later) {
+                assert_string_equal(mr_value_str(mr_value_get(property, "description"), ""),
+                                    key->help);
+                count++;
+            }
         }
         assert_int_equal(properties->len, count);
         assert_int_equal(mr_value_get(place, "additionalProperties")->type, MR_BOOL);
     }
     const mr_value *hooks = mr_value_get(mr_value_get(&defs, "hooks"), "properties");
     assert_int_equal(hooks->len, MR__HOOKS);
+    for (uint32_t i = 0; i < hooks->len; i++) {
+        assert_non_null(mr_value_get(&hooks->u.map[i].value, "description"));
+    }
 }
 
 /* Every "$ref" below the value is in `defs`, but for "actions", which the caller of the model adds.
