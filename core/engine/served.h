@@ -6,8 +6,8 @@
  *
  * A file that cannot be taken leaves the last good version of its dag as it is, and is noted in the
  * table of definitions until it is well again. A dag whose file is gone stays in the store. Of two
- * files with the same dag the first one counts. A folder that is removed and made again, or another one in
- * its place (a link that is swapped), is served like the first. Loop thread.
+ * files with the same dag the first one counts. A folder that is removed and made again, or another
+ * one in its place (a link that is swapped), is served like the first. Loop thread.
  */
 #ifndef MR__SERVED_H
 #define MR__SERVED_H
