@@ -29,7 +29,7 @@ extern "C" {
 
 #define MR_PLUGIN_MAGIC 0x4d524143u /* "MRAC" */
 #define MR_ABI_MAJOR    1
-#define MR_ABI_MINOR    1
+#define MR_ABI_MINOR    2
 
 /* True where the struct that `p` points to was built with the field: its `size` covers it. */
 #define MR_HAS(type, p, field) \
@@ -184,6 +184,25 @@ enum { MR_NOT_CANCELED = 0, MR_BY_USER = 1, MR_BY_TIMEOUT = 2, MR_BY_SHUTDOWN = 
 /* mr_log's stream */
 enum { MR_STDOUT = 1, MR_STDERR = 2 };
 
+/* mr_logf's level. Since 1.2. */
+enum { MR_LOG_ERROR = 0, MR_LOG_WARNING = 1, MR_LOG_INFO = 2, MR_LOG_DEBUG = 3 };
+
+/* How to take a lock. Since 1.2. */
+typedef struct mr_lock_options {
+    uint32_t size;
+    uint32_t flags;  /* 0 */
+    int64_t ttl_ms;  /* it is lost unless renewed within this time; 0: 30,000; at most a day */
+    int64_t wait_ms; /* how long to wait for it; 0: not at all; -1: until the attempt is to stop */
+} mr_lock_options;
+
+#define MR_LOCK(...)                                 \
+    {                                                \
+        .size = sizeof(mr_lock_options), __VA_ARGS__ \
+    }
+
+/* Told of a lock that was waited for: MR_OK and its fencing number, or why it is not held. */
+typedef void (*mr_lock_cb)(mr_task *t, mr_status status, uint64_t fence, void *arg);
+
 /* A child process to start, in a process group of its own. Everything is copied. */
 typedef struct mr_process {
     uint32_t size;
@@ -237,6 +256,16 @@ typedef struct mr_host {
     mr_status (*share_set)(mr_task *t, const char *key, const mr_value *value);
     mr_status (*share_set_json)(mr_task *t, const char *key, const char *json, size_t len);
     mr_status (*share_flush)(mr_task *t);
+    /* since 1.2 */
+    void (*log_line)(mr_task *t, uint32_t level, const char *fmt, va_list args);
+    void (*progress)(mr_task *t, double fraction, const char *note);
+    void (*heartbeat)(mr_task *t);
+    mr_status (*lock)(mr_task *t, const char *name, const mr_lock_options *options,
+                      uint64_t *ret_fence);
+    mr_status (*lock_then)(mr_task *t, const char *name, const mr_lock_options *options,
+                           mr_lock_cb cb, void *arg);
+    mr_status (*lock_renew)(mr_task *t, const char *name, int64_t ttl_ms);
+    mr_status (*unlock)(mr_task *t, const char *name);
 } mr_host;
 
 /* The host's own fields follow; a plugin sees only this. */
@@ -473,6 +502,83 @@ static inline mr_status mr_share_set_json(mr_task *t, const char *key, const cha
 static inline mr_status mr_share_flush(mr_task *t)
 {
     return MR_HAS(mr_host, t->host, share_flush) ? t->host->share_flush(t) : MR_ENOSYS;
+}
+
+/* ---- since 1.2 ------------------------------------------------------------------------------ */
+
+/* Adds one line to the task's log, with its level before it ("error: ", "warning: ", "debug: ";
+ * information has none): errors and warnings to what stderr holds, the others to stdout. By a host
+ * older than 1.2: to the trace. Any thread while it runs. */
+MR_PRINTF_FORMAT(3, 4)
+static inline void mr_logf(mr_task *t, uint32_t level, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    if (MR_HAS(mr_host, t->host, log_line)) {
+        t->host->log_line(t, level, fmt, args);
+    } else {
+        t->host->trace(t, fmt, args);
+    }
+    va_end(args);
+}
+
+/* Says how far the attempt is: `fraction` from 0 to 1 (anything else: not known) and a note of one
+ * line, copied, or NULL. The last one is shown while the attempt runs; it is not kept with the run.
+ * Counts as a heartbeat. Any thread while it runs; cheap enough for each step of a loop. */
+static inline void mr_progress(mr_task *t, double fraction, const char *note)
+{
+    if (MR_HAS(mr_host, t->host, progress)) {
+        t->host->progress(t, fraction, note);
+    }
+}
+
+/* Says that the attempt is alive. A task with `heartbeat: D` in its dag whose action has said
+ * nothing for D is ended as one that timed out. Any thread while it runs. */
+static inline void mr_heartbeat(mr_task *t)
+{
+    if (MR_HAS(mr_host, t->host, heartbeat)) {
+        t->host->heartbeat(t);
+    }
+}
+
+/* Takes the lock of that name, which one attempt at a time holds across all runs of the store. It
+ * is let go by mr_unlock, with the end of the attempt, or when its time is over without
+ * mr_lock_renew; those that wait get it in the order in which they came. The attempt that holds it
+ * may take it again: it then counts, and as many mr_unlock let it go. `ret_fence` (may be NULL)
+ * gets the fencing number: greater than that of each earlier holder, also of earlier engines, so
+ * that what the lock protects can refuse a holder that came too late. `name`: 1 to 256 bytes of
+ * UTF-8. `options` NULL: the defaults, without waiting. Worker: waits, asleep. On the loop it does
+ * not wait: use mr_lock_then. MR_EBUSY or MR_ETIMEDOUT: another attempt holds it (after wait_ms);
+ * MR_ECANCELED: the attempt is to stop; MR_EINVAL, MR_ELIMIT (64 locks an attempt), MR_ENOMEM: each
+ * with a reason, as by mr_fail. MR_ENOSYS by a host older than 1.2. */
+static inline mr_status mr_lock(mr_task *t, const char *name, const mr_lock_options *options,
+                                uint64_t *ret_fence)
+{
+    return MR_HAS(mr_host, t->host, lock) ? t->host->lock(t, name, options, ret_fence) : MR_ENOSYS;
+}
+
+/* mr_lock that waits without a thread: loop thread, in or after `run`, of an attempt that answers
+ * MR_PENDING. Calls cb once on the loop thread, later, unless the attempt ends first. Errors of
+ * mr_lock's arguments are returned, then cb is not called. */
+static inline mr_status mr_lock_then(mr_task *t, const char *name, const mr_lock_options *options,
+                                     mr_lock_cb cb, void *arg)
+{
+    return MR_HAS(mr_host, t->host, lock_then) ? t->host->lock_then(t, name, options, cb, arg)
+                                               : MR_ENOSYS;
+}
+
+/* Holds a lock for another ttl_ms from now (0: 30,000). MR_ECONFLICT: this attempt does not hold it
+ * any more, and another may. Any thread while it runs. */
+static inline mr_status mr_lock_renew(mr_task *t, const char *name, int64_t ttl_ms)
+{
+    return MR_HAS(mr_host, t->host, lock_renew) ? t->host->lock_renew(t, name, ttl_ms) : MR_ENOSYS;
+}
+
+/* Lets a lock go. MR_ECONFLICT: this attempt did not hold it (any more). Any thread while it runs.
+ */
+static inline mr_status mr_unlock(mr_task *t, const char *name)
+{
+    return MR_HAS(mr_host, t->host, unlock) ? t->host->unlock(t, name) : MR_ENOSYS;
 }
 
 /* ---- one pointer of the plugin's own -------------------------------------------------------- */
