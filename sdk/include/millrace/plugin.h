@@ -115,6 +115,11 @@ typedef struct mr_plugin {
     const char *name;
     const char *version;
     const mr_action *const *actions; /* ended by NULL */
+
+    /* Since 1.2. Optional: tests what the plugin can test of itself without an attempt, as
+     * `millrace plugin check` asks for in a process of its own; no engine calls it. MR_OK, or an
+     * error with its reason in `reterr`, which is never NULL: see MR_EXPECT. */
+    mr_status (*self_test)(mr_error *reterr);
 } mr_plugin;
 
 typedef const mr_plugin *(*mr_plugin_entry_fn)(void);
@@ -144,23 +149,50 @@ static inline mr_action mr_action_make(const char *name, mr_status (*run)(mr_tas
 }
 #endif
 
-/* The plugin itself: MR_PLUGIN("greet", "1.0.0", &action, &another_action) at file level. */
+/* The plugin itself: MR_PLUGIN("greet", "1.0.0", &action, &another_action) at file level; with a
+ * self-test (since 1.2): MR_PLUGIN_TESTED("greet", "1.0.0", self_test, &action). */
 #ifdef __cplusplus
 #define MR_PLUGIN_LINKAGE extern "C"
 #else
 #define MR_PLUGIN_LINKAGE
 #endif
-#define MR_PLUGIN(plugin_name, plugin_version, ...)                              \
-    static const mr_action *const mr_plugin_actions[] = {__VA_ARGS__, 0};        \
-    static const mr_plugin mr_plugin_table = {                                   \
-        MR_PLUGIN_MAGIC, MR_ABI_MAJOR,   MR_ABI_MINOR,     sizeof(mr_plugin), 0, \
-        plugin_name,     plugin_version, mr_plugin_actions};                     \
-    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void);          \
-    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void)           \
-    {                                                                            \
-        return &mr_plugin_table;                                                 \
-    }                                                                            \
+#define MR_PLUGIN(plugin_name, plugin_version, ...) \
+    MR_PLUGIN_TESTED(plugin_name, plugin_version, 0, __VA_ARGS__)
+#define MR_PLUGIN_TESTED(plugin_name, plugin_version, plugin_self_test, ...)      \
+    static const mr_action *const mr_plugin_actions[] = {__VA_ARGS__, 0};         \
+    static const mr_plugin mr_plugin_table = {                                    \
+        MR_PLUGIN_MAGIC, MR_ABI_MAJOR,   MR_ABI_MINOR,      sizeof(mr_plugin), 0, \
+        plugin_name,     plugin_version, mr_plugin_actions, plugin_self_test};    \
+    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void);           \
+    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void)            \
+    {                                                                             \
+        return &mr_plugin_table;                                                  \
+    }                                                                             \
     typedef int mr_plugin_takes_a_semicolon
+
+/* In a self-test: returns from it with a failure that names the place and the condition, unless the
+ * condition holds: MR_EXPECT(reterr, length_of("abc") == 3). Since 1.2. */
+#define MR_EXPECT(reterr, condition)                                                             \
+    do {                                                                                         \
+        if (!(condition)) {                                                                      \
+            return mr_self_test_failed(reterr,                                                   \
+                                       __FILE__ ":" MR_TEXT(__LINE__) ": expected " #condition); \
+        }                                                                                        \
+    } while (0)
+#define MR_TEXT(number)  MR_TEXT_(number)
+#define MR_TEXT_(number) #number
+
+/* Fills in `reterr` with the text, copied and cut to what fits, and returns its status, MR_EFAILED.
+ * Any thread. Since 1.2. */
+static inline mr_status mr_self_test_failed(mr_error *reterr, const char *what)
+{
+    size_t len = strlen(what);
+    len = len < sizeof reterr->message ? len : sizeof reterr->message - 1;
+    memcpy(reterr->message, what, len);
+    reterr->message[len] = 0;
+    reterr->status = MR_EFAILED;
+    return MR_EFAILED;
+}
 
 /* ---- what an action is told ---------------------------------------------------------------- */
 
