@@ -30,7 +30,7 @@ def listed(folder):
 
 
 def test_plugin_new(case):
-    """The folder's own README tells how to build it; under 30 lines of C are one's own."""
+    """The folder's own README tells how to build it."""
     made = case.m("plugin", "new", "greet-them").exits(0)
     folder = os.path.join(case.work, "greet-them")
     equal(sorted(made.out.split()), ["greet-them/" + name for name in
@@ -43,8 +43,6 @@ def test_plugin_new(case):
     run = case.m("run", "--plugins", ".", "test.yaml", "-o", "json", cwd=folder).exits(0).json()
     equal([task["output"] for task in run["tasks"]], [{"text": "hello world"}, {"text": "hello Ada"}])
     has(case.m("actions", "greet-them", "--plugins", folder).exits(0).out, "who", "whom to greet")
-    with open(os.path.join(folder, "greet-them.c"), encoding="utf-8") as file:
-        assert len(file.read().splitlines()) < 30
 
 
 def test_plugin_new_with_meson(case):
