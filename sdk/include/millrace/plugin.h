@@ -13,6 +13,11 @@
  * otherwise a host call is made from the thread that runs the action, and every pointer that a host
  * call returns lives until the attempt ends. Params and variables are a snapshot taken when the
  * attempt started; the share data is live.
+ *
+ * A call from another thread or at another moment than its own is refused with MR_EINVAL and a line
+ * in the engine's log; one that only reads or writes values cannot tell, and is a race. NULL for a
+ * name, a text or a value is as one that is not known. What each was first in, if not 1.0, is said
+ * by its part of this file.
  */
 #ifndef MILLRACE_PLUGIN_H
 #define MILLRACE_PLUGIN_H
@@ -328,7 +333,8 @@ static inline const mr_task_info *mr_info(mr_task *t)
     return t->host->info(t);
 }
 
-/* A param as checked against the action's table; NULL for a name that the table lacks. */
+/* A param as checked against the action's table, borrowed until the attempt ends; NULL for a name
+ * that the table lacks. */
 static inline const mr_value *mr_param_get(mr_task *t, const char *name)
 {
     return t->host->param(t, name);
@@ -346,7 +352,8 @@ static inline int64_t mr_param_int(mr_task *t, const char *name)
     return mr_value_int(t->host->param(t, name), 0);
 }
 
-/* A variable of the run, or NULL if the dag declares none of that name. */
+/* A variable of the run, borrowed until the attempt ends; NULL if the dag declares none of that
+ * name, or out of memory. */
 static inline const mr_value *mr_var(mr_task *t, const char *name)
 {
     return t->host->var(t, name);
@@ -379,7 +386,8 @@ static inline mr_status mr_output_json(mr_task *t, const char *key, const char *
     return t->host->output_json(t, key, json, len);
 }
 
-/* Adds one line to the task's trace, kept with the run (bounded). Any thread while it runs. */
+/* Adds one line to the task's trace, kept with the run: the first 1,000 of a task, each cut at
+ * 1,024 bytes; what is not UTF-8 is shown as U+FFFD. Any thread while it runs. */
 MR_PRINTF_FORMAT(2, 3) static inline void mr_trace(mr_task *t, const char *fmt, ...)
 {
     va_list args;
@@ -388,14 +396,16 @@ MR_PRINTF_FORMAT(2, 3) static inline void mr_trace(mr_task *t, const char *fmt, 
     va_end(args);
 }
 
-/* Adds bytes to the task's log (bounded; shown by `millrace logs`). Any thread while it runs. */
+/* Adds `len` bytes to the task's log, as of MR_STDOUT or MR_STDERR; shown by `millrace logs`. The
+ * last 4 MiB of an attempt are kept. A worker waits where the loop is behind; from another thread
+ * what does not fit into 1 MiB then is lost. Any thread while it runs. */
 static inline void mr_log(mr_task *t, uint32_t stream, const char *bytes, size_t len)
 {
     t->host->log(t, stream, bytes, len);
 }
 
-/* Sets the reason of a failure and returns `status`: `return mr_fail(t, MR_EFAILED, "no %s", x)`.
- */
+/* Sets the reason of a failure, copied, and returns `status`, an error:
+ * `return mr_fail(t, MR_EFAILED, "no %s", x)`. Without it the reason is the status's text. */
 MR_PRINTF_FORMAT(3, 4)
 static inline mr_status mr_fail(mr_task *t, mr_status status, const char *fmt, ...)
 {
@@ -406,46 +416,55 @@ static inline mr_status mr_fail(mr_task *t, mr_status status, const char *fmt, .
     return status;
 }
 
-/* Whether this attempt is to stop, and why: MR_NOT_CANCELED, MR_BY_USER ... Any thread. */
+/* Whether this attempt is to stop, and why: MR_NOT_CANCELED, MR_BY_USER ... Any thread while it
+ * runs. */
 static inline uint32_t mr_cancel_reason(mr_task *t)
 {
     return t->host->cancel_reason(t);
 }
 
-/* Worker thread: sleeps. MR_OK when the time is over, MR_ECANCELED at once when canceled. */
+/* Worker thread: sleeps `ms` milliseconds. MR_OK when the time is over, MR_ECANCELED at once when
+ * the attempt is to stop. */
 static inline mr_status mr_sleep(mr_task *t, int64_t ms)
 {
     return t->host->sleep(t, ms);
 }
 
-/* Ends an attempt that answered MR_PENDING: exactly once, any thread; `t` is dead afterwards. */
+/* Ends an attempt that answered MR_PENDING, or is about to: exactly once, any thread; `t` is dead
+ * afterwards. `status`: as `run` would answer, MR_OK or an error. MR_EINVAL: it has ended, or is of
+ * a worker or another phase than `run`. */
 static inline mr_status mr_finish(mr_task *t, mr_status status)
 {
     return t->host->finish(t, status);
 }
 
 /* Loop thread, before `run` returns MR_PENDING: the host ends this attempt with success after `ms`
- * milliseconds (0 up). Durable: it survives restarts, and the plugin is not called again. */
+ * milliseconds (0 up). Durable: it survives restarts, and the plugin is not called again.
+ * MR_EINVAL, with a reason, with a child, an output or share data that is not flushed. */
 static inline mr_status mr_finish_after(mr_task *t, int64_t ms)
 {
     return t->host->finish_after(t, ms);
 }
 
-/* Loop thread: calls cb once after `ms`, unless the attempt ends first. Not durable. */
+/* Loop thread, in or after `run`: calls cb once on it after `ms` milliseconds, unless the attempt
+ * ends first. Not durable. MR_ELIMIT over 64 at once, MR_ENOMEM. */
 static inline mr_status mr_timer(mr_task *t, int64_t ms, void (*cb)(mr_task *t, void *arg),
                                  void *arg)
 {
     return t->host->timer(t, ms, cb, arg);
 }
 
-/* Any thread, while the attempt is pending: calls cb on the loop thread, unless it ended first. */
+/* Any thread, from `run` of a loop action to its end: calls cb on the loop thread once it is
+ * pending, unless it ended first. MR_ECANCELED: it has ended; MR_ELIMIT over 65,536 that wait,
+ * MR_ENOMEM. */
 static inline mr_status mr_post(mr_task *t, void (*cb)(mr_task *t, void *arg), void *arg)
 {
     return t->host->post(t, cb, arg);
 }
 
 /* Loop thread, at most one at a time per attempt, for an action with MR_SPAWNS: starts a child.
- * MR_ENOTFOUND or MR_EPERM (reason set) when it cannot be executed; then on_exit is not called. */
+ * MR_ENOTFOUND or MR_EPERM (reason set) when it cannot be executed, MR_EINVAL for arguments that
+ * are none, MR_ECANCELED when the attempt is to stop; then on_exit is not called. */
 static inline mr_status mr_spawn(mr_task *t, const mr_process *process)
 {
     return t->host->spawn(t, process);
@@ -600,14 +619,14 @@ static inline mr_status mr_lock_then(mr_task *t, const char *name, const mr_lock
 }
 
 /* Holds a lock for another ttl_ms from now (0: 30,000). MR_ECONFLICT: this attempt does not hold it
- * any more, and another may. Any thread while it runs. */
+ * any more, and another may. MR_ENOSYS by a host older than 1.2. Any thread while it runs. */
 static inline mr_status mr_lock_renew(mr_task *t, const char *name, int64_t ttl_ms)
 {
     return MR_HAS(mr_host, t->host, lock_renew) ? t->host->lock_renew(t, name, ttl_ms) : MR_ENOSYS;
 }
 
-/* Lets a lock go. MR_ECONFLICT: this attempt did not hold it (any more). Any thread while it runs.
- */
+/* Lets a lock go. MR_ECONFLICT: this attempt did not hold it (any more). MR_ENOSYS by a host older
+ * than 1.2. Any thread while it runs. */
 static inline mr_status mr_unlock(mr_task *t, const char *name)
 {
     return MR_HAS(mr_host, t->host, unlock) ? t->host->unlock(t, name) : MR_ENOSYS;
@@ -615,12 +634,13 @@ static inline mr_status mr_unlock(mr_task *t, const char *name)
 
 /* ---- one pointer of the plugin's own -------------------------------------------------------- */
 
-/* One pointer of the plugin's own, kept across the phases of one attempt. */
+/* Keeps one pointer of the plugin's own across the phases of one attempt; NULL at its begin. */
 static inline void mr_set_data(mr_task *t, void *data)
 {
     t->host->set_data(t, data);
 }
 
+/* What mr_set_data has kept; NULL: nothing. */
 static inline void *mr_data(mr_task *t)
 {
     return t->host->data(t);
