@@ -59,13 +59,14 @@ tasks:
 def test_never_finishing(case):
     """Timeout, cancel and shutdown work without the plugin."""
     lives(case, "bad-loop", "how: never-finish", ", timeout: 100ms", reason="timed out after 100ms")
+    case.file("dag.yaml", DAG.format("bad-loop", "how: never-finish", ""))
     for act in ("cancel", "terminate"):
         owner = case.start("run", "dag.yaml", "--plugins", PLUGINS)
-        case.file("dag.yaml", DAG.format("bad-loop", "how: never-finish", ""))
         run_id = owner.run_id()
+        wait_until(lambda: statuses(case.show(run_id))["bad"] == "running", "its begin")
         if act == "cancel":
             case.m("cancel", run_id).exits(0)
-            owner.end()
+            equal(owner.end().code, 1)
         else:
             equal(owner.kill(signal.SIGTERM).end().code, 143)
 

@@ -5,10 +5,11 @@
 in folders outside of the tree."""
 import os
 import shutil
+import signal
 import subprocess
 import time
 
-from harness import BUILD, PROGRAM, SOURCE, TIMEOUT, Skip, equal, has, main, sanitized
+from harness import BUILD, PROGRAM, SOURCE, TIMEOUT, Skip, equal, has, main, sanitized, wait_until
 
 INCLUDE = os.path.join(SOURCE, "sdk/include")
 
@@ -74,7 +75,7 @@ def test_check_survives_loading(case):
 def test_check_has_a_time(case):
     for load, test, when in (("for (;;) { }", "", "while it was loaded"), ("", "for (;;) { }", "in its self-test")):
         result = check(case, load, test, 124, "--timeout", "500ms")
-        result.says(f"tried.so: its time of ", when)
+        result.says("tried.so: its time of ", when)
         assert result.seconds < 10, result.seconds
 
 
@@ -97,9 +98,42 @@ def test_check_keeps_stdout_for_its_own(case):
 def test_check_leaves_no_process(case):
     """What the plugin started goes with it."""
     check(case, "", 'if (fork() == 0) { for (;;) { sleep(1); } } (void)!write(2, "", 0)')
-    mine = subprocess.run(["pgrep", "-f", "plugin check tried.so"], capture_output=True, encoding="utf-8", check=False)
-    left = [pid for pid in mine.stdout.split() if os.path.realpath(f"/proc/{pid}/cwd") == case.work]
-    equal(left, [])
+    wait_until(lambda: not processes_in(case.work), "the end of what it started")
+
+
+def processes_in(folder):
+    """Living processes whose current folder this is."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.readlink(f"/proc/{pid}/cwd") == folder and int(pid) != os.getpid():
+                found.append(int(pid))
+        except OSError:
+            pass  # it has ended, or is another user's
+    return found
+
+
+def test_check_ends_with_its_terminal(case):
+    """A process that was ended while it tried a plugin leaves none behind."""
+    check(case, "if (getenv(\"LOOP\") != NULL) { for (;;) { } }")
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)):
+        trying = case.start("plugin", "check", "tried.so", env={"LOOP": "yes"})
+        wait_until(lambda: len(processes_in(case.work)) == 2, "the child")
+        equal(trying.kill(number).end().code, code)
+        wait_until(lambda: not processes_in(case.work), "its end")
+
+
+def test_a_crash_while_an_engine_loads_touches_no_run(case):
+    """It cannot be survived there; what is in the store stands as it was."""
+    if sanitized():
+        raise Skip("the sanitizer takes the crash for itself")
+    case.file("dag.yaml", "tasks: [{id: a, run: 'true'}]\n")
+    run_id = case.m("run", "dag.yaml").exits(0).run_id()
+    check(case, "raise(SIGSEGV)", "", 3)
+    case.m("run", "dag.yaml", "--plugins", ".").exits(-signal.SIGSEGV)
+    equal([run["id"] for run in case.m("runs", "-o", "json").exits(0).json()], [run_id])
+    case.m("store", "check").exits(0)
+    case.m("run", "dag.yaml").exits(0)
 
 
 # ---- from nothing to a task --------------------------------------------------------------------------
