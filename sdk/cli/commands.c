@@ -56,6 +56,10 @@ static const struct mr__option graph_options[] = {
     COMPAT,
     {MR__OPTION_NONE},
 };
+static const struct mr__option new_options[] = {
+    {MR__OPTION_LANG, 0, "lang", "LANG", "c (default), c++ or lua"},
+    {MR__OPTION_NONE},
+};
 static const struct mr__option list_options[] = {
     {MR__OPTION_DAG, 0, "dag", "DAG", "only runs of this dag"},
     {MR__OPTION_STATUS, 0, "status", "STATUS", "only runs with this status"},
@@ -213,9 +217,10 @@ const struct mr__command mr__commands[] = {
     {"actions", system_group, "[NAME]", "lists the actions, or shows one with its params", "", NULL,
      0, 1, mr__cmd_actions},
     {"plugin new", system_group, "NAME", "makes a folder with a plugin to begin with",
-     "NAME/ gets NAME.c with one action, a meson.build, a dag that runs it and a README. A folder\n"
-     "that exists is left as it is (exit 6).",
-     NULL, 1, 1, mr__cmd_plugin_new},
+     "NAME/ gets NAME.c (or NAME.cc, NAME.lua) with one action and its self-test, a meson.build, "
+     "a\n"
+     "dag that runs it and a README. A folder that exists is left as it is (exit 6).",
+     new_options, 1, 1, mr__cmd_plugin_new},
     {"plugin check", system_group, "FILE", "checks a plugin file and runs its self-test",
      "Loads it as the engine would, but in a process of its own: what a plugin does there, a "
      "crash\n"
