@@ -288,8 +288,15 @@ static inline struct mr__task *mr__task_of(mr_task *t)
  */
 
 void mr__task_log_add(struct mr__task *t, uint32_t stream, const char *bytes, size_t len);
+void mr__task_log_tell(struct mr__task *t);
+
 /* Before anything else of the attempt is told, and at the end of a call or turn. */
-void mr__task_log_flush(struct mr__task *t);
+static inline void mr__task_log_flush(struct mr__task *t)
+{
+    if (t->log.len > 0) {
+        mr__task_log_tell(t);
+    }
+}
 
 /* ---- task_output.c ----------------------------------------------------------------------------
  */

@@ -14,12 +14,10 @@ static void tell(struct mr__task *t, uint32_t stream, const char *bytes, size_t 
     }
 }
 
-void mr__task_log_flush(struct mr__task *t)
+void mr__task_log_tell(struct mr__task *t)
 {
-    if (t->log.len > 0) {
-        tell(t, t->log_stream, (const char *)t->log.data, t->log.len);
-        mr__buf_reset(&t->log);
-    }
+    tell(t, t->log_stream, (const char *)t->log.data, t->log.len);
+    mr__buf_reset(&t->log);
 }
 
 void mr__task_log_add(struct mr__task *t, uint32_t stream, const char *bytes, size_t len)
