@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The typed calls of millrace/engine.h: mr_start, mr_wait, mr_cancel and so on write a request and
- * read its answer; mr_validate and mr_plugin_check work without a store. No state, any thread.
+ * read its answer; mr_validate and mr_plugin_* work without a store. No state, any thread.
  */
 #include <errno.h>
 #include <limits.h>
@@ -17,10 +17,6 @@
 #include "sdk/dag_file.h"
 #include "sdk/stream.h"
 
-/* Its ending is the only thing that tells what a plugin is. */
-#define PLUGIN_LINK     "plugin.so"
-#define PLUGIN_LINK_LUA "plugin.lua"
-
 static mr_status start_text(const mr_start_options *options, struct mr__buf *file,
                             const char **ret_text, size_t *ret_len, mr_error *reterr);
 static mr_status start_request(const mr_start_options *options, const char *text, size_t len,
@@ -30,10 +26,10 @@ static mr_status write_map(struct mr__buf *buf, const char *name, const char *js
 static void write_text(struct mr__buf *buf, const char *name, const char *text, size_t len);
 static mr_status call_text(mr_engine *engine, const char *request, bool attach,
                            struct mr__buf *ret_answer, mr_error *reterr);
-static mr_status plugin_load(const char *file, const char *folder, const char *link,
-                             struct mr__buf *out, mr_error *reterr);
+static const mr_plugin *plugin_of(const struct mr__registry *registry, const char *file);
+static bool has_self_test(const mr_plugin *plugin);
 static mr_status write_plugin(const struct mr__registry *registry, const char *file,
-                              const char *link, struct mr__buf *out);
+                              struct mr__buf *out);
 static mr_status command(mr_engine *engine, const char *op, const char *run_id, bool attach,
                          mr_error *reterr);
 
@@ -313,73 +309,77 @@ mr_status mr_validate_with(const mr_validate_options *options, char **ret_json, 
     return status;
 }
 
-/* A registry loads whole folders, so that the file is linked into one of its own: it is then judged
- * as in the folder where it stands, and nothing beside it is loaded. */
 mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr)
 {
+    struct mr__registry *registry = NULL;
+    struct mr__buf out;
     if (file == NULL) {
         return mr__error_set(reterr, MR_EINVAL, "a file must be given");
     }
-    char *real = realpath(file, NULL);
-    if (real == NULL) {
-        mr_status status = mr__status_from_errno(errno);
-        return mr__error_set(reterr, status, "%s: %s", file, strerror(errno));
-    }
-    char folder[] = "/tmp/millrace-plugin-XXXXXX", link[sizeof folder + sizeof PLUGIN_LINK_LUA];
-    const char *dot = strrchr(real, '.');
-    bool is_lua = dot != NULL && strcmp(dot, ".lua") == 0;
-    struct mr__buf out;
     mr__buf_init(&out);
-    mr_status status;
-    if (mkdtemp(folder) == NULL) {
-        status = mr__error_set(reterr, MR_EIO, "cannot make a folder in /tmp: %s", strerror(errno));
-        goto finish;
+    mr_status status = mr__registry_create_of(file, &registry, reterr);
+    if (status == MR_OK) {
+        status = write_plugin(registry, file, &out);
+        if (status != MR_OK || mr__buf_cstr(&out) == NULL) {
+            status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
+        } else if (ret_json != NULL) {
+            *ret_json = (char *)out.data; /* malloc's, as buf.h has it */
+            mr__buf_init(&out);
+        }
     }
-    (void)snprintf(link, sizeof link, "%s/%s", folder, is_lua ? PLUGIN_LINK_LUA : PLUGIN_LINK);
-    if (symlink(real, link) != 0) {
-        status = mr__error_set(reterr, MR_EIO, "cannot make %s: %s", link, strerror(errno));
-    } else {
-        status = plugin_load(file, folder, link, &out, reterr);
-    }
-    (void)unlink(link); /* Either may be missing, or gone with the rest of /tmp. */
-    (void)rmdir(folder);
-    if (status == MR_OK && mr__buf_cstr(&out) == NULL) {
-        status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
-    }
-    if (status == MR_OK && ret_json != NULL) {
-        *ret_json = (char *)out.data; /* malloc's, as buf.h has it */
-        mr__buf_init(&out);
-    }
-finish:
+    mr__registry_destroy(registry);
     mr__buf_finish(&out);
-    free(real);
     return status;
 }
 
-/* What is wrong is said of `file`, not of the link to it. */
-static mr_status plugin_load(const char *file, const char *folder, const char *link,
-                             struct mr__buf *out, mr_error *reterr)
+/* The table that came from the file; NULL: it has no action that came from there. */
+static const mr_plugin *plugin_of(const struct mr__registry *registry, const char *file)
+{
+    const mr_plugin *plugin = NULL;
+    for (size_t i = 0; i < mr__registry_count(registry) && plugin == NULL; i++) {
+        const struct mr__action *action = mr__registry_at(registry, i);
+        bool here = action->file != NULL && strcmp(action->file, file) == 0;
+        plugin = here ? action->of : NULL;
+    }
+    return plugin;
+}
+
+mr_status mr_plugin_test(const char *file, mr_error *reterr)
 {
     struct mr__registry *registry = NULL;
-    mr_error error;
-    mr_status status = mr__registry_create(folder, NULL, NULL, &registry, &error);
-    if (status == MR_OK) {
-        status = write_plugin(registry, file, link, out);
-        (void)mr__error_set(&error, status, "%s", mr_status_text(status));
+    mr_error failure = {.status = MR_OK};
+    if (file == NULL) {
+        return mr__error_set(reterr, MR_EINVAL, "a file must be given");
     }
+    mr_status status = mr__registry_create_of(file, &registry, reterr);
+    if (status != MR_OK) {
+        return status;
+    }
+    const mr_plugin *plugin = plugin_of(registry, file);
+    bool has_test = has_self_test(plugin);
     mr__registry_destroy(registry);
+    if (!has_test) {
+        return mr__error_set(reterr, MR_ENOSYS, "%s: it has no self-test", file);
+    }
+    status = plugin->self_test(&failure);
     if (status == MR_OK) {
         return MR_OK;
     }
-    size_t len = strlen(link);
-    bool of_link = strncmp(error.message, link, len) == 0;
-    return mr__error_set(reterr, status, "%s%s", of_link ? file : "",
-                         error.message + (of_link ? len : 0));
+    failure.message[sizeof failure.message - 1] = '\0';
+    return mr__error_set(reterr, MR_EFAILED, "%s: self-test: %s", file,
+                         failure.message[0] != '\0' ? failure.message : mr_status_text(status));
 }
 
-/* {"file","plugin","version","actions":[...]}, of the actions that came through the link. */
+/* A Lua file's table is the registry's own and has none. */
+static bool has_self_test(const mr_plugin *plugin)
+{
+    return plugin != NULL && MR_HAS(mr_plugin, plugin, self_test) && plugin->self_test != NULL;
+}
+
+/* {"file","plugin","version","selfTest","actions":[...]}, of the actions that came from the file.
+ */
 static mr_status write_plugin(const struct mr__registry *registry, const char *file,
-                              const char *link, struct mr__buf *out)
+                              struct mr__buf *out)
 {
     struct mr__arena arena;
     struct mr__buf all;
@@ -397,14 +397,12 @@ static mr_status write_plugin(const struct mr__registry *registry, const char *f
     mr__buf_text(out, ",\"actions\":[");
     for (uint32_t i = 0; actions != NULL && i < actions->len; i++) {
         const mr_value *action = &actions->u.list[i];
-        if (strcmp(mr_value_str(mr_value_get(action, "file"), ""), link) == 0) {
+        if (strcmp(mr_value_str(mr_value_get(action, "file"), ""), file) == 0) {
             mr__buf_text(out, first == NULL ? "{" : ",{");
             for (uint32_t j = 0; j < action->len; j++) {
                 const mr_member *member = &action->u.map[j];
-                bool is_file = strcmp(member->key, "file") == 0;
-                mr_value shown = is_file ? mr__value_str(file, strlen(file)) : member->value;
                 mr__buf_printf(out, "%s\"%s\":", j == 0 ? "" : ",", member->key);
-                mr__value_print(out, &shown);
+                mr__value_print(out, &member->value);
             }
             mr__buf_text(out, "}");
             first = action;
@@ -418,7 +416,8 @@ static mr_status write_plugin(const struct mr__registry *registry, const char *f
             write_text(out, names[i], text, strlen(text));
         }
     }
-    mr__buf_text(out, "}");
+    mr__buf_text(out, has_self_test(plugin_of(registry, file)) ? ",\"selfTest\":true}"
+                                                               : ",\"selfTest\":false}");
     mr__arena_finish(&arena);
     mr__buf_finish(&all);
     return status;

@@ -130,10 +130,11 @@ static void book_flush(struct mr__shard *sh, struct mr__logbook *book)
 /* ---- public
  * -------------------------------------------------------------------------------------- */
 
-static void add_trace(struct mr__shard *sh, struct mr__logbook *book, struct mr__log_chunk *chunk)
+/* False: there are too many, and those who follow the run are not told of it either. */
+static bool add_trace(struct mr__shard *sh, struct mr__logbook *book, struct mr__log_chunk *chunk)
 {
     if (book->dropped) {
-        return;
+        return false;
     }
     if (++book->traces > MR__TRACE_LINES_MAX) {
         book->dropped = true;
@@ -142,6 +143,7 @@ static void add_trace(struct mr__shard *sh, struct mr__logbook *book, struct mr_
     chunk->text.len = MR__MIN(chunk->text.len, MR__TRACE_LINE_BYTES_MAX);
     chunk_put(sh, book, MR__LOG_TRACE, chunk);
     mark_dirty(sh, book);
+    return true;
 }
 
 void mr__logbook_add(struct mr__shard *sh, struct mr__run *run, const struct mr__attempt_ref *ref,
@@ -164,11 +166,13 @@ void mr__logbook_add(struct mr__shard *sh, struct mr__run *run, const struct mr_
         book->stored_bytes = 0;
         book->ended = false;
     }
+    if (stream == MR__STREAM_TRACE && !add_trace(sh, book, &chunk)) {
+        return;
+    }
     if (run->flags & MR__RUNFLAG_WATCHED) {
         sh->opt.events.log(sh->opt.events.user, run, ref->task, &chunk);
     }
     if (stream == MR__STREAM_TRACE) {
-        add_trace(sh, book, &chunk);
         return;
     }
     if (book->text.len > 0 &&

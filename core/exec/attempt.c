@@ -371,6 +371,7 @@ static void answered_pending(struct mr__task *t)
 /* A phase of a loop action has returned. */
 static void answered(struct mr__task *t, mr_status status)
 {
+    mr__task_log_flush(t);
     if (status == MR_PENDING && t->wait_ms >= 0) {
         answered_waiting(t);
         return;
@@ -475,6 +476,7 @@ static void tell(struct mr__task *t, mr_status status)
     if (t->told) {
         return;
     }
+    mr__task_log_flush(t);
     (void)telling_init(&telling, t, status);
     t->told = true;
     t->entry = NULL;
@@ -515,6 +517,7 @@ static void rest(struct mr__task *t)
     t->attempt = NULL;
     live_add(t);
     mr__attempt_flush(t);
+    mr__task_log_flush(t);
     if (status == MR_OK && !before) {
         status = telling_init(&telling, t, MR_OK);
     }
@@ -574,6 +577,7 @@ void mr__attempt_call_begin(struct mr__task *t)
 bool mr__attempt_call_end(struct mr__task *t)
 {
     bool released = t->released;
+    mr__task_log_flush(t);
     if (--t->calls == 0 && released) {
         recycle(t);
     }
@@ -591,6 +595,9 @@ static void finish_parts(struct mr__task *t)
         mr__members_finish(&t->output);
         mr__members_finish(&t->details);
         mr__members_finish(&t->values);
+    }
+    if (t->log.data != NULL) {
+        mr__buf_finish(&t->log);
     }
     if (t->scope != NULL) {
         mr__scope_copy_destroy(t->scope);
@@ -728,6 +735,7 @@ void mr__attempt_on_output(void *user, uint32_t stream, const char *bytes, size_
         return;
     }
     if (!x->closing) {
+        mr__task_log_flush(t);
         x->events.log(x->events.user, &t->ref, stream, bytes, len);
     }
     if (t->on_output != NULL && atomic_load(&t->state) == MR__TASK_PENDING) {

@@ -93,9 +93,10 @@ static void deliver(struct mr__task *t, const struct mr__message *message)
         return;
     }
     if (message->kind == MR__MESSAGE_TRACE) {
+        mr__task_log_flush(t);
         x->events.trace(x->events.user, &t->ref, message->bytes, message->len);
     } else if (message->kind == MR__MESSAGE_LOG) {
-        x->events.log(x->events.user, &t->ref, message->stream, message->bytes, message->len);
+        mr__task_log_add(t, message->stream, message->bytes, message->len);
     }
 }
 

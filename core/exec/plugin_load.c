@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "core/base/value.h"
+#include "core/exec/plugin_elf.h"
 
 #define FILES_MAX   1024u /* of one folder */
 #define ACTIONS_MAX 1024u /* of one plugin */
@@ -57,7 +58,7 @@ static mr_status load_one(int folder_fd, const char *name, const char *file, mr_
     struct mr__buf text = {0};
     mr_error refusal;
     mr_status status;
-    if (ends_with(name, ".so")) {
+    if (!ends_with(name, ".lua")) {
         status = load_file(folder_fd, name, file, &plugin, &refusal);
         return found(user, file, status == MR_OK ? plugin : NULL,
                      status == MR_OK ? NULL : &refusal);
@@ -103,6 +104,27 @@ mr_status mr__plugin_load_folder(const char *folder, mr__plugin_found found,
         free(names.list[i]);
     }
     free(names.list);
+    (void)close(folder_fd);
+    return status;
+}
+
+mr_status mr__plugin_load_file(const char *file, mr__plugin_found found,
+                               mr__plugin_found_lua found_lua, void *user, mr_error *reterr)
+{
+    const char *slash = strrchr(file, '/');
+    const char *name = slash == NULL ? file : slash + 1;
+    char *folder = slash == NULL ? strdup(".") : strndup(file, (size_t)(name - file));
+    if (folder == NULL) {
+        return mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
+    }
+    int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int number = errno;
+    free(folder);
+    if (folder_fd < 0) {
+        return mr__error_set(reterr, mr__status_from_errno(number), "%s: %s", file,
+                             strerror(number));
+    }
+    mr_status status = load_one(folder_fd, name, file, found, found_lua, user);
     (void)close(folder_fd);
     return status;
 }
@@ -223,6 +245,13 @@ static mr_status load_file(int folder_fd, const char *name, const char *file,
     if (status != MR_OK) {
         return status;
     }
+    struct stat st;
+    status = fstat(fd, &st) == 0 ? mr__plugin_elf_check(fd, (uint64_t)st.st_size, file, reterr)
+                                 : mr__error_set(reterr, MR_EIO, "%s: %s", file, strerror(errno));
+    if (status != MR_OK) {
+        (void)close(fd);
+        return status;
+    }
     unique_path(fd, path);
     void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (object != NULL) {
@@ -294,7 +323,8 @@ mr_status mr__plugin_check(const char *file, const mr_plugin *plugin, mr_error *
                              "%s: built for the newer plugin ABI %u.%u, this is %u.%u", file,
                              plugin->abi_major, plugin->abi_minor, MR_ABI_MAJOR, MR_ABI_MINOR);
     }
-    if (plugin->size < sizeof(mr_plugin)) {
+    /* All that version 1.0 had. */
+    if (!MR_HAS(mr_plugin, plugin, actions)) {
         return mr__error_set(reterr, MR_EABI, "%s: its table has %u bytes, not %zu", file,
                              plugin->size, sizeof(mr_plugin));
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Loading plugins: a folder's .so files, each checked before anything in it is called, and the
- * texts of its .lua files. On the opening thread. Loaded objects stay for the life of the process.
+ * Loading plugins: a folder's .so files or one, each checked before anything in it is called, and
+ * the texts of its .lua files. On the opening thread. Loaded objects stay for the life of the
+ * process.
  */
 #ifndef MR__PLUGIN_LOAD_H
 #define MR__PLUGIN_LOAD_H
@@ -24,6 +25,11 @@ typedef mr_status (*mr__plugin_found_lua)(void *user, const char *file, const ch
  * not looked at. */
 mr_status mr__plugin_load_folder(const char *folder, mr__plugin_found found,
                                  mr__plugin_found_lua found_lua, void *user, mr_error *reterr);
+
+/* One file alone, as if its folder had been named: Lua if its name says so, else a shared object.
+ * What is wrong with it is told to `found`. */
+mr_status mr__plugin_load_file(const char *file, mr__plugin_found found,
+                               mr__plugin_found_lua found_lua, void *user, mr_error *reterr);
 
 /* What plugin.h demands of a table; `file` is for the message. MR_EABI. */
 mr_status mr__plugin_check(const char *file, const mr_plugin *plugin, mr_error *reterr);

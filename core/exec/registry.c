@@ -45,8 +45,8 @@ static mr_status add_plugin(struct loading *loading, const char *file, const mr_
                             const struct mr__lua_file *lua, mr_error *reterr);
 static int by_name(const void *a, const void *b);
 
-mr_status mr__registry_create(const char *folders, mr__registry_log log, void *user,
-                              struct mr__registry **ret_registry, mr_error *reterr)
+static mr_status create(const char *folders, const char *file, mr__registry_log log, void *user,
+                        struct mr__registry **ret_registry, mr_error *reterr)
 {
     struct mr__registry *registry = calloc(1, sizeof *registry);
     if (registry == NULL) {
@@ -58,6 +58,10 @@ mr_status mr__registry_create(const char *folders, mr__registry_log log, void *u
     mr_status status = add_plugin(&loading, NULL, &mr__lua_plugin, NULL, reterr);
     if (status == MR_OK && folders != NULL) {
         status = load_named(&loading, folders);
+    }
+    if (status == MR_OK && file != NULL) {
+        loading.named = true;
+        status = mr__plugin_load_file(file, on_found, on_found_lua, &loading, reterr);
     }
     if (status == MR_OK) {
         status = load_installed(&loading);
@@ -72,6 +76,18 @@ mr_status mr__registry_create(const char *folders, mr__registry_log log, void *u
     }
     *ret_registry = registry;
     return MR_OK;
+}
+
+mr_status mr__registry_create(const char *folders, mr__registry_log log, void *user,
+                              struct mr__registry **ret_registry, mr_error *reterr)
+{
+    return create(folders, NULL, log, user, ret_registry, reterr);
+}
+
+mr_status mr__registry_create_of(const char *file, struct mr__registry **ret_registry,
+                                 mr_error *reterr)
+{
+    return create(NULL, file, NULL, NULL, ret_registry, reterr);
 }
 
 static int by_name(const void *a, const void *b)
@@ -209,6 +225,7 @@ static mr_status add_action(struct mr__registry *registry, const char *file,
                                   .name = table->name,
                                   .plugin = plugin->name,
                                   .plugin_version = plugin->version,
+                                  .of = plugin,
                                   .file = copy,
                                   .lua = lua};
     mr_status status =

@@ -17,6 +17,7 @@ struct mr__action {
     const mr_action *table; /* the plugin's: static; of a Lua file: the registry's */
     const char *name;       /* aliases: the alias */
     const char *plugin, *plugin_version;
+    const mr_plugin *of;            /* the plugin's table; static, or the registry's */
     const char *file;               /* NULL: built in */
     const struct mr__lua_file *lua; /* of an action that is a Lua file; else NULL */
 };
@@ -31,6 +32,9 @@ typedef void (*mr__registry_log)(void *user, int32_t level, const char *line);
  * installed one a line in the log. */
 mr_status mr__registry_create(const char *folders, mr__registry_log log, void *user,
                               struct mr__registry **ret_registry, mr_error *reterr);
+/* The same with one plugin file in the place of the folders: what is wrong with it is an error. */
+mr_status mr__registry_create_of(const char *file, struct mr__registry **ret_registry,
+                                 mr_error *reterr);
 void mr__registry_destroy(struct mr__registry *registry); /* plugins stay loaded */
 
 const struct mr__action *mr__registry_find(const struct mr__registry *registry, const char *name);

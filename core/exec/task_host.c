@@ -83,7 +83,7 @@ static void *host_alloc(mr_task *task, size_t bytes)
 
 static char *host_format(mr_task *task, const char *fmt, va_list args)
 {
-    return mr__arena_vprintf(&mr__task_of(task)->arena, fmt, args);
+    return fmt == NULL ? NULL : mr__arena_vprintf(&mr__task_of(task)->arena, fmt, args);
 }
 
 /* One block: the struct, then its texts. The idempotency key is a hash of the run's id and the
@@ -178,7 +178,7 @@ void mr__task_set_times(struct mr__task *t, const struct mr__attempt *attempt)
 
 static const mr_value *host_param(mr_task *task, const char *name)
 {
-    return mr_value_get(&mr__task_of(task)->params, name);
+    return name == NULL ? NULL : mr_value_get(&mr__task_of(task)->params, name);
 }
 
 static const mr_value *host_vars(mr_task *task)
@@ -190,7 +190,7 @@ static const mr_value *host_vars(mr_task *task)
 
 static const mr_value *host_var(mr_task *task, const char *name)
 {
-    return mr_value_get(host_vars(task), name);
+    return name == NULL ? NULL : mr_value_get(host_vars(task), name);
 }
 
 /* ---- trace, log, failure ----------------------------------------------------------------------
@@ -222,7 +222,7 @@ static void host_trace(mr_task *task, const char *fmt, va_list args)
     struct mr__task *t = mr__task_of(task);
     struct mr__exec *x = t->exec;
     char text[MR__TRACE_LINE_BYTES_MAX + 4], line[MR__TRACE_LINE_BYTES_MAX];
-    int len = vsnprintf(text, sizeof text, fmt, args);
+    int len = fmt == NULL ? -1 : vsnprintf(text, sizeof text, fmt, args);
     if (len < 0) {
         return;
     }
@@ -233,6 +233,7 @@ static void host_trace(mr_task *task, const char *fmt, va_list args)
             (void)mr__attempt_push(t, message);
         }
     } else if (!t->told && !x->closing) {
+        mr__task_log_flush(t);
         x->events.trace(x->events.user, &t->ref, line, bytes);
     }
 }
@@ -241,8 +242,8 @@ static void host_log(mr_task *task, uint32_t stream, const char *bytes, size_t l
 {
     struct mr__task *t = mr__task_of(task);
     struct mr__exec *x = t->exec;
-    if (stream != MR_STDOUT && stream != MR_STDERR) {
-        (void)mr__task_misused(t, "mr_log with an unknown stream");
+    if ((stream != MR_STDOUT && stream != MR_STDERR) || (bytes == NULL && len > 0)) {
+        (void)mr__task_misused(t, "mr_log with an unknown stream or without bytes");
         return;
     }
     bool on_loop = mr__task_on_loop(x);
@@ -258,7 +259,7 @@ static void host_log(mr_task *task, uint32_t stream, const char *bytes, size_t l
                 return;
             }
         } else if (!t->told && !x->closing) {
-            x->events.log(x->events.user, &t->ref, stream, bytes, part);
+            mr__task_log_add(t, stream, bytes, part);
         }
         bytes += part;
         len -= part;
@@ -268,9 +269,11 @@ static void host_log(mr_task *task, uint32_t stream, const char *bytes, size_t l
 static void set_reason(struct mr__task *t, const char *fmt, va_list args)
 {
     char text[MR__REASON_BYTES_MAX + 4];
-    int len = vsnprintf(text, sizeof text, fmt, args);
-    size_t bytes = len < 0 ? 0 : MR__MIN((size_t)len, sizeof text - 1);
-    bytes = cut(text, bytes, MR__REASON_BYTES_MAX);
+    int len = fmt == NULL ? -1 : vsnprintf(text, sizeof text, fmt, args);
+    if (len < 0) {
+        return; /* No text: what stands, or else that of the status. */
+    }
+    size_t bytes = cut(text, MR__MIN((size_t)len, sizeof text - 1), MR__REASON_BYTES_MAX);
     t->reason = mr__arena_dup(&t->arena, text, bytes);
 }
 
@@ -524,8 +527,8 @@ static mr_status host_spawn(mr_task *task, const mr_process *process)
         t->process != NULL || t->wait_ms >= 0) {
         return mr__task_misused(t, "mr_spawn");
     }
-    if (!MR_HAS(mr_process, process, on_exit) || process->flags != 0 || process->argv == NULL ||
-        process->on_exit == NULL || !list_is_good(process->argv, false) ||
+    if (process == NULL || !MR_HAS(mr_process, process, on_exit) || process->flags != 0 ||
+        process->argv == NULL || process->on_exit == NULL || !list_is_good(process->argv, false) ||
         !list_is_good(process->env, true)) {
         return mr__task_fail(t, MR_EINVAL, "mr_spawn with arguments that are none");
     }

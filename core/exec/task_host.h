@@ -101,6 +101,8 @@ struct mr__task {
     const char *reason; /* of a failure, in the arena; or NULL */
     void *data;         /* the plugin's own */
     struct mr__members output, details;
+    struct mr__buf log; /* not told yet: task_log.c */
+    uint32_t log_stream;
     struct mr__members values;    /* private ones of a Lua file, across its phases */
     struct mr__scope_copy *scope; /* of the task's own Lua; **owned** */
     uint32_t script;
@@ -280,6 +282,20 @@ mr_status mr__task_misused(struct mr__task *t, const char *call);
 static inline struct mr__task *mr__task_of(mr_task *t)
 {
     return (struct mr__task *)t;
+}
+
+/* ---- task_log.c: loop -------------------------------------------------------------------------
+ */
+
+void mr__task_log_add(struct mr__task *t, uint32_t stream, const char *bytes, size_t len);
+void mr__task_log_tell(struct mr__task *t);
+
+/* Before anything else of the attempt is told, and at the end of a call or turn. */
+static inline void mr__task_log_flush(struct mr__task *t)
+{
+    if (t->log.len > 0) {
+        mr__task_log_tell(t);
+    }
 }
 
 /* ---- task_output.c ----------------------------------------------------------------------------

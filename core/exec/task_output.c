@@ -172,6 +172,9 @@ mr_status mr__task_compact(struct mr__buf *ret_json, const char *json, size_t le
 {
     struct mr__arena arena;
     mr_value value;
+    if (json == NULL) {
+        return mr__error_set(reterr, MR_EINVAL, "no text");
+    }
     mr__arena_init(&arena);
     mr_status status = mr__value_parse(&arena, json, len, &value, reterr);
     if (status == MR_OK) {

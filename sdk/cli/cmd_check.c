@@ -5,8 +5,11 @@
 #include "sdk/cli/commands.h"
 #include "sdk/cli/files.h"
 #include "sdk/cli/print.h"
+#include "sdk/cli/trial.h"
 
 #include <string.h>
+
+#define TRIAL_MS 60000 /* of a plugin file, without --timeout */
 
 /* ---- validate ------------------------------------------------------------------------------ */
 
@@ -239,33 +242,33 @@ int mr__cmd_actions(struct mr__cli *cli)
     return code;
 }
 
+/* The file is tried in a child process, so that no plugin can take this one along. */
 int mr__cmd_plugin_check(struct mr__cli *cli)
 {
     const char *file = cli->options.words.at[0];
-    char *json = NULL;
-    mr_error error = {0};
-    mr_status status = mr_plugin_check(file, &json, &error);
-    if (status != MR_OK) {
-        mr_free(json);
-        return mr__print_error(cli, status, NULL, "%s",
-                               error.message[0] != '\0' ? error.message : mr_status_text(status));
-    }
-    struct mr__pick plugin =
-        json != NULL ? mr__pick_value(json, strlen(json)) : (struct mr__pick){NULL, 0};
-    if (plugin.at != NULL && mr__print_is_json(cli)) {
+    struct mr__trial trial;
+    int64_t left_ms = mr__session_take_deadline(cli);
+    mr__trial_run(file, left_ms < 0 ? TRIAL_MS : left_ms, &trial);
+    int code = MR__EXIT_OK;
+    struct mr__pick plugin = mr__pick_value(mr__text_str(&trial.json), trial.json.len);
+    if (trial.status != MR_OK) {
+        code = mr__print_error(cli, trial.status, NULL, "%s",
+                               trial.error.message[0] != '\0' ? trial.error.message
+                                                              : mr_status_text(trial.status));
+    } else if (mr__print_is_json(cli)) {
         mr__print_document(cli, plugin);
     } else {
         struct mr__text text = {0};
         mr__text_puts(&text, file);
-        mr__text_puts(&text, ": ok\n");
+        mr__text_puts(&text, trial.tested ? ": ok, self-test passed\n" : ": ok\n");
         mr__print_out(cli, mr__text_str(&text), text.len);
         mr__text_finish(&text);
         if (mr__pick_count(mr__pick_member(plugin, "actions")) > 0) {
             print_actions(cli, mr__pick_member(plugin, "actions"));
         }
     }
-    mr_free(json);
-    return MR__EXIT_OK;
+    mr__trial_finish(&trial);
+    return code;
 }
 
 /* ---- schema -------------------------------------------------------------------------------- */

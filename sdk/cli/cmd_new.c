@@ -4,6 +4,7 @@
  * could not be finished is taken away again.
  */
 #include "sdk/cli/commands.h"
+#include "sdk/cli/plugin_files.h"
 #include "sdk/cli/print.h"
 
 #include <errno.h>
@@ -14,71 +15,6 @@
 
 #define NAME_BYTES_MAX 64
 #define ID_BYTES_MAX   128 /* of a dag */
-
-/* A file of a new folder: its name and its text, in both of which '@' stands for the plugin's name.
- */
-struct template
-{
-    const char *name, *text;
-};
-
-static const struct template plugin_files[] = {
-    {"@.c", "/* The action \"@\". A plugin links to nothing of millrace, so that this builds it:\n"
-            " *\n"
-            " *     cc -shared -fPIC -o @.so @.c\n"
-            " */\n"
-            "#include <millrace/plugin.h>\n"
-            "\n"
-            "/* Runs on a worker thread, once per attempt, and may block there. */\n"
-            "static mr_status run(mr_task *t)\n"
-            "{\n"
-            "    const char *who = mr_param_str(t, \"who\");\n"
-            "    mr_trace(t, \"greeting %s\", who);\n"
-            "    return mr_output_str(t, \"text\", mr_printf(t, \"hello %s\", who));\n"
-            "}\n"
-            "\n"
-            "static const mr_param params[] = {\n"
-            "    {.name = \"who\", .type = MR_STRING, .default_json = \"\\\"world\\\"\", .help = "
-            "\"whom to "
-            "greet\"},\n"
-            "    {.name = NULL},\n"
-            "};\n"
-            "static const mr_action action =\n"
-            "    MR_ACTION(.name = \"@\", .help = \"says hello\", .params = params, .run = run);\n"
-            "MR_PLUGIN(\"@\", \"0.1.0\", &action);\n"},
-    {"meson.build",
-     "project('@', 'c', version: '0.1.0', default_options: ['c_std=c11', 'warning_level=2'])\n"
-     "\n"
-     "# The headers alone: the host is called through what it passes in.\n"
-     "millrace = dependency('millrace')\n"
-     "shared_module('@', '@.c',\n"
-     "  name_prefix: '',\n"
-     "  dependencies: millrace.partial_dependency(compile_args: true, includes: true),\n"
-     "  install: true,\n"
-     "  install_dir: get_option('libdir') / 'millrace')\n"},
-    {"test.yaml", "# Runs the action with and without its param:\n"
-                  "#     millrace run --plugins . test.yaml\n"
-                  "id: @-test\n"
-                  "\n"
-                  "tasks:\n"
-                  "  - {id: default, action: \"@\"}\n"
-                  "  - {id: given, dependOn: [default], action: \"@\", params: {who: Ada}}\n"},
-    {"README.md",
-     "# @\n"
-     "\n"
-     "A millrace plugin with one action, `@`. Build it and run its test dag:\n"
-     "\n"
-     "    cc -shared -fPIC -o @.so @.c\n"
-     "    millrace plugin check @.so\n"
-     "    millrace run --plugins . test.yaml\n"
-     "\n"
-     "Where millrace's headers are not installed in a place that cc looks at, add `-I DIR`.\n"
-     "With meson: `meson setup build && meson compile -C build`, then `--plugins build`;\n"
-     "`meson install -C build` puts it beside millrace's own plugins, where every run finds it.\n"
-     "\n"
-     "`millrace actions @ --plugins .` shows the params, from the table in @.c. The header\n"
-     "`millrace/plugin.h` says what else an action can do: timers, processes, share data.\n"},
-};
 
 /* Adds `text` with each '@' replaced. */
 static void fill(struct mr__text *out, const char *text, const char *name)
@@ -154,15 +90,15 @@ static bool is_taken(struct mr__cli *cli, const char *name)
 /* Writes all files into the folder, or none. Their paths go to `paths`, NUL after each. */
 static int make_files(struct mr__cli *cli, const char *name, struct mr__text *paths)
 {
-    size_t count = sizeof plugin_files / sizeof plugin_files[0];
+    const struct mr__plugin_file *files = mr__plugin_files(cli->options.lang);
     int code = MR__EXIT_OK;
-    for (size_t i = 0; i < count && code == MR__EXIT_OK; i++) {
+    for (size_t i = 0; files[i].name != NULL && code == MR__EXIT_OK; i++) {
         struct mr__text text = {0};
         size_t begin = paths->len;
         mr__text_printf(paths, "%s/", name);
-        fill(paths, plugin_files[i].name, name);
+        fill(paths, files[i].name, name);
         mr__text_add(paths, "", 1);
-        fill(&text, plugin_files[i].text, name);
+        fill(&text, files[i].text, name);
         if (paths->failed || text.failed) {
             code = mr__print_error(cli, MR_ENOMEM, NULL, "out of memory");
             paths->len = begin;
@@ -181,7 +117,24 @@ static int make_files(struct mr__cli *cli, const char *name, struct mr__text *pa
     return code;
 }
 
-/* The files as -o says, and on stderr what to type next. */
+/* On stderr, what to type next. */
+static void tell_next(struct mr__cli *cli, const char *name)
+{
+    static const char *const compilers[] = {"cc", "c++ -std=c++17", NULL}; /* of each language */
+    static const char *const endings[] = {"c", "cc", "lua"};
+    const char *compiler = compilers[cli->options.lang], *ending = endings[cli->options.lang];
+    if (compiler != NULL) {
+        mr__print_talk(cli, "cd %s && %s -shared -fPIC -o %s.so %s.%s", name, compiler, name, name,
+                       ending);
+    } else {
+        mr__print_talk(cli, "cd %s", name);
+    }
+    mr__print_talk(cli, "%s plugin check %s.%s", cli->program, name,
+                   compiler != NULL ? "so" : ending);
+    mr__print_talk(cli, "%s run --plugins . test.yaml", cli->program);
+}
+
+/* The files, as -o says. */
 static void tell_files(struct mr__cli *cli, const char *name, const struct mr__text *paths)
 {
     bool json = mr__print_is_json(cli);
@@ -202,10 +155,6 @@ static void tell_files(struct mr__cli *cli, const char *name, const struct mr__t
     mr__text_puts(&text, json ? "]}\n" : "");
     mr__print_out(cli, mr__text_str(&text), text.len);
     mr__text_finish(&text);
-    if (!cli->options.quiet) {
-        mr__print_talk(cli, "cd %s && cc -shared -fPIC -o %s.so %s.c", name, name, name);
-        mr__print_talk(cli, "%s run --plugins . test.yaml", cli->program);
-    }
 }
 
 int mr__cmd_plugin_new(struct mr__cli *cli)
@@ -228,6 +177,9 @@ int mr__cmd_plugin_new(struct mr__cli *cli)
     int code = make_files(cli, name, &paths);
     if (code == MR__EXIT_OK) {
         tell_files(cli, name, &paths);
+        if (!cli->options.quiet) {
+            tell_next(cli, name);
+        }
     } else {
         (void)rmdir(name); /* made here; not empty if somebody else wrote into it */
     }

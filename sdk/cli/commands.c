@@ -56,6 +56,10 @@ static const struct mr__option graph_options[] = {
     COMPAT,
     {MR__OPTION_NONE},
 };
+static const struct mr__option new_options[] = {
+    {MR__OPTION_LANG, 0, "lang", "LANG", "c (default), c++ or lua"},
+    {MR__OPTION_NONE},
+};
 static const struct mr__option list_options[] = {
     {MR__OPTION_DAG, 0, "dag", "DAG", "only runs of this dag"},
     {MR__OPTION_STATUS, 0, "status", "STATUS", "only runs with this status"},
@@ -213,10 +217,15 @@ const struct mr__command mr__commands[] = {
     {"actions", system_group, "[NAME]", "lists the actions, or shows one with its params", "", NULL,
      0, 1, mr__cmd_actions},
     {"plugin new", system_group, "NAME", "makes a folder with a plugin to begin with",
-     "NAME/ gets NAME.c with one action, a meson.build, a dag that runs it and a README. A folder\n"
-     "that exists is left as it is (exit 6).",
-     NULL, 1, 1, mr__cmd_plugin_new},
-    {"plugin check", system_group, "FILE", "checks a plugin file as the engine would load it", "",
+     "NAME/ gets NAME.c (or NAME.cc, NAME.lua) with one action and its self-test, a meson.build, "
+     "a\n"
+     "dag that runs it and a README. A folder that exists is left as it is (exit 6).",
+     new_options, 1, 1, mr__cmd_plugin_new},
+    {"plugin check", system_group, "FILE", "checks a plugin file and runs its self-test",
+     "Loads it as the engine would, but in a process of its own: what a plugin does there, a "
+     "crash\n"
+     "or a loop without end, is told and harms nobody. Exit 3 if it cannot be loaded, 1 if its\n"
+     "self-test fails, 124 if it takes longer than --timeout (60 s without one).",
      NULL, 1, 1, mr__cmd_plugin_check},
     {"store stats", system_group, "[DIR]", "shows what a store holds", "", NULL, 0, 1,
      mr__cmd_store_stats},

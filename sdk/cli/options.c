@@ -561,6 +561,7 @@ const char *const *mr__options_words(enum mr__option_id id)
     static const char *const colors[] = {"auto", "always", "never", NULL};
     static const char *const modes[] = {"auto", "tree", "plain", "none", NULL};
     static const char *const drawings[] = {"ascii", "dot", "mermaid", NULL};
+    static const char *const langs[] = {"c", "c++", "lua", NULL};
     static const char *const compats[] = {"fastflow", NULL};
     static const char *const statuses[] = {"init",    "scheduled", "running",  "success", "failed",
                                            "blocked", "paused",    "canceled", NULL};
@@ -570,6 +571,7 @@ const char *const *mr__options_words(enum mr__option_id id)
     case MR__OPTION_PROGRESS: return modes;
     case MR__OPTION_AS: return drawings;
     case MR__OPTION_COMPAT: return compats;
+    case MR__OPTION_LANG: return langs;
     case MR__OPTION_STATUS: return statuses;
     default: return NULL;
     }
@@ -586,6 +588,7 @@ static mr_status set_choice_option(struct parser *p, const struct mr__option *op
     case MR__OPTION_COLOR: p->o->color = (enum mr__color)choice; break;
     case MR__OPTION_PROGRESS: p->o->progress = (enum mr__progress_mode)choice; break;
     case MR__OPTION_AS: p->o->drawing = (enum mr__drawing)choice; break;
+    case MR__OPTION_LANG: p->o->lang = (enum mr__lang)choice; break;
     case MR__OPTION_COMPAT: p->o->compat = status == MR_OK; break;
     default: p->o->status = words[choice]; break;
     }
@@ -612,6 +615,7 @@ static mr_status set_option(struct parser *p, const struct mr__option *option, c
     case MR__OPTION_OUTPUT:
     case MR__OPTION_COLOR:
     case MR__OPTION_COMPAT:
+    case MR__OPTION_LANG:
     case MR__OPTION_PROGRESS:
     case MR__OPTION_STATUS: return set_choice_option(p, option, value);
     case MR__OPTION_TIMEOUT:

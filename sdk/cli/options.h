@@ -34,6 +34,7 @@ enum mr__option_id {
     MR__OPTION_JOBS,
     MR__OPTION_KEEP,
     MR__OPTION_KEY,
+    MR__OPTION_LANG,
     MR__OPTION_LATER, /* known, but not of this release */
     MR__OPTION_LIMIT,
     MR__OPTION_ONLY,
@@ -77,6 +78,7 @@ struct mr__command {
 enum mr__output { MR__OUTPUT_TEXT, MR__OUTPUT_JSON, MR__OUTPUT_JSONL };
 enum mr__color { MR__COLOR_AUTO, MR__COLOR_ALWAYS, MR__COLOR_NEVER };
 enum mr__drawing { MR__DRAW_ASCII, MR__DRAW_DOT, MR__DRAW_MERMAID };
+enum mr__lang { MR__LANG_C, MR__LANG_CPP, MR__LANG_LUA };
 enum mr__progress_mode {
     MR__PROGRESS_AUTO,
     MR__PROGRESS_TREE,
@@ -108,6 +110,7 @@ struct mr__options {
     struct mr__list only; /* task ids, ',' between where several stand in one */
     const char *vars_file, *key;
     const char *from; /* a task id */
+    enum mr__lang lang;
     bool detach, resume, follow, dry_run;
     enum mr__drawing drawing; /* of graph */
     bool compat;              /* fastflow's rules */

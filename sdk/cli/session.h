@@ -138,6 +138,8 @@ void mr__session_own_begin(struct mr__cli *cli);
 /* `id` NULL: it was not accepted. From here on the run is canceled by SIGINT if we are the owner.
  */
 void mr__session_own_add(struct mr__cli *cli, const char *id);
+/* The caller keeps to the deadline itself from here on. The time left, 0 up; -1: there is none. */
+int64_t mr__session_take_deadline(struct mr__cli *cli);
 /* The deadline passed: cancels the own runs if we are the owner and forgets the deadline. False: we
  * are not the owner, they go on. */
 bool mr__session_time_out(struct mr__cli *cli);

@@ -65,6 +65,16 @@ mr_status mr__signals_start(struct mr__cli *cli)
     return MR_OK;
 }
 
+int64_t mr__session_take_deadline(struct mr__cli *cli)
+{
+    lock(cli);
+    int64_t deadline_ms = cli->deadline_ms, left_ms = deadline_ms - mr__session_now_ms();
+    cli->deadline_ms = -1;
+    unlock(cli);
+    mr__signals_set_phase(cli, MR__PHASE_NO_STORE); /* for the thread to look anew */
+    return deadline_ms < 0 ? -1 : left_ms < 0 ? 0 : left_ms;
+}
+
 void mr__signals_set_phase(struct mr__cli *cli, enum mr__phase phase)
 {
     lock(cli);

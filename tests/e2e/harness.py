@@ -28,6 +28,12 @@ RUN_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
+def sanitized():
+    """Whether the program was built with a sanitizer, which takes crashes and large allocations for itself."""
+    with open(os.path.join(BUILD, "meson-info/intro-buildoptions.json"), encoding="utf-8") as file:
+        return any(o["name"] == "b_sanitize" and o["value"] not in ("none", []) for o in json.load(file))
+
+
 class Skip(Exception):
     """This machine cannot run the test: the reason is shown."""
 

@@ -4,9 +4,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 
-from harness import BUILD, EXAMPLES, SOURCE, TIMEOUT, Skip, equal, has, main, statuses, task_of
+from harness import BUILD, EXAMPLES, SOURCE, TIMEOUT, Skip, equal, has, main, statuses, task_of, wait_until
 from http_servers import Hostile
 
 
@@ -228,6 +229,72 @@ def test_plugin(case):
     # Its environment twin; and without it the action is unknown.
     case.m(*arguments, env={"MILLRACE_PLUGINS": plugins}).exits(0)
     has(case.m(*arguments).exits(3).out, "greet")
+
+
+def plugin_example(case, name, dag, *more, code=0):
+    """The run of a plugin's own dag, with the plugin that the build made of its source."""
+    plugins = os.path.join(BUILD, f"examples/plugin-{name}")
+    if not any(file.endswith(".so") for file in os.listdir(plugins)):
+        raise Skip(f"plugin-{name} was not built: its compiler is missing")
+    path = example(f"plugin-{name}/{dag}")
+    return case.m("--plugins", plugins, "run", path, "-o", "json", *more).exits(code).json()
+
+
+def test_plugin_async(case):
+    run = plugin_example(case, "async", "async.yaml", "-v", "numbers=100")
+    equal([task["output"] for task in run["tasks"]], [{"sum": 5050}, {"sum": 55}, 5105])
+    equal([t["message"] for t in task_of(run, "one")["traces"]], ["summed up 100 numbers"])
+
+
+def test_plugin_async_is_canceled(case):
+    """By a timeout, in its thread and in its queue; by a user; and at the end of the engine."""
+    plugins = os.path.join(BUILD, "examples/plugin-async")
+    case.file("slow.yaml", """
+tasks:
+  - {id: works, action: slow-sum, params: {numbers: 1000000}, timeout: 200ms}
+  - {id: waits, action: slow-sum, params: {numbers: 1000000}, timeout: 200ms}
+""")
+    run = case.m("run", "slow.yaml", "--plugins", plugins, "-o", "json").exits(1).json()
+    equal({task["reason"] for task in run["tasks"]}, {"timed out after 200ms"})
+    case.file("slow.yaml", "tasks: [{id: works, action: slow-sum, params: {numbers: 1000000}}]\n")
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        owner = case.start("run", "slow.yaml", "--plugins", plugins)
+        run_id = owner.run_id()
+        wait_until(lambda: statuses(case.show(run_id))["works"] == "running", "its begin")
+        result = owner.kill(number).end()
+        equal(result.code, code)
+        assert result.seconds < 8, f"it took {result.seconds:.0f} s to end"
+
+
+def test_plugin_async_holds_no_worker(case):
+    """Two hundred wait while one worker at a time may run."""
+    plugins = os.path.join(BUILD, "examples/plugin-async")
+    tasks = ", ".join(f"{{id: t{i}, action: slow-sum, params: {{numbers: 1}}}}" for i in range(200))
+    case.file("many.yaml", f"tasks: [{tasks}]\n")
+    run = case.m("run", "many.yaml", "-j", "1", "--plugins", plugins, "-o", "json").exits(0).json()
+    equal({task["output"]["sum"] for task in run["tasks"]}, {1})
+
+
+def test_plugin_cpp(case):
+    run = plugin_example(case, "cpp", "words.yaml")
+    equal(task_of(run, "count")["output"], {"counts": {"be": 2, "not": 1, "or": 1, "to": 2}})
+    equal(task_of(plugin_example(case, "cpp", "words.yaml", "-v", "text= ", code=1), "count")["reason"],
+          "a text without words")
+    file = os.path.join(BUILD, "examples/plugin-cpp/words.so")
+    has(case.m("plugin", "check", file).exits(0).out, "words.so: ok, self-test passed")
+
+
+def test_plugin_rust(case):
+    run = plugin_example(case, "rust", "backwards.yaml", "-v", "text=Gr\u00fc\u00dfe")
+    equal([task["output"] for task in run["tasks"]], [{"text": "e\u00df\u00fcrG"}, {"text": "Gr\u00fc\u00dfe"}])
+    case.file("empty.yaml", """
+tasks:
+  - {id: turn, action: backwards, params: {text: ""}, retry: {max: 1, if: "error.why == 'an empty text has no other end'"}}
+""")
+    plugins = os.path.join(BUILD, "examples/plugin-rust")
+    run = case.m("--plugins", plugins, "run", "empty.yaml", "-o", "json").exits(1).json()
+    equal((task_of(run, "turn")["reason"], task_of(run, "turn")["attempts"]), ("failed", 2), "its detail was seen")
+    has(case.m("logs", "-", "turn").exits(0).out, "an empty text has no other end")
 
 
 def fastflow(case, name, *more, code=0):

@@ -30,7 +30,7 @@ def listed(folder):
 
 
 def test_plugin_new(case):
-    """The folder's own README tells how to build it; under 30 lines of C are one's own."""
+    """The folder's own README tells how to build it."""
     made = case.m("plugin", "new", "greet-them").exits(0)
     folder = os.path.join(case.work, "greet-them")
     equal(sorted(made.out.split()), ["greet-them/" + name for name in
@@ -43,8 +43,28 @@ def test_plugin_new(case):
     run = case.m("run", "--plugins", ".", "test.yaml", "-o", "json", cwd=folder).exits(0).json()
     equal([task["output"] for task in run["tasks"]], [{"text": "hello world"}, {"text": "hello Ada"}])
     has(case.m("actions", "greet-them", "--plugins", folder).exits(0).out, "who", "whom to greet")
-    with open(os.path.join(folder, "greet-them.c"), encoding="utf-8") as file:
-        assert len(file.read().splitlines()) < 30
+
+
+def test_plugin_new_in_cpp(case):
+    case.m("plugin", "new", "--lang", "c++", "mine").exits(0).says("c++ -std=c++17 -shared -fPIC -o mine.so mine.cc")
+    folder = os.path.join(case.work, "mine")
+    equal(listed(folder), ["README.md", "meson.build", "mine.cc", "test.yaml"])
+    with open(os.path.join(folder, "README.md"), encoding="utf-8") as file:
+        line = re.search(r"^ {4}(c\+\+ .*)$", file.read(), re.M)[1]
+    sh(case, ["sh", "-c", line + " -Wall -Wextra -Werror"], folder, CPATH=INCLUDE)
+    has(case.m("plugin", "check", "mine.so", cwd=folder).exits(0).out, "mine.so: ok, self-test passed")
+    run = case.m("run", "--plugins", ".", "test.yaml", "-o", "json", cwd=folder).exits(0).json()
+    equal([task["output"] for task in run["tasks"]], [{"text": "hello world"}, {"text": "hello Ada"}])
+
+
+def test_plugin_new_in_lua(case):
+    made = case.m("plugin", "new", "--lang", "lua", "mine").exits(0).says("cd mine\n", "plugin check mine.lua")
+    equal(sorted(made.out.split()), ["mine/README.md", "mine/mine.lua", "mine/test.yaml"])
+    folder = os.path.join(case.work, "mine")
+    has(case.m("plugin", "check", "mine.lua", cwd=folder).exits(0).out, "mine.lua: ok")
+    run = case.m("run", "--plugins", ".", "test.yaml", "-o", "json", cwd=folder).exits(0).json()
+    equal([task["output"] for task in run["tasks"]], [{"text": "hello world"}, {"text": "hello Ada"}])
+    case.m("plugin", "new", "--lang", "cobol", "other").exits(2)
 
 
 def test_plugin_new_with_meson(case):

@@ -63,7 +63,8 @@ struct fixture {
     char trace[1100], note[300];
     char traces[8192]; /* each with its task: "1:text\n" */
     char *log;         /* of both streams */
-    size_t log_len, log_total;
+    size_t log_len, log_total, log_at_first_trace;
+    uint32_t log_count;
     bool forget; /* at each end, as the engine does */
     bool over;   /* shutdown's callback came */
     bool swept;
@@ -171,7 +172,7 @@ static inline void fixture_trace(void *user, const struct mr__attempt_ref *ref, 
                                  size_t len)
 {
     struct fixture *f = user;
-    f->trace_count++;
+    f->log_at_first_trace = f->trace_count++ == 0 ? f->log_total : f->log_at_first_trace;
     (void)snprintf(f->trace, sizeof f->trace, "%.*s", (int)len, line);
     size_t at = strlen(f->traces);
     (void)snprintf(f->traces + at, sizeof f->traces - at, "%d:%.*s\n",
@@ -188,6 +189,7 @@ static inline void fixture_log(void *user, const struct mr__attempt_ref *ref, ui
     memcpy(f->log + f->log_len, bytes, len < room ? len : room);
     f->log_len += len < room ? len : room;
     f->log_total += len;
+    f->log_count++;
 }
 
 static inline void fixture_note(void *user, int32_t level, const char *line)

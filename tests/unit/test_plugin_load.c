@@ -99,14 +99,24 @@ static void loader__refuses_what_breaks_the_abi(void **state)
     } bad[] = {
         {"bad_default.so", ": action \"bad\": the default of param \"n\" is no int"},
         {"bad_name.so", ": an action without a valid name"},
+        {"bad_param.so", ": action \"bad\": param 1 has no valid name, type or flags"},
         {"duplicate_name.so", ": two actions named \"twice\""},
-        {"newer_minor.so", ": built for the newer plugin ABI 1.2, this is 1.1"},
+        {"many_actions.so", ": more than 1024 actions"},
+        {"many_params.so", ": action \"bad\": param 1025 has no valid name, type or flags"},
+        {"newer_minor.so", ": built for the newer plugin ABI 1.3, this is 1.2"},
+        {"no_name.so", ": its table lacks a name, version or actions, or has unknown flags"},
         {"no_run.so", ": action \"bad\" has no run"},
         {"no_symbol.so", ": no millrace plugin: it has no mr_plugin_entry()"},
         {"null_entry.so", ": mr_plugin_entry() returned nothing"},
-        {"other_major.so", ": built for plugin ABI 2.0, this is 1.1"},
+        {"other_major.so", ": built for plugin ABI 2.0, this is 1.2"},
         {"short_action.so", ": an action's table has "},
+        {"short_row.so", ": action \"bad\": a param's row has "},
         {"short_struct.so", ": its table has "},
+        {"twice_param.so", ": action \"bad\": two params named \"n\""},
+        {"undefined.so", ": cannot be loaded: undefined symbol: nobody_has_this"},
+        {"unknown_flags.so", ": its table lacks a name, version or actions, or has unknown flags"},
+        {"unknown_where.so", ": action \"bad\": where 2 with flags 0 is unknown"},
+        {"worker_spawns.so", ": action \"bad\": where 0 with flags 2 is unknown"},
         {"wrong_magic.so", ": no millrace plugin: magic 0x12345678, not 0x4d524143"},
     };
     mr_error error;
@@ -206,6 +216,93 @@ static void loader__refuses_a_link_into_an_open_folder(void **state)
     assert_int_equal(found[1].refusal.status, MR_EPERM);
 }
 
+/* An object of another machine, and an executable. */
+static void loader__refuses_objects_that_are_none(void **state)
+{
+    static const unsigned char other_machine[2] = {0, 0xf3}; /* big-endian 243: not this one's */
+    char source[1024], path[128];
+    mr_error error;
+    (void)snprintf(source, sizeof source, "%s", built("/good/wide_rows.so"));
+    copy(source, "machine.so", 0644);
+    (void)snprintf(path, sizeof path, "%s/machine.so", folder);
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 18, SEEK_SET), 0); /* e_machine of an ELF header */
+    assert_int_equal(fwrite(other_machine, 1, 2, file), 2);
+    (void)fclose(file);
+    copy("/proc/self/exe", "program.so", 0755);
+    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, NULL, &error), MR_OK);
+    assert_int_equal(found_count, 2);
+    for (uint32_t i = 0; i < found_count; i++) {
+        assert_null(found[i].plugin);
+        assert_int_equal(found[i].refusal.status, MR_EABI);
+        assert_non_null(strstr(found[i].refusal.message, ": cannot be loaded: "));
+    }
+}
+
+/* The C library maps what the headers promise: a copy under way ended the process with SIGBUS. */
+static void loader__survives_objects_that_were_cut(void **state)
+{
+    static const long lens[] = {0, 3, 63, 64, 200, 1000};
+    char source[1024], path[128], name[32];
+    struct stat whole;
+    mr_error error;
+    (void)snprintf(source, sizeof source, "%s", built("/good/wide_rows.so"));
+    assert_int_equal(stat(source, &whole), 0);
+    for (uint32_t i = 0; i < MR__COUNT(lens); i++) {
+        (void)snprintf(name, sizeof name, "cut%u.so", i);
+        copy(source, name, 0644);
+        (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+        assert_true(lens[i] < whole.st_size);
+        assert_int_equal(truncate(path, lens[i]), 0);
+    }
+    assert_int_equal(mr__plugin_load_folder(folder, on_found, NULL, NULL, &error), MR_OK);
+    assert_int_equal(found_count, MR__COUNT(lens));
+    for (uint32_t i = 0; i < found_count; i++) {
+        assert_null(found[i].plugin);
+        assert_int_equal(found[i].refusal.status, MR_EABI);
+        assert_non_null(strstr(found[i].refusal.message, ": cannot be loaded: "));
+    }
+}
+
+static void loader__takes_one_file(void **state)
+{
+    char source[1024], path[128];
+    mr_error error;
+    (void)snprintf(source, sizeof source, "%s", built("/good/wide_rows.so"));
+    assert_int_equal(mr__plugin_load_file(source, on_found, NULL, NULL, &error), MR_OK);
+    assert_int_equal(found_count, 1);
+    assert_non_null(found[0].plugin);
+    assert_string_equal(found[0].file, source);
+    copy(source, "open.so", 0666);
+    (void)snprintf(path, sizeof path, "%s/open.so", folder);
+    assert_int_equal(mr__plugin_load_file(path, on_found, NULL, NULL, &error), MR_OK);
+    assert_int_equal(refusal_of("open.so")->status, MR_EPERM);
+    (void)snprintf(path, sizeof path, "%s/not-there.so", folder);
+    assert_int_equal(mr__plugin_load_file(path, on_found, NULL, NULL, &error), MR_OK);
+    assert_int_equal(refusal_of("not-there.so")->status, MR_ENOTFOUND);
+    assert_int_equal(mr__plugin_load_file("/no/such/folder/a.so", on_found, NULL, NULL, &error),
+                     MR_ENOTFOUND);
+    assert_int_equal(mr__plugin_load_file("no-folder.so", on_found, NULL, &error, &error),
+                     MR_ECANCELED);
+}
+
+/* Plugins of released minors are shorter than today's table. */
+static void loader__takes_plugins_of_every_released_minor(void **state)
+{
+    mr_error error;
+    assert_int_equal(mr__plugin_load_folder(built("/v1_0"), on_found, NULL, NULL, &error), MR_OK);
+    assert_int_equal(mr__plugin_load_folder(built("/v1_1"), on_found, NULL, NULL, &error), MR_OK);
+    for (uint32_t i = 0; i < found_count; i++) {
+        assert_non_null(found[i].plugin);
+        assert_true(found[i].plugin->size < sizeof(mr_plugin));
+    }
+    assert_int_equal(found_count, 3);
+    assert_int_equal(found[0].plugin->abi_minor, 0);
+    assert_int_equal(found[1].plugin->abi_minor, 0);
+    assert_int_equal(found[2].plugin->abi_minor, 1);
+}
+
 static void loader__stops_when_told(void **state)
 {
     mr_error error;
@@ -224,6 +321,10 @@ int main(void)
         TEST(loader__never_takes_one_file_for_another),
         TEST(loader__refuses_places_that_others_may_write),
         TEST(loader__refuses_a_link_into_an_open_folder),
+        TEST(loader__refuses_objects_that_are_none),
+        TEST(loader__survives_objects_that_were_cut),
+        TEST(loader__takes_one_file),
+        TEST(loader__takes_plugins_of_every_released_minor),
         TEST(loader__stops_when_told),
     };
     return cmocka_run_group_tests_name("plugin_load", tests, NULL, NULL);

@@ -237,6 +237,11 @@ MR_API mr_status mr_lua_annotations(char **ret_text, mr_error *reterr);
  * MR_ENOTFOUND, MR_EPERM. */
 MR_API mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr);
 
+/* mr_plugin_check, then the plugin's own self-test (mr_plugin.self_test), in this process: whoever
+ * doubts the plugin calls it in another one, as `millrace plugin check` does. MR_EFAILED with the
+ * reason: it failed; MR_ENOSYS: the plugin has none. Since 0.2. */
+MR_API mr_status mr_plugin_test(const char *file, mr_error *reterr);
+
 /* Measures an engine in a fresh folder inside `store`, removed afterwards, beside a bare store in
  * the same process. `options_json`: {"runs":N,"in_flight":W,"tasks":10} or NULL. `ret_json`,
  * **owned**: mr_free, is contract.md's bench document. */

@@ -13,6 +13,11 @@
  * otherwise a host call is made from the thread that runs the action, and every pointer that a host
  * call returns lives until the attempt ends. Params and variables are a snapshot taken when the
  * attempt started; the share data is live.
+ *
+ * A call from another thread or at another moment than its own is refused with MR_EINVAL and a line
+ * in the engine's log; one that only reads or writes values cannot tell, and is a race. NULL for a
+ * name, a text or a value is as one that is not known. What each was first in, if not 1.0, is said
+ * by its part of this file.
  */
 #ifndef MILLRACE_PLUGIN_H
 #define MILLRACE_PLUGIN_H
@@ -29,7 +34,7 @@ extern "C" {
 
 #define MR_PLUGIN_MAGIC 0x4d524143u /* "MRAC" */
 #define MR_ABI_MAJOR    1
-#define MR_ABI_MINOR    1
+#define MR_ABI_MINOR    2
 
 /* True where the struct that `p` points to was built with the field: its `size` covers it. */
 #define MR_HAS(type, p, field) \
@@ -115,6 +120,11 @@ typedef struct mr_plugin {
     const char *name;
     const char *version;
     const mr_action *const *actions; /* ended by NULL */
+
+    /* Since 1.2. Optional: tests what the plugin can test of itself without an attempt, as
+     * `millrace plugin check` asks for in a process of its own; no engine calls it. MR_OK, or an
+     * error with its reason in `reterr`, which is never NULL: see MR_EXPECT. */
+    mr_status (*self_test)(mr_error *reterr);
 } mr_plugin;
 
 typedef const mr_plugin *(*mr_plugin_entry_fn)(void);
@@ -144,23 +154,50 @@ static inline mr_action mr_action_make(const char *name, mr_status (*run)(mr_tas
 }
 #endif
 
-/* The plugin itself: MR_PLUGIN("greet", "1.0.0", &action, &another_action) at file level. */
+/* The plugin itself: MR_PLUGIN("greet", "1.0.0", &action, &another_action) at file level; with a
+ * self-test (since 1.2): MR_PLUGIN_TESTED("greet", "1.0.0", self_test, &action). */
 #ifdef __cplusplus
 #define MR_PLUGIN_LINKAGE extern "C"
 #else
 #define MR_PLUGIN_LINKAGE
 #endif
-#define MR_PLUGIN(plugin_name, plugin_version, ...)                              \
-    static const mr_action *const mr_plugin_actions[] = {__VA_ARGS__, 0};        \
-    static const mr_plugin mr_plugin_table = {                                   \
-        MR_PLUGIN_MAGIC, MR_ABI_MAJOR,   MR_ABI_MINOR,     sizeof(mr_plugin), 0, \
-        plugin_name,     plugin_version, mr_plugin_actions};                     \
-    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void);          \
-    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void)           \
-    {                                                                            \
-        return &mr_plugin_table;                                                 \
-    }                                                                            \
+#define MR_PLUGIN(plugin_name, plugin_version, ...) \
+    MR_PLUGIN_TESTED(plugin_name, plugin_version, 0, __VA_ARGS__)
+#define MR_PLUGIN_TESTED(plugin_name, plugin_version, plugin_self_test, ...)      \
+    static const mr_action *const mr_plugin_actions[] = {__VA_ARGS__, 0};         \
+    static const mr_plugin mr_plugin_table = {                                    \
+        MR_PLUGIN_MAGIC, MR_ABI_MAJOR,   MR_ABI_MINOR,      sizeof(mr_plugin), 0, \
+        plugin_name,     plugin_version, mr_plugin_actions, plugin_self_test};    \
+    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void);           \
+    MR_PLUGIN_LINKAGE MR_EXPORT const mr_plugin *mr_plugin_entry(void)            \
+    {                                                                             \
+        return &mr_plugin_table;                                                  \
+    }                                                                             \
     typedef int mr_plugin_takes_a_semicolon
+
+/* In a self-test: returns from it with a failure that names the place and the condition, unless the
+ * condition holds: MR_EXPECT(reterr, length_of("abc") == 3). Since 1.2. */
+#define MR_EXPECT(reterr, condition)                                                             \
+    do {                                                                                         \
+        if (!(condition)) {                                                                      \
+            return mr_self_test_failed(reterr,                                                   \
+                                       __FILE__ ":" MR_TEXT(__LINE__) ": expected " #condition); \
+        }                                                                                        \
+    } while (0)
+#define MR_TEXT(number)  MR_TEXT_(number)
+#define MR_TEXT_(number) #number
+
+/* Fills in `reterr` with the text, copied and cut to what fits, and returns its status, MR_EFAILED.
+ * Any thread. Since 1.2. */
+static inline mr_status mr_self_test_failed(mr_error *reterr, const char *what)
+{
+    size_t len = strlen(what);
+    len = len < sizeof reterr->message ? len : sizeof reterr->message - 1;
+    memcpy(reterr->message, what, len);
+    reterr->message[len] = 0;
+    reterr->status = MR_EFAILED;
+    return MR_EFAILED;
+}
 
 /* ---- what an action is told ---------------------------------------------------------------- */
 
@@ -183,6 +220,25 @@ enum { MR_NOT_CANCELED = 0, MR_BY_USER = 1, MR_BY_TIMEOUT = 2, MR_BY_SHUTDOWN = 
 
 /* mr_log's stream */
 enum { MR_STDOUT = 1, MR_STDERR = 2 };
+
+/* mr_logf's level. Since 1.2. */
+enum { MR_LOG_ERROR = 0, MR_LOG_WARNING = 1, MR_LOG_INFO = 2, MR_LOG_DEBUG = 3 };
+
+/* How to take a lock. Since 1.2. */
+typedef struct mr_lock_options {
+    uint32_t size;
+    uint32_t flags;  /* 0 */
+    int64_t ttl_ms;  /* it is lost unless renewed within this time; 0: 30,000; at most a day */
+    int64_t wait_ms; /* how long to wait for it; 0: not at all; -1: until the attempt is to stop */
+} mr_lock_options;
+
+#define MR_LOCK(...)                                 \
+    {                                                \
+        .size = sizeof(mr_lock_options), __VA_ARGS__ \
+    }
+
+/* Told of a lock that was waited for: MR_OK and its fencing number, or why it is not held. */
+typedef void (*mr_lock_cb)(mr_task *t, mr_status status, uint64_t fence, void *arg);
 
 /* A child process to start, in a process group of its own. Everything is copied. */
 typedef struct mr_process {
@@ -237,6 +293,16 @@ typedef struct mr_host {
     mr_status (*share_set)(mr_task *t, const char *key, const mr_value *value);
     mr_status (*share_set_json)(mr_task *t, const char *key, const char *json, size_t len);
     mr_status (*share_flush)(mr_task *t);
+    /* since 1.2 */
+    void (*log_line)(mr_task *t, uint32_t level, const char *fmt, va_list args);
+    void (*progress)(mr_task *t, double fraction, const char *note);
+    void (*heartbeat)(mr_task *t);
+    mr_status (*lock)(mr_task *t, const char *name, const mr_lock_options *options,
+                      uint64_t *ret_fence);
+    mr_status (*lock_then)(mr_task *t, const char *name, const mr_lock_options *options,
+                           mr_lock_cb cb, void *arg);
+    mr_status (*lock_renew)(mr_task *t, const char *name, int64_t ttl_ms);
+    mr_status (*unlock)(mr_task *t, const char *name);
 } mr_host;
 
 /* The host's own fields follow; a plugin sees only this. */
@@ -267,7 +333,8 @@ static inline const mr_task_info *mr_info(mr_task *t)
     return t->host->info(t);
 }
 
-/* A param as checked against the action's table; NULL for a name that the table lacks. */
+/* A param as checked against the action's table, borrowed until the attempt ends; NULL for a name
+ * that the table lacks. */
 static inline const mr_value *mr_param_get(mr_task *t, const char *name)
 {
     return t->host->param(t, name);
@@ -285,7 +352,8 @@ static inline int64_t mr_param_int(mr_task *t, const char *name)
     return mr_value_int(t->host->param(t, name), 0);
 }
 
-/* A variable of the run, or NULL if the dag declares none of that name. */
+/* A variable of the run, borrowed until the attempt ends; NULL if the dag declares none of that
+ * name, or out of memory. */
 static inline const mr_value *mr_var(mr_task *t, const char *name)
 {
     return t->host->var(t, name);
@@ -318,7 +386,8 @@ static inline mr_status mr_output_json(mr_task *t, const char *key, const char *
     return t->host->output_json(t, key, json, len);
 }
 
-/* Adds one line to the task's trace, kept with the run (bounded). Any thread while it runs. */
+/* Adds one line to the task's trace, kept with the run: the first 1,000 of a task, each cut at
+ * 1,024 bytes; what is not UTF-8 is shown as U+FFFD. Any thread while it runs. */
 MR_PRINTF_FORMAT(2, 3) static inline void mr_trace(mr_task *t, const char *fmt, ...)
 {
     va_list args;
@@ -327,14 +396,16 @@ MR_PRINTF_FORMAT(2, 3) static inline void mr_trace(mr_task *t, const char *fmt, 
     va_end(args);
 }
 
-/* Adds bytes to the task's log (bounded; shown by `millrace logs`). Any thread while it runs. */
+/* Adds `len` bytes to the task's log, as of MR_STDOUT or MR_STDERR; shown by `millrace logs`. The
+ * last 4 MiB of an attempt are kept. A worker waits where the loop is behind; from another thread
+ * what does not fit into 1 MiB then is lost. Any thread while it runs. */
 static inline void mr_log(mr_task *t, uint32_t stream, const char *bytes, size_t len)
 {
     t->host->log(t, stream, bytes, len);
 }
 
-/* Sets the reason of a failure and returns `status`: `return mr_fail(t, MR_EFAILED, "no %s", x)`.
- */
+/* Sets the reason of a failure, copied, and returns `status`, an error:
+ * `return mr_fail(t, MR_EFAILED, "no %s", x)`. Without it the reason is the status's text. */
 MR_PRINTF_FORMAT(3, 4)
 static inline mr_status mr_fail(mr_task *t, mr_status status, const char *fmt, ...)
 {
@@ -345,46 +416,55 @@ static inline mr_status mr_fail(mr_task *t, mr_status status, const char *fmt, .
     return status;
 }
 
-/* Whether this attempt is to stop, and why: MR_NOT_CANCELED, MR_BY_USER ... Any thread. */
+/* Whether this attempt is to stop, and why: MR_NOT_CANCELED, MR_BY_USER ... Any thread while it
+ * runs. */
 static inline uint32_t mr_cancel_reason(mr_task *t)
 {
     return t->host->cancel_reason(t);
 }
 
-/* Worker thread: sleeps. MR_OK when the time is over, MR_ECANCELED at once when canceled. */
+/* Worker thread: sleeps `ms` milliseconds. MR_OK when the time is over, MR_ECANCELED at once when
+ * the attempt is to stop. */
 static inline mr_status mr_sleep(mr_task *t, int64_t ms)
 {
     return t->host->sleep(t, ms);
 }
 
-/* Ends an attempt that answered MR_PENDING: exactly once, any thread; `t` is dead afterwards. */
+/* Ends an attempt that answered MR_PENDING, or is about to: exactly once, any thread; `t` is dead
+ * afterwards. `status`: as `run` would answer, MR_OK or an error. MR_EINVAL: it has ended, or is of
+ * a worker or another phase than `run`. */
 static inline mr_status mr_finish(mr_task *t, mr_status status)
 {
     return t->host->finish(t, status);
 }
 
 /* Loop thread, before `run` returns MR_PENDING: the host ends this attempt with success after `ms`
- * milliseconds (0 up). Durable: it survives restarts, and the plugin is not called again. */
+ * milliseconds (0 up). Durable: it survives restarts, and the plugin is not called again.
+ * MR_EINVAL, with a reason, with a child, an output or share data that is not flushed. */
 static inline mr_status mr_finish_after(mr_task *t, int64_t ms)
 {
     return t->host->finish_after(t, ms);
 }
 
-/* Loop thread: calls cb once after `ms`, unless the attempt ends first. Not durable. */
+/* Loop thread, in or after `run`: calls cb once on it after `ms` milliseconds, unless the attempt
+ * ends first. Not durable. MR_ELIMIT over 64 at once, MR_ENOMEM. */
 static inline mr_status mr_timer(mr_task *t, int64_t ms, void (*cb)(mr_task *t, void *arg),
                                  void *arg)
 {
     return t->host->timer(t, ms, cb, arg);
 }
 
-/* Any thread, while the attempt is pending: calls cb on the loop thread, unless it ended first. */
+/* Any thread, from `run` of a loop action to its end: calls cb on the loop thread once it is
+ * pending, unless it ended first. MR_ECANCELED: it has ended; MR_ELIMIT over 65,536 that wait,
+ * MR_ENOMEM. */
 static inline mr_status mr_post(mr_task *t, void (*cb)(mr_task *t, void *arg), void *arg)
 {
     return t->host->post(t, cb, arg);
 }
 
 /* Loop thread, at most one at a time per attempt, for an action with MR_SPAWNS: starts a child.
- * MR_ENOTFOUND or MR_EPERM (reason set) when it cannot be executed; then on_exit is not called. */
+ * MR_ENOTFOUND or MR_EPERM (reason set) when it cannot be executed, MR_EINVAL for arguments that
+ * are none, MR_ECANCELED when the attempt is to stop; then on_exit is not called. */
 static inline mr_status mr_spawn(mr_task *t, const mr_process *process)
 {
     return t->host->spawn(t, process);
@@ -475,14 +555,92 @@ static inline mr_status mr_share_flush(mr_task *t)
     return MR_HAS(mr_host, t->host, share_flush) ? t->host->share_flush(t) : MR_ENOSYS;
 }
 
+/* ---- since 1.2 ------------------------------------------------------------------------------ */
+
+/* Adds one line to the task's log, with its level before it ("error: ", "warning: ", "debug: ";
+ * information has none): errors and warnings to what stderr holds, the others to stdout. By a host
+ * older than 1.2: to the trace. Any thread while it runs. */
+MR_PRINTF_FORMAT(3, 4)
+static inline void mr_logf(mr_task *t, uint32_t level, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    if (MR_HAS(mr_host, t->host, log_line)) {
+        t->host->log_line(t, level, fmt, args);
+    } else {
+        t->host->trace(t, fmt, args);
+    }
+    va_end(args);
+}
+
+/* Says how far the attempt is: `fraction` from 0 to 1 (anything else: not known) and a note of one
+ * line, copied, or NULL. The last one is shown while the attempt runs; it is not kept with the run.
+ * Counts as a heartbeat. Any thread while it runs; cheap enough for each step of a loop. */
+static inline void mr_progress(mr_task *t, double fraction, const char *note)
+{
+    if (MR_HAS(mr_host, t->host, progress)) {
+        t->host->progress(t, fraction, note);
+    }
+}
+
+/* Says that the attempt is alive. A task with `heartbeat: D` in its dag whose action has said
+ * nothing for D is ended as one that timed out. Any thread while it runs. */
+static inline void mr_heartbeat(mr_task *t)
+{
+    if (MR_HAS(mr_host, t->host, heartbeat)) {
+        t->host->heartbeat(t);
+    }
+}
+
+/* Takes the lock of that name, which one attempt at a time holds across all runs of the store. It
+ * is let go by mr_unlock, with the end of the attempt, or when its time is over without
+ * mr_lock_renew; those that wait get it in the order in which they came. The attempt that holds it
+ * may take it again: it then counts, and as many mr_unlock let it go. `ret_fence` (may be NULL)
+ * gets the fencing number: greater than that of each earlier holder, also of earlier engines, so
+ * that what the lock protects can refuse a holder that came too late. `name`: 1 to 256 bytes of
+ * UTF-8. `options` NULL: the defaults, without waiting. Worker: waits, asleep. On the loop it does
+ * not wait: use mr_lock_then. MR_EBUSY or MR_ETIMEDOUT: another attempt holds it (after wait_ms);
+ * MR_ECANCELED: the attempt is to stop; MR_EINVAL, MR_ELIMIT (64 locks an attempt), MR_ENOMEM: each
+ * with a reason, as by mr_fail. MR_ENOSYS by a host older than 1.2. */
+static inline mr_status mr_lock(mr_task *t, const char *name, const mr_lock_options *options,
+                                uint64_t *ret_fence)
+{
+    return MR_HAS(mr_host, t->host, lock) ? t->host->lock(t, name, options, ret_fence) : MR_ENOSYS;
+}
+
+/* mr_lock that waits without a thread: loop thread, in or after `run`, of an attempt that answers
+ * MR_PENDING. Calls cb once on the loop thread, later, unless the attempt ends first. Errors of
+ * mr_lock's arguments are returned, then cb is not called. */
+static inline mr_status mr_lock_then(mr_task *t, const char *name, const mr_lock_options *options,
+                                     mr_lock_cb cb, void *arg)
+{
+    return MR_HAS(mr_host, t->host, lock_then) ? t->host->lock_then(t, name, options, cb, arg)
+                                               : MR_ENOSYS;
+}
+
+/* Holds a lock for another ttl_ms from now (0: 30,000). MR_ECONFLICT: this attempt does not hold it
+ * any more, and another may. MR_ENOSYS by a host older than 1.2. Any thread while it runs. */
+static inline mr_status mr_lock_renew(mr_task *t, const char *name, int64_t ttl_ms)
+{
+    return MR_HAS(mr_host, t->host, lock_renew) ? t->host->lock_renew(t, name, ttl_ms) : MR_ENOSYS;
+}
+
+/* Lets a lock go. MR_ECONFLICT: this attempt did not hold it (any more). MR_ENOSYS by a host older
+ * than 1.2. Any thread while it runs. */
+static inline mr_status mr_unlock(mr_task *t, const char *name)
+{
+    return MR_HAS(mr_host, t->host, unlock) ? t->host->unlock(t, name) : MR_ENOSYS;
+}
+
 /* ---- one pointer of the plugin's own -------------------------------------------------------- */
 
-/* One pointer of the plugin's own, kept across the phases of one attempt. */
+/* Keeps one pointer of the plugin's own across the phases of one attempt; NULL at its begin. */
 static inline void mr_set_data(mr_task *t, void *data)
 {
     t->host->set_data(t, data);
 }
 
+/* What mr_set_data has kept; NULL: nothing. */
 static inline void *mr_data(mr_task *t)
 {
     return t->host->data(t);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A plugin that the host must refuse: two params have one name.
+ */
+#include <millrace/plugin.h>
+
+static mr_status run(mr_task *t)
+{
+    (void)t;
+    return MR_OK;
+}
+
+static const mr_param params[] = {
+    {.name = "n", .type = MR_INT}, {.name = "n", .type = MR_STRING}, {.name = NULL}};
+static const mr_action action = MR_ACTION(.name = "bad", .params = params, .run = run);
+MR_PLUGIN("bad", "1", &action);
