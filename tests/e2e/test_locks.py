@@ -91,7 +91,7 @@ def test_params_of_with_lock(case):
 
 def test_a_lock_is_renewed_while_the_command_runs(case):
     case.file("dag.yaml", """tasks:
-  - {id: long, action: with-lock, params: {name: x, ttl: 150ms, run: sleep 1; echo $MILLRACE_FENCE}}
+  - {id: long, action: with-lock, params: {name: x, ttl: 900ms, run: sleep 3; echo $MILLRACE_FENCE}}
   - {id: other, action: with-lock, params: {name: x, run: echo $MILLRACE_FENCE}}
 """)
     document = case.m("run", "dag.yaml", "-o", "json").exits(0).json()
