@@ -460,6 +460,34 @@ static void lock_of__names_the_lock_and_its_holder(void **state)
     assert_false(f->x->ops->lock_of(f->x, &one, &waited));
 }
 
+/* ---- an older host ----------------------------------------------------------------------------
+ */
+
+static uint32_t traced;
+
+static void count_trace(mr_task *t, const char *fmt, va_list args)
+{
+    traced++;
+}
+
+static void wrappers__do_without_what_an_older_host_lacks(void **state)
+{
+    mr_host host = mr__task_host;
+    mr_task task = {.host = &host};
+    uint64_t fence = 7;
+    host.size = offsetof(mr_host, log_line); /* 1.1 */
+    host.trace = count_trace;
+    assert_int_equal(mr_lock(&task, "x", NULL, &fence), MR_ENOSYS);
+    assert_int_equal(mr_lock_then(&task, "x", NULL, on_lock, NULL), MR_ENOSYS);
+    assert_int_equal(mr_lock_renew(&task, "x", 0), MR_ENOSYS);
+    assert_int_equal(mr_unlock(&task, "x"), MR_ENOSYS);
+    mr_heartbeat(&task);
+    mr_progress(&task, 0.5, "x");
+    mr_logf(&task, MR_LOG_ERROR, "x");
+    assert_int_equal(traced, 1);
+    assert_int_equal(fence, 7);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -482,6 +510,7 @@ int main(void)
         TEST(lock__does_not_go_with_finish_after),
         TEST(trying_in_a_loop__takes_no_memory),
         TEST(lock_of__names_the_lock_and_its_holder),
+        TEST(wrappers__do_without_what_an_older_host_lacks),
     };
     return cmocka_run_group_tests_name("task_lock", tests, NULL, NULL);
 }
