@@ -546,20 +546,25 @@ static int percent_of(struct mr__pick fraction)
     return percent;
 }
 
+void mr__progress_mark(struct mr__pick progress, struct mr__text *text)
+{
+    struct mr__text note = {0};
+    int percent = percent_of(mr__pick_member(progress, "fraction"));
+    (void)mr__pick_text(mr__pick_member(progress, "note"), &note); /* absent: empty */
+    if (percent >= 0) {
+        mr__text_printf(text, "%d %%%s", percent, note.len > 0 ? " " : "");
+    }
+    mr__text_add(text, mr__text_str(&note), note.len);
+    mr__text_finish(&note);
+}
+
 static void set_mark(struct mr__progress *p, uint32_t task, struct mr__pick progress)
 {
     struct mr__text mark = {0};
-    struct mr__text note = {0};
-    int percent = percent_of(mr__pick_member(progress, "fraction"));
     free(p->tasks[task].mark);
     p->tasks[task].mark = NULL;
-    (void)mr__pick_text(mr__pick_member(progress, "note"), &note); /* absent: empty */
-    if (percent >= 0) {
-        mr__text_printf(&mark, "%d %%%s", percent, note.len > 0 ? " " : "");
-    }
-    mr__text_add(&mark, mr__text_str(&note), note.len);
+    mr__progress_mark(progress, &mark);
     p->failed = p->failed || mark.failed;
-    mr__text_finish(&note);
     if (mark.len > 0) {
         p->tasks[task].mark = mark.at;
     } else {

@@ -94,6 +94,9 @@ struct mr__progress_change mr__progress_take_event(struct mr__progress *p, struc
 /* Takes one PROGRESS: of which task, if it runs. */
 struct mr__progress_change mr__progress_take_mark(struct mr__progress *p, struct mr__pick progress);
 
+/* Adds what a PROGRESS says: "50 % halfway"; nothing of one that is absent. */
+void mr__progress_mark(struct mr__pick progress, struct mr__text *text);
+
 uint32_t mr__progress_find(const struct mr__progress *p, const char *id, size_t len);
 enum mr__state mr__progress_state_of(struct mr__pick status);
 const char *mr__progress_state_name(enum mr__state state);

@@ -170,6 +170,7 @@ def test_progress_is_seen_by_a_second_terminal(case):
     task = wait_until(lambda: (lambda t: t if t.get("progress", {}).get("fraction") == 0.5 else None)(case.task("steps", run)),
                       "the progress")
     equal(task["progress"], {"fraction": 0.5, "note": "step 1000"})
+    has(case.m("show", run).exits(0).out, "50 % step 1000\n")
     watch = case.start("watch", run, "--progress", "plain")
     wait_until(lambda: "50 % step 1000" in watch.err(), "the second terminal's line")
     has(owner.err(), "running   steps  ", " % step ")
