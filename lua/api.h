@@ -102,11 +102,16 @@
     X(ACTING, "canceled", "", "boolean", "Whether the task is to end.")                       \
     X(ACTING, "fail", "reason", "nil", "Ends the task as failed.")                            \
     X(ACTING, "flush", "", "nil", "Makes what was set in share durable and visible at once.") \
+    X(ACTING, "heartbeat", "", "nil", "A sign of life, for a task with heartbeat.")           \
+    X(ACTING, "lock", "name, wait, ttl", "integer|nil",                                       \
+      "Takes a lock: its fencing number; nil: another has it.")                               \
     X(ACTING, "log", "...", "nil", "A line for the task's log.")                              \
     X(ACTING, "now", "", "integer", "Unix time in milliseconds.")                             \
     X(ACTING, "print", "...", "nil", "A line for the task's log.")                            \
+    X(ACTING, "progress", "fraction, note", "nil", "How far the task is, from 0 to 1.")       \
     X(ACTING, "sleep", "duration", "nil", "Waits: milliseconds, or a text as 10s.")           \
-    X(ACTING, "trace", "...", "nil", "A line for the task's traces.")
+    X(ACTING, "trace", "...", "nil", "A line for the task's traces.")                         \
+    X(ACTING, "unlock", "name", "boolean", "Lets a lock go; whether it was still held.")
 
 #define LUA_NAMES(X)    \
     LUA_NAMES_BASE(X)   \

@@ -4,6 +4,8 @@
  * mr__lua_acts. A call that is NULL there is a name that the script does not know. The thread that
  * the state belongs to; may raise.
  */
+#include <math.h>
+
 #include "core/base/clock.h"
 #include "lua/lua_impl.h"
 
@@ -72,24 +74,70 @@ static int acting_print(lua_State *L)
     return 0;
 }
 
+/* Milliseconds, or a text such as 10s. */
+static int64_t check_duration(lua_State *L, int argument, const char *function)
+{
+    size_t len;
+    int64_t ms;
+    if (lua_type(L, argument) != LUA_TSTRING) {
+        return luaL_checkinteger(L, argument);
+    }
+    const char *text = lua_tolstring(L, argument, &len);
+    if (!mr__duration_parse(text, len, &ms)) {
+        (void)luaL_error(L, "bad argument #%d to '%s': \"%s\" is no duration such as 10s", argument,
+                         function, text);
+    }
+    return ms;
+}
+
 static int acting_sleep(lua_State *L)
 {
     const struct mr__lua_acts *acts = begin_call(L);
     mr_error error = {0};
-    size_t len;
-    int64_t ms;
-    if (lua_type(L, 1) == LUA_TSTRING) {
-        const char *text = lua_tolstring(L, 1, &len);
-        if (!mr__duration_parse(text, len, &ms)) {
-            return luaL_error(L, "bad argument #1 to 'sleep': \"%s\" is no duration such as 10s",
-                              text);
-        }
-    } else {
-        ms = luaL_checkinteger(L, 1);
-    }
+    int64_t ms = check_duration(L, 1, "sleep");
     mr_status status = acts->sleep(acts->user, MR__MAX(ms, 0));
     mr__lua_check_host(L, status, &error);
     return 0;
+}
+
+static int acting_heartbeat(lua_State *L)
+{
+    const struct mr__lua_acts *acts = begin_call(L);
+    acts->heartbeat(acts->user);
+    return 0;
+}
+
+static int acting_progress(lua_State *L)
+{
+    const struct mr__lua_acts *acts = begin_call(L);
+    double fraction = luaL_optnumber(L, 1, NAN);
+    acts->progress(acts->user, fraction, luaL_optstring(L, 2, NULL));
+    return 0;
+}
+
+static int acting_lock(lua_State *L)
+{
+    const struct mr__lua_acts *acts = begin_call(L);
+    mr_error error = {0};
+    int64_t fence = 0;
+    const char *name = luaL_checkstring(L, 1);
+    int64_t wait_ms = lua_isnoneornil(L, 2) ? -1 : MR__MAX(check_duration(L, 2, "lock"), 0);
+    int64_t ttl_ms = lua_isnoneornil(L, 3) ? 0 : check_duration(L, 3, "lock");
+    mr_status status = acts->lock(acts->user, name, wait_ms, ttl_ms, &fence, &error);
+    if (status == MR_EBUSY || status == MR_ETIMEDOUT) {
+        lua_pushnil(L);
+        return 1;
+    }
+    mr__lua_check_host(L, status, &error);
+    lua_pushinteger(L, fence);
+    return 1;
+}
+
+static int acting_unlock(lua_State *L)
+{
+    const struct mr__lua_acts *acts = begin_call(L);
+    lua_pushboolean(L, acts->unlock(acts->user, luaL_checkstring(L, 1)) == MR_OK);
+    return 1;
 }
 
 static int acting_canceled(lua_State *L)
@@ -127,10 +175,19 @@ static int acting_fail(lua_State *L)
     return mr__lua_end(L, ENDED_FAILED);
 }
 
-static const luaL_Reg functions[] = {
-    {"canceled", acting_canceled}, {"fail", acting_fail},   {"flush", acting_flush},
-    {"log", acting_print},         {"now", acting_now},     {"print", acting_print},
-    {"sleep", acting_sleep},       {"trace", acting_trace}, {NULL, NULL}};
+static const luaL_Reg functions[] = {{"canceled", acting_canceled},
+                                     {"fail", acting_fail},
+                                     {"flush", acting_flush},
+                                     {"heartbeat", acting_heartbeat},
+                                     {"lock", acting_lock},
+                                     {"log", acting_print},
+                                     {"now", acting_now},
+                                     {"print", acting_print},
+                                     {"progress", acting_progress},
+                                     {"sleep", acting_sleep},
+                                     {"trace", acting_trace},
+                                     {"unlock", acting_unlock},
+                                     {NULL, NULL}};
 
 bool mr__lua_acting_has(const struct mr__lua_acts *acts, const char *name)
 {
@@ -140,11 +197,17 @@ bool mr__lua_acting_has(const struct mr__lua_acts *acts, const char *name)
     switch (name[0]) {
     case 'c': return strcmp(name, "canceled") != 0 || acts->canceled != NULL;
     case 'f': return strcmp(name, "flush") != 0 || acts->share_flush != NULL;
-    case 'l': return strcmp(name, "log") != 0 || acts->log != NULL;
+    case 'h': return strcmp(name, "heartbeat") != 0 || acts->heartbeat != NULL;
+    case 'l':
+        return (strcmp(name, "log") != 0 || acts->log != NULL) &&
+               (strcmp(name, "lock") != 0 || acts->lock != NULL);
     case 'n': return strcmp(name, "now") != 0 || acts->now_ms != NULL;
-    case 'p': return strcmp(name, "print") != 0 || acts->log != NULL;
+    case 'p':
+        return (strcmp(name, "print") != 0 || acts->log != NULL) &&
+               (strcmp(name, "progress") != 0 || acts->progress != NULL);
     case 's': return strcmp(name, "sleep") != 0 || acts->sleep != NULL;
     case 't': return strcmp(name, "trace") != 0 || acts->trace != NULL;
+    case 'u': return strcmp(name, "unlock") != 0 || acts->unlock != NULL;
     default: return true;
     }
 }

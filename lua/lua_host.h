@@ -64,7 +64,14 @@ struct mr__lua_acts {
     mr_status (*share_flush)(void *user, mr_error *reterr); /* returns when it is durable */
     mr_status (*sleep)(void *user, int64_t ms);             /* MR_ECANCELED */
     bool (*canceled)(void *user);                           /* looked at by the hook too */
-    int64_t (*now_ms)(void *user);                          /* Unix time */
+    void (*heartbeat)(void *user);
+    void (*progress)(void *user, double fraction, const char *note); /* NaN, NULL: none */
+    /* As mr_lock: wait_ms -1: until it is to stop; ttl_ms 0: the default. MR_EBUSY, MR_ETIMEDOUT:
+     * another has it. */
+    mr_status (*lock)(void *user, const char *name, int64_t wait_ms, int64_t ttl_ms,
+                      int64_t *ret_fence, mr_error *reterr);
+    mr_status (*unlock)(void *user, const char *name); /* MR_ECONFLICT: it is not held */
+    int64_t (*now_ms)(void *user);                     /* Unix time */
     /* Private values of the attempt, across its phases: JSON. */
     mr_status (*value_set)(void *user, const char *key, const char *json, size_t len);
     bool (*value)(void *user, const char *key, struct mr__blob *ret_json);

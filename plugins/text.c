@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+#define REPLACEMENT     "\xef\xbf\xbd" /* U+FFFD */
+#define DURATION_MS_MAX (INT64_C(36525) * 24 * 3600 * 1000)
 
 static void json_number(struct mr__text *text, double v);
 
@@ -182,6 +183,32 @@ size_t mr__text_character(const unsigned char *at, size_t left)
         return 0; /* too long a form, a surrogate, or beyond the last character */
     }
     return len;
+}
+
+/* ---- durations --------------------------------------------------------------------------------
+ */
+
+bool mr__text_duration(const char *text, int64_t *ret_ms)
+{
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    int64_t number = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        number = number * 10 + (*at - '0');
+        if (number > DURATION_MS_MAX) {
+            return false;
+        }
+    }
+    for (size_t i = 0; at > text && i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(at, units[i].name) == 0 && number <= DURATION_MS_MAX / units[i].ms) {
+            *ret_ms = number * units[i].ms;
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- errors -----------------------------------------------------------------------------------

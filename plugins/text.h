@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Text that plugins put together: growing bytes, JSON, percent encoding, UTF-8, errors. It is
- * compiled into each plugin that uses it. Pure; any thread, one at a time for one text.
+ * Text that plugins put together: growing bytes, JSON, percent encoding, UTF-8, errors; and the
+ * reading of durations. It is compiled into each plugin that uses it. Pure; any thread, one at a
+ * time for one text.
  *
  * A text starts as {0} and is **owned**: finish it. Once out of memory it has `failed` and takes
  * nothing more, so that a caller asks once, at the end.
@@ -41,6 +42,10 @@ void mr__text_utf8(struct mr__text *text, const char *bytes, size_t len);
 
 /* How many bytes at `at` are one character of UTF-8 but NUL; 0: none. `left` is at least 1. */
 size_t mr__text_character(const unsigned char *at, size_t left);
+
+/* One number and one unit: "300ms", "10s", "5m", "2h", "1d"; at most 100 years. False: it is none.
+ */
+bool mr__text_duration(const char *text, int64_t *ret_ms);
 
 /* Fills `reterr`, which may be NULL, as printf does, and returns `status`. */
 __attribute__((format(printf, 3, 4))) mr_status mr__text_error(mr_error *reterr, mr_status status,

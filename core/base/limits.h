@@ -63,6 +63,17 @@
 #define MR__HOOK_THREADS          4u
 #define MR__HOOK_MS_MAX           30000 /* of one hook */
 #define MR__HOOK_LINES_MAX        1024u /* of a run's hooks, on the way to the loop */
+#define MR__LOG_LINE_BYTES_MAX    4096u /* of one mr_logf */
+#define MR__PROGRESS_NOTE_BYTES   256u
+#define MR__PROGRESS_MS           250 /* between two that are told of one attempt */
+
+/* locks of attempts (core/exec/locks.h) */
+#define MR__LOCKS_MAX           1048576u /* held at once */
+#define MR__LOCK_NAME_BYTES_MAX 256u
+#define MR__LOCK_TAKEN_MAX      65535u /* how often one attempt may take one that it holds */
+#define MR__LOCK_TTL_MS         30000
+#define MR__LOCK_TTL_MS_MAX     86400000
+#define MR__TASK_LOCKS_MAX      64u /* that one attempt holds and waits for */
 
 /* Lua (lua/lua_host.h) */
 #define MR__LUA_CHUNKS_MAX      1024u   /* compiled ones that a state keeps */

@@ -13,9 +13,12 @@
 static void fly(struct mr__shard *sh);
 static void fly_on_commit(void *user, mr_status status, const mr_error *error);
 
+/* Nothing is done for the first time before this owner's epoch is durable, also where a resume asks
+ * for no event: what attempts get to tell them apart from earlier ones is made of it. */
 bool mr__commit_wanted(const struct mr__shard *sh)
 {
-    return sh->s.event_count > 0 || sh->want_commit;
+    bool waits_for_epoch = sh->owner_bump && sh->s.durable.head != sh->s.durable.tail;
+    return sh->s.event_count > 0 || sh->want_commit || waits_for_epoch;
 }
 
 /* ---- the journal -------------------------------------------------------------------------------

@@ -258,7 +258,11 @@ static mr_status print_task(struct mr__buf *out, const struct mr__run *run, uint
     if (traces != NULL) {
         result = traces->each(traces->user, t, out);
     }
-    mr__buf_text(out, "]}");
+    mr__buf_text(out, "]");
+    if (traces != NULL && traces->progress != NULL && run->tasks[t].status == MR__TASK_RUNNING) {
+        traces->progress(traces->user, t, run->tasks[t].attempt, out);
+    }
+    mr__buf_text(out, "}");
     return result;
 }
 

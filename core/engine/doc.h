@@ -13,6 +13,8 @@ struct mr__doc_traces {
     void *user;
     mr_status (*each)(void *user, uint32_t task,
                       struct mr__buf *out); /* ",{...},{...}" or nothing */
+    /* Of an attempt that runs: adds ,"progress":{...} or nothing. NULL: nobody knows. */
+    void (*progress)(void *user, uint32_t task, uint32_t attempt, struct mr__buf *out);
 };
 
 /* The whole document. `dag` is of the run's version; `traces` may be NULL. MR_EFORMAT, MR_ENOMEM.

@@ -124,6 +124,11 @@ static void on_log_chunk(void *user, struct mr__run *run, uint32_t task,
     mr__follow_log(user, run, task, chunk);
 }
 
+static void on_progress(void *user, struct mr__run *run, const struct mr__run_progress *progress)
+{
+    mr__follow_progress(user, run, progress);
+}
+
 static void on_rebuilt(void *user)
 {
     struct mr__engine *engine = user;
@@ -438,6 +443,7 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
                    .settled = on_settled,
                    .hooked = on_hooked,
                    .log = on_log_chunk,
+                   .progress = on_progress,
                    .arm = on_arm,
                    .rebuilt = on_rebuilt,
                    .broken = on_broken,

@@ -134,7 +134,9 @@ struct mr__run_job {
     mr_status status;
     mr_error error;
     struct mr__log_page page;
-    struct mr__kept_set kept; /* rerun */
+    struct mr__kept_set kept;          /* rerun */
+    struct mr__run_progress *progress; /* of a run in memory; owned */
+    size_t progress_count;
     /* Reader thread: uses log and dag. */
     mr_status (*use)(struct mr__snapshot *snapshot, struct mr__run_job *job);
     /* Loop thread, at the end; the job is freed afterwards. Not called for a closed request. */
@@ -225,6 +227,8 @@ void mr__follow_notify(struct mr__engine *engine, struct mr__run *run,
                        const struct mr__event *event, uint32_t attempt);
 void mr__follow_log(struct mr__engine *engine, struct mr__run *run, uint32_t task,
                     const struct mr__log_chunk *chunk);
+void mr__follow_progress(struct mr__engine *engine, struct mr__run *run,
+                         const struct mr__run_progress *progress);
 void mr__follow_settled(struct mr__engine *engine, struct mr__run *run);
 void mr__follow_rebuilt(struct mr__engine *engine);
 void mr__follow_leave(struct mr__request *request);

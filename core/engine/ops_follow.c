@@ -302,6 +302,34 @@ void mr__follow_notify(struct mr__engine *engine, struct mr__run *run,
     mr__buf_finish(&out);
 }
 
+void mr__follow_progress(struct mr__engine *engine, struct mr__run *run,
+                         const struct mr__run_progress *progress)
+{
+    struct mr__watch *watch = watch_of(engine, run->id);
+    struct mr__request *next, *request = watch == NULL ? NULL : watch->first;
+    struct mr__buf out, name;
+    if (progress->task >= run->task_count) {
+        return;
+    }
+    mr__buf_init(&out);
+    mr__buf_init(&name);
+    mr__run_task_name(run, progress->task, &name);
+    mr__buf_text(&out, "{\"progress\":{\"task\":");
+    mr__json_str(&out, (const char *)name.data, name.len);
+    mr__buf_printf(&out, ",\"attempt\":%u,", progress->attempt);
+    mr__run_progress_print(&out, progress);
+    mr__buf_text(&out, "}}");
+    out.failed |= name.failed;
+    mr__buf_finish(&name);
+    for (; request != NULL && !out.failed; request = next) {
+        next = request->watch_next;
+        if (request->follow->want_events) {
+            live_line(request, (const char *)out.data, out.len);
+        }
+    }
+    mr__buf_finish(&out);
+}
+
 void mr__follow_log(struct mr__engine *engine, struct mr__run *run, uint32_t task,
                     const struct mr__log_chunk *chunk)
 {

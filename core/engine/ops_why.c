@@ -15,6 +15,7 @@
 struct telling {
     const struct mr__scheduler *s;
     const struct mr__run *run;
+    struct mr__executor *executor; /* NULL: the run is over */
     int64_t now_ms;
     struct mr__buf lines, waits; /* two lists of JSON */
 };
@@ -37,27 +38,72 @@ static void add_name(struct telling *t, const char *key, uint32_t task)
     mr__buf_finish(&name);
 }
 
+/* Whether the attempt, which runs, waits for a lock: only the executor knows. */
+static bool ask_lock(const struct telling *t, uint32_t task, struct mr__lock_waited *ret)
+{
+    if (t->executor == NULL || t->executor->ops->lock_of == NULL) {
+        return false;
+    }
+    struct mr__attempt_ref ref = {.task = task, .attempt = mr__run_attempt(t->run, task)};
+    memcpy(ref.run_id, t->run->id, MR__RUN_ID_BYTES);
+    return t->executor->ops->lock_of(t->executor, &ref, ret);
+}
+
+static void print_lock(const struct telling *t, uint32_t task, const struct mr__lock_waited *lock,
+                       struct mr__buf *text)
+{
+    char since[MR__TIME_TEXT_BYTES], id[MR__RUN_ID_TEXT_BYTES];
+    mr__time_text(lock->since_ms, since);
+    mr__id_text(lock->run_id, id);
+    mr__run_task_name(t->run, task, text);
+    mr__buf_printf(text, " waits for lock \"%s\", held by task %s of run %s since %s", lock->name,
+                   lock->task, id + MR__RUN_ID_TEXT_BYTES - 9, since);
+}
+
+/* "lock" in JSON: its name and who holds it. */
+static void add_lock(struct telling *t, const struct mr__lock_waited *lock)
+{
+    char id[MR__RUN_ID_TEXT_BYTES];
+    mr__id_text(lock->run_id, id);
+    mr__buf_text(&t->waits, ",\"lock\":{\"name\":");
+    mr__json_str(&t->waits, lock->name, strlen(lock->name));
+    mr__buf_printf(&t->waits, ",\"run\":\"%s\",\"task\":", id);
+    mr__json_str(&t->waits, lock->task, strlen(lock->task));
+    mr__doc_time(&t->waits, "since", lock->since_ms);
+    mr__buf_text(&t->waits, "}");
+}
+
 /* One link; true if it leads on to another task, `*ret_next`. */
 static bool tell_task(struct telling *t, uint32_t task, uint32_t *ret_next)
 {
     struct mr__why why = mr__why_task(t->s, t->run, task);
+    struct mr__lock_waited lock;
     bool leads =
         why.kind == MR__WHY_TASK || why.kind == MR__WHY_DEAD || why.kind == MR__WHY_CHILDREN;
+    bool locked = why.kind == MR__WHY_ATTEMPT && ask_lock(t, task, &lock);
     struct mr__buf text;
     mr__buf_init(&text);
-    mr__why_print(t->s, t->run, task, &why, t->now_ms, &text);
+    if (locked) {
+        print_lock(t, task, &lock, &text);
+    } else {
+        mr__why_print(t->s, t->run, task, &why, t->now_ms, &text);
+    }
     tell_line(t, &text);
     mr__buf_finish(&text);
     mr__buf_text(&t->waits, t->waits.len == 0 ? "{" : ",{");
     add_name(t, "task", task);
     mr__buf_printf(&t->waits, ",\"status\":\"%s\",\"waitsFor\":\"%s\"",
-                   mr__task_status_name(t->run->tasks[task].status), mr__why_word(why.kind));
+                   mr__task_status_name(t->run->tasks[task].status),
+                   locked ? "lock" : mr__why_word(why.kind));
     if (leads) {
         mr__buf_text(&t->waits, ",");
         add_name(t, "of", why.other);
     }
     if (why.kind == MR__WHY_TIMER || why.kind == MR__WHY_RETRY) {
         mr__doc_time(&t->waits, "until", why.due_ms);
+    }
+    if (locked) {
+        add_lock(t, &lock);
     }
     mr__buf_text(&t->waits, "}");
     *ret_next = why.other;
@@ -207,6 +253,7 @@ void mr__op_why(struct mr__request *request)
     }
     struct telling t = {.s = mr__shard_state(engine->shard),
                         .run = run,
+                        .executor = engine->executor,
                         .now_ms = engine->clock->wall_ms(engine->clock)};
     mr__buf_reset(&request->out);
     if (tell(&t, (struct mr__blob){NULL, 0}, mr__field_str(request, "task"), &request->out,

@@ -156,9 +156,22 @@ static mr_status each_trace(void *user, uint32_t task, struct mr__buf *out)
                                         (struct mr__bytes){to.bytes, to.len}, 0, 0, add_trace, out);
 }
 
+static void add_progress(void *user, uint32_t task, uint32_t attempt, struct mr__buf *out)
+{
+    const struct mr__read_traces *traces = user;
+    for (size_t i = 0; i < traces->progress_count; i++) {
+        const struct mr__run_progress *progress = &traces->progress[i];
+        if (progress->task == task && progress->attempt == attempt) {
+            mr__buf_text(out, ",\"progress\":{");
+            mr__run_progress_print(out, progress);
+            mr__buf_text(out, "}");
+        }
+    }
+}
+
 struct mr__doc_traces mr__read_traces(struct mr__read_traces *traces)
 {
-    return (struct mr__doc_traces){.user = traces, .each = each_trace};
+    return (struct mr__doc_traces){.user = traces, .each = each_trace, .progress = add_progress};
 }
 
 /* ---- logs

@@ -8,6 +8,7 @@
 
 #include "core/engine/doc.h"
 #include "core/engine/run_names.h"
+#include "core/engine/run_progress.h"
 #include "core/store/records.h"
 
 /* Where the finished run stands. MR_ENOTFOUND. */
@@ -27,11 +28,14 @@ mr_status mr__read_dag(struct mr__snapshot *snapshot, const struct mr__event *cr
 mr_status mr__read_key(struct mr__snapshot *snapshot, struct mr__blob key,
                        uint8_t ret_run_id[MR__RUN_ID_BYTES]);
 
-/* The traces of a run for mr__doc_run, at most up to log number `upto`. */
+/* The traces of a run for mr__doc_run, at most up to log number `upto`, and what was known of its
+ * progress. */
 struct mr__read_traces {
     struct mr__snapshot *snapshot;
     uint8_t run_id[MR__RUN_ID_BYTES];
     bool any, looked;
+    const struct mr__run_progress *progress; /* borrowed */
+    size_t progress_count;
 };
 struct mr__doc_traces mr__read_traces(struct mr__read_traces *traces);
 

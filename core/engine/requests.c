@@ -404,6 +404,7 @@ static void job_free(struct mr__run_job *job)
     mr__buf_finish(&job->out);
     mr__buf_finish(&job->page.lines);
     mr__kept_finish(&job->kept);
+    free(job->progress);
     free(job);
 }
 
@@ -494,6 +495,8 @@ struct mr__run_job *mr__run_job_make(struct mr__request *request, struct mr__run
     job->log = (struct mr__blob){(const char *)job->log_copy.data, job->log_copy.len};
     job->plan = mr__plan_ref(run->plan);
     job->dag = run->plan->dag;
+    job->progress = mr__run_progress_list(mr__shard_progress(request->engine->shard), run->id,
+                                          &job->progress_count);
     if (job->log_copy.failed) {
         job_done(job, MR_ENOMEM);
         return NULL;
@@ -550,7 +553,8 @@ struct mr__plan *mr__run_job_plan(struct mr__run_job *job)
 /* Reader thread: {"run":RUN */
 mr_status mr__use_doc(struct mr__snapshot *snapshot, struct mr__run_job *job)
 {
-    struct mr__read_traces traces = {.snapshot = snapshot};
+    struct mr__read_traces traces = {
+        .snapshot = snapshot, .progress = job->progress, .progress_count = job->progress_count};
     struct mr__doc_traces each = mr__read_traces(&traces);
     memcpy(traces.run_id, job->run_id, MR__RUN_ID_BYTES);
     mr__buf_text(&job->out, "{\"run\":");

@@ -115,6 +115,7 @@ void mr__shard_destroy(struct mr__shard *sh)
         mr__result_pop(sh);
     }
     mr__logbook_finish(sh);
+    mr__run_progress_finish(&sh->progress);
     for (size_t i = 0; i < sh->plan_count; i++) {
         mr__plan_unref(sh->plan_list[i]);
     }
@@ -278,7 +279,7 @@ static void pump(struct mr__shard *sh)
             mr__rebuild(sh);
             continue;
         }
-        if (!sh->committing && sh->s.event_count == 0) {
+        if (!sh->committing && sh->s.event_count == 0 && !sh->owner_bump) {
             sh->effects_durable = sh->s.durable.tail; /* nothing that they could wait for */
         }
         results_durable(sh);
@@ -379,6 +380,11 @@ struct mr__run *mr__shard_find(struct mr__shard *sh, const uint8_t *run_id)
 bool mr__shard_full(struct mr__shard *sh)
 {
     return sh->opt.store->ops->nearly_full(sh->opt.store);
+}
+
+const struct mr__hash *mr__shard_progress(const struct mr__shard *sh)
+{
+    return &sh->progress;
 }
 
 void mr__shard_stats(const struct mr__shard *sh, struct mr__shard_stats *ret_stats)

@@ -15,6 +15,7 @@
 #define MR__SHARD_H
 
 #include "core/base/clock.h"
+#include "core/engine/run_progress.h"
 #include "core/exec/executor.h"
 #include "core/scheduler/resume.h"
 #include "core/store/records.h"
@@ -34,6 +35,8 @@ struct mr__shard_events {
     void (*hooked)(void *user, const struct mr__scope_run *run, uint32_t mask);
     /* Output or a trace line of a watched run, as it comes. */
     void (*log)(void *user, struct mr__run *run, uint32_t task, const struct mr__log_chunk *chunk);
+    /* What a watched run's attempt says of its progress. */
+    void (*progress)(void *user, struct mr__run *run, const struct mr__run_progress *progress);
     /* Call mr__shard_timer at this monotonic time; INT64_MAX: not at all. Replaces the last one. */
     void (*arm)(void *user, int64_t due_ms);
     /* Memory was thrown away and read anew: set again which runs are watched. */
@@ -154,6 +157,8 @@ struct mr__run *mr__shard_find_key(struct mr__shard *sh, struct mr__blob key, bo
  * then. */
 const uint8_t *mr__shard_key_owner(struct mr__shard *sh, struct mr__blob key, bool token);
 bool mr__shard_full(struct mr__shard *sh);
+/* What attempts have said of their progress: rows of run_progress.h. */
+const struct mr__hash *mr__shard_progress(const struct mr__shard *sh);
 
 /* A finished run whose index entries are not in the store yet. */
 struct mr__pending {

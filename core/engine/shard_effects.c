@@ -287,6 +287,8 @@ static void do_phase(struct mr__shard *sh, struct mr__run *run, const struct mr_
         .task_id = row->id,
         .script = row->lua,
         .retry = run->tasks[t].status == MR__TASK_RETRYING,
+        .heartbeat_ms = row->heartbeat_ms,
+        .epoch = sh->epoch,
     };
     bool rendered = detail != NULL && detail->params_at != 0;
     bool good = context != NULL && (!rendered || rendered_params(sh, run, t, &params));

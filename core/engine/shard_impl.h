@@ -170,7 +170,8 @@ struct mr__shard {
     struct mr__hash keys; /* 'k' or 't' + text -> struct mr__keyrow * */
     struct mr__hash logbooks;
     struct mr__logbook *dirty;
-    uint64_t log_n; /* epoch << 40 | counter */
+    struct mr__hash progress; /* of attempts that run: run_progress.h */
+    uint64_t log_n;           /* epoch << 40 | counter */
     bool log_timer;
 
     uint64_t commits, events, bytes;

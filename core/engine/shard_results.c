@@ -176,6 +176,7 @@ static void take_end(struct mr__shard *sh, struct mr__result *result,
 static void on_ended(void *user, const struct mr__attempt_end *end)
 {
     struct mr__shard *sh = user;
+    mr__run_progress_del(&sh->progress, &end->ref);
     struct mr__result *result = result_push(sh, &end->ref, MR__RESULT_ENDED);
     if (result != NULL) {
         take_end(sh, result, end);
@@ -196,6 +197,7 @@ static void on_ending(void *user, const struct mr__attempt_end *end)
 static void on_waiting(void *user, const struct mr__attempt_ref *ref, int64_t ms)
 {
     struct mr__shard *sh = user;
+    mr__run_progress_del(&sh->progress, ref);
     struct mr__result *result = result_push(sh, ref, MR__RESULT_WAITING);
     if (result != NULL) {
         result->wait_ms = ms;
@@ -264,6 +266,18 @@ static void on_log(void *user, const struct mr__attempt_ref *ref, uint32_t strea
     }
 }
 
+static void on_progress(void *user, const struct mr__attempt_ref *ref, double fraction,
+                        const char *note)
+{
+    struct mr__shard *sh = user;
+    const struct mr__run_progress *progress =
+        mr__run_progress_put(&sh->progress, ref, fraction, note);
+    struct mr__run *run = run_of(sh, ref);
+    if (progress != NULL && run != NULL && (run->flags & MR__RUNFLAG_WATCHED) != 0) {
+        sh->opt.events.progress(sh->opt.events.user, run, progress);
+    }
+}
+
 struct mr__exec_events mr__shard_exec_events(struct mr__shard *sh)
 {
     return (struct mr__exec_events){.user = sh,
@@ -275,5 +289,6 @@ struct mr__exec_events mr__shard_exec_events(struct mr__shard *sh)
                                     .ended = on_ended,
                                     .waiting = on_waiting,
                                     .trace = on_trace,
-                                    .log = on_log};
+                                    .log = on_log,
+                                    .progress = on_progress};
 }

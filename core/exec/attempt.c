@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/clock.h"
 #include "core/exec/task_host.h"
 
 static struct mr__task *take(struct mr__exec *x, const struct mr__attempt *attempt);
@@ -129,6 +130,7 @@ static struct mr__task *take(struct mr__exec *x, const struct mr__attempt *attem
     t->action = attempt->action;
     t->retry = attempt->retry;
     t->script = attempt->script;
+    t->heartbeat_ms = attempt->heartbeat_ms;
     if (attempt->scope != NULL) {
         t->scope = attempt->scope;
         x->scoped++;
@@ -281,6 +283,9 @@ static void start_worker(struct mr__task *t)
     t->shared = true;
     if (status == MR_OK) {
         live_add(t);
+        status = mr__signs_begin(t);
+    }
+    if (status == MR_OK) {
         atomic_store(&t->state, MR__TASK_QUEUED);
         t->job.run = work;
         status = mr__pool_submit(t->exec->pool, &t->job);
@@ -298,6 +303,7 @@ static void work(struct mr__pool_job *job)
 {
     struct mr__task *t = MR__CONTAINER(job, struct mr__task, job);
     struct mr__exec *x = t->exec;
+    mr__signs_heard(t);
     mr_status status = run_phase(t);
     if (status > 0) {
         status = mr__task_fail(t, MR_EFAILED, "the action answered %d on a worker thread", status);
@@ -347,6 +353,9 @@ static void answered_pending(struct mr__task *t)
     t->attempt = NULL;
     if (status == MR_OK && t->entry == NULL) {
         status = enter(t);
+    }
+    if (status == MR_OK) {
+        status = mr__signs_begin(t);
     }
     (void)pthread_mutex_lock(&x->mutex);
     bool posted = t->finish_posted;
@@ -433,7 +442,7 @@ static mr_status telling_init(struct telling *telling, struct mr__task *t, mr_st
     struct mr__attempt_end *told = &telling->end;
     *telling = (struct telling){.end = {.ref = t->ref, .reason = ""}};
     uint32_t reason = atomic_load_explicit(&t->cancel_reason, memory_order_relaxed);
-    told->outcome = outcome_of(reason, status);
+    told->outcome = t->silent ? MR__OUTCOME_FAILED : outcome_of(reason, status);
     if (t->sets != NULL) {
         mr_status taken = mr__task_share_take(t, &telling->table, &telling->sets, &told->set_count);
         told->sets = telling->sets;
@@ -446,6 +455,11 @@ static mr_status telling_init(struct telling *telling, struct mr__task *t, mr_st
         !mr__members_json(&t->output, &telling->json)) {
         status = MR_ENOMEM;
         told->outcome = MR__OUTCOME_FAILED;
+    }
+    if (t->silent) {
+        char limit[MR__TIME_TEXT_BYTES];
+        mr__duration_text(t->heartbeat_ms, limit);
+        (void)mr__task_fail(t, MR_ETIMEDOUT, "no heartbeat for %s", limit);
     }
     if (told->outcome == MR__OUTCOME_FAILED) {
         told->reason = t->reason != NULL ? t->reason : mr_status_text(status);
@@ -527,6 +541,7 @@ static void rest(struct mr__task *t)
         return;
     }
     mr__task_close_timers(t);
+    mr__signs_end(t);
     (void)pthread_mutex_lock(&x->mutex);
     atomic_store(&t->state, MR__TASK_RESTING);
     t->finish_posted = false;
@@ -551,6 +566,7 @@ static void release(struct mr__task *t)
     if (t->timers != NULL) {
         mr__task_close_timers(t);
     }
+    mr__signs_end(t);
     if (t->shared) {
         live_del(t, t->abandoned ? &x->abandoned : &x->live);
         (void)pthread_mutex_lock(&x->mutex);
@@ -559,6 +575,9 @@ static void release(struct mr__task *t)
         mr__attempt_flush(t);
     } else {
         atomic_store_explicit(&t->state, MR__TASK_FREE, memory_order_relaxed);
+    }
+    if (t->locks.count > 0 || t->lock_calls != NULL) {
+        mr__task_locks_drop(t);
     }
     if (x->closing && !x->finishing) {
         (void)uv_async_send(&x->async); /* The shutdown may have waited for this one. */
@@ -606,6 +625,10 @@ static void finish_parts(struct mr__task *t)
     }
     if (t->share != NULL || t->sets != NULL) {
         mr__task_share_finish(t);
+    }
+    if (t->progress != NULL) {
+        free(t->progress);
+        t->progress = NULL;
     }
     if (t->has_wake) {
         (void)pthread_cond_destroy(&t->wake);
@@ -678,6 +701,7 @@ static void cancel_pending(struct mr__task *t)
 {
     const mr_action *action = t->action->table;
     bool has_child = t->process != NULL;
+    mr__task_locks_leave(t);
     if (has_child) {
         int64_t grace_ms = mr__process_grace_ms(t->process);
         if (t->exec->closing) {
@@ -712,6 +736,8 @@ void mr__attempt_abandon(struct mr__task *t)
     }
     mr__attempt_flush(t);
     mr__task_close_timers(t);
+    mr__signs_end(t);
+    mr__task_locks_leave(t);
     live_del(t, &x->live);
     t->abandoned = true;
     t->live_next = x->abandoned;
@@ -734,6 +760,7 @@ void mr__attempt_on_output(void *user, uint32_t stream, const char *bytes, size_
     if (t->told) {
         return;
     }
+    mr__signs_heard(t); /* Whatever the child says is a sign that it is alive. */
     if (!x->closing) {
         mr__task_log_flush(t);
         x->events.log(x->events.user, &t->ref, stream, bytes, len);

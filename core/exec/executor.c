@@ -20,6 +20,8 @@ static void exec_cancel(struct mr__executor *port, const struct mr__attempt_ref 
 static void exec_forget(struct mr__executor *port, const struct mr__attempt_ref *ref);
 static enum mr__fate exec_fate(struct mr__executor *port, const struct mr__attempt_ref *ref,
                                const struct mr__action_binding *binding);
+static bool exec_lock_of(struct mr__executor *port, const struct mr__attempt_ref *ref,
+                         struct mr__lock_waited *ret);
 static void exec_settled(struct mr__executor *port);
 static void exec_sweep(struct mr__executor *port, const uint8_t (*run_ids)[MR__RUN_ID_BYTES],
                        size_t count, void (*cb)(void *user), void *user);
@@ -50,6 +52,7 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
                                                 .cancel = exec_cancel,
                                                 .forget = exec_forget,
                                                 .fate = exec_fate,
+                                                .lock_of = exec_lock_of,
                                                 .settled = exec_settled,
                                                 .sweep = exec_sweep,
                                                 .shutdown = exec_shutdown,
@@ -67,6 +70,9 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     x->hook_ms = options->hook_ms > 0 ? options->hook_ms : MR__HOOK_MS_MAX;
     x->log = options->log;
     x->log_user = options->log_user;
+    x->clock = options->clock;
+    x->lock_due_ms = INT64_MAX;
+    mr__locks_init(&x->locks, mr__task_lock_ended, x);
     mr__hash_init(&x->attempts);
     x->store = options->store == NULL ? NULL : strdup(options->store);
     if ((options->store != NULL && x->store == NULL) ||
@@ -94,7 +100,9 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     x->async.data = x;
     (void)uv_timer_init(x->loop, &x->shutdown_timer);
     x->shutdown_timer.data = x;
-    x->handles = 2;
+    (void)uv_timer_init(x->loop, &x->lock_timer);
+    x->lock_timer.data = x;
+    x->handles = 3;
     *ret_executor = &x->port;
     return MR_OK;
 
@@ -253,6 +261,12 @@ static void begin(struct mr__exec *x, const struct mr__attempt *attempt, enum mr
         mr__scope_copy_destroy(attempt->scope);
         return;
     }
+    if (attempt->epoch > x->epoch) {
+        x->epoch = attempt->epoch;
+        (void)pthread_mutex_lock(&x->mutex);
+        mr__locks_epoch(&x->locks, x->epoch);
+        (void)pthread_mutex_unlock(&x->mutex);
+    }
     if (phase != MR__PHASE_RUN || mr__attempt_has_before(attempt->action)) {
         entry = find(x, &attempt->ref);
     }
@@ -333,6 +347,13 @@ static enum mr__fate exec_fate(struct mr__executor *port, const struct mr__attem
     return MR__FATE_GONE;
 }
 
+static bool exec_lock_of(struct mr__executor *port, const struct mr__attempt_ref *ref,
+                         struct mr__lock_waited *ret)
+{
+    const struct mr__entry *entry = find(exec_of(port), ref);
+    return entry != NULL && entry->task != NULL && mr__task_lock_of(entry->task, ret);
+}
+
 static void exec_sweep(struct mr__executor *port, const uint8_t (*run_ids)[MR__RUN_ID_BYTES],
                        size_t count, void (*cb)(void *user), void *user)
 {
@@ -350,6 +371,7 @@ static void on_async(uv_async_t *async)
 {
     struct mr__exec *x = async->data;
     mr__attempt_drain(x);
+    mr__exec_locks_arm(x);
     check_shutdown(x);
 }
 
@@ -440,6 +462,8 @@ static void leave(struct mr__exec *x, struct mr__task *list)
     for (struct mr__task *t = list; t != NULL; t = next) {
         next = t->live_next;
         mr__task_close_timers(t);
+        mr__signs_end(t);
+        mr__task_locks_drop(t);
         if (t->process != NULL) {
             mr__process_forget(t->process);
             t->process = NULL;
@@ -477,6 +501,7 @@ static void finish_handles(struct mr__exec *x)
     x->live = x->abandoned = NULL;
     uv_close((uv_handle_t *)&x->async, on_handle_closed);
     uv_close((uv_handle_t *)&x->shutdown_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&x->lock_timer, on_handle_closed);
 }
 
 void mr__exec_less(void *user)
@@ -535,6 +560,7 @@ static void free_core(struct mr__exec *x)
     (void)pthread_cond_destroy(&x->stop);
     (void)pthread_cond_destroy(&x->room);
     (void)pthread_mutex_destroy(&x->mutex);
+    mr__locks_finish(&x->locks);
     free(x->store);
     free(x);
 }

@@ -13,6 +13,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/id.h"
+#include "core/base/limits.h"
 #include "core/base/value.h"
 #include "core/model/action.h"
 #include "core/model/scope.h"
@@ -39,6 +40,8 @@ struct mr__attempt {
     struct mr__scope_copy *scope; /* **taken**: for an action with MR__ACTION_SCOPE; else NULL */
     uint32_t script;              /* of such an action: its Lua */
     bool retry;                   /* before(): it was `retrying`: retry_before comes first */
+    int64_t heartbeat_ms; /* it is ended when its action is silent for so long; 0: it may be */
+    uint64_t epoch;       /* of the owner, durable; greater than that of every earlier one */
 };
 
 /* One set of the share data. Borrowed. */
@@ -106,6 +109,18 @@ struct mr__exec_events {
     void (*trace)(void *user, const struct mr__attempt_ref *ref, const char *line, size_t len);
     void (*log)(void *user, const struct mr__attempt_ref *ref, uint32_t stream, const char *bytes,
                 size_t len);
+    /* How far it is: the latest of what it said, every MR__PROGRESS_MS at most. `fraction` from 0
+     * to 1, or NaN: not known; `note` is one line, or "". */
+    void (*progress)(void *user, const struct mr__attempt_ref *ref, double fraction,
+                     const char *note);
+};
+
+/* The lock that an attempt waits for, and who holds it. */
+struct mr__lock_waited {
+    char name[MR__LOCK_NAME_BYTES_MAX + 1];
+    uint8_t run_id[MR__RUN_ID_BYTES];
+    char task[512];   /* its id, cut; "" where it is not known */
+    int64_t since_ms; /* Unix time */
 };
 
 /* What has become of an attempt that the journal says was started. */
@@ -152,6 +167,9 @@ struct mr__executor_ops {
     void (*forget)(struct mr__executor *x, const struct mr__attempt_ref *ref);
     enum mr__fate (*fate)(struct mr__executor *x, const struct mr__attempt_ref *ref,
                           const struct mr__action_binding *binding);
+    /* Whether the attempt waits for a lock, and for which: of several, the latest. May be NULL. */
+    bool (*lock_of)(struct mr__executor *x, const struct mr__attempt_ref *ref,
+                    struct mr__lock_waited *ret);
     /* Every attempt that began before this executor was made is accounted for, durably. Until this
      * was said once since the machine was started, fate() answers GONE where it would answer
      * NOT_BEGUN: a missing row proves nothing. May be NULL. */

@@ -102,6 +102,35 @@ static bool act_canceled(void *user)
     return mr_cancel_reason(&task_of(user)->head) != MR_NOT_CANCELED;
 }
 
+static void act_heartbeat(void *user)
+{
+    mr_heartbeat(&task_of(user)->head);
+}
+
+static void act_progress(void *user, double fraction, const char *note)
+{
+    mr_progress(&task_of(user)->head, fraction, note);
+}
+
+static mr_status act_lock(void *user, const char *name, int64_t wait_ms, int64_t ttl_ms,
+                          int64_t *ret_fence, mr_error *reterr)
+{
+    struct mr__task *t = task_of(user);
+    mr_lock_options options = MR_LOCK(.ttl_ms = ttl_ms, .wait_ms = wait_ms);
+    uint64_t fence = 0;
+    mr_status status = mr_lock(&t->head, name, &options, &fence);
+    *ret_fence = (int64_t)fence;
+    if (status == MR_EINVAL || status == MR_ELIMIT) { /* else the status says it */
+        return mr__error_set(reterr, status, "%s", t->reason);
+    }
+    return status;
+}
+
+static mr_status act_unlock(void *user, const char *name)
+{
+    return mr_unlock(&task_of(user)->head, name);
+}
+
 static int64_t act_now_ms(void *user)
 {
     struct mr__clock *clock = mr__clock_system();
@@ -133,6 +162,10 @@ static void calling_init(struct calling *c, struct mr__task *t, struct mr__lua_a
                                       .share_flush = act_share_flush,
                                       .sleep = act_sleep,
                                       .canceled = act_canceled,
+                                      .heartbeat = act_heartbeat,
+                                      .progress = act_progress,
+                                      .lock = act_lock,
+                                      .unlock = act_unlock,
                                       .now_ms = act_now_ms,
                                       .value_set = act_value_set,
                                       .value = act_value};

@@ -184,6 +184,8 @@ void mr__attempt_drain(struct mr__exec *x)
     mr__exec_drain_letters(x);
     for (struct mr__task *t; (t = pop_task(x)) != NULL;) {
         mr__attempt_call_begin(t);
+        mr__signs_tell(t);
+        mr__task_locks_tell(t);
         for (struct mr__message *message; !t->released && (message = pop_message(t)) != NULL;) {
             left--;
             if (message->kind != MR__MESSAGE_POST) {

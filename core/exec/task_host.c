@@ -60,8 +60,20 @@ mr_status mr__task_misused(struct mr__task *t, const char *call)
     return MR_EINVAL;
 }
 
-/* How much of `len` bytes fits into `max` without cutting a character. */
-static size_t cut(const char *bytes, size_t len, size_t max)
+bool mr__task_may_call(struct mr__task *t, const char *call)
+{
+    uint32_t state = atomic_load(&t->state);
+    bool on_loop = mr__task_on_loop(t->exec);
+    bool good = t->action->table->where == MR_ON_LOOP
+                    ? on_loop && (state == MR__TASK_RUNNING || state == MR__TASK_PENDING)
+                    : !on_loop && state == MR__TASK_QUEUED;
+    if (!good) {
+        (void)mr__task_misused(t, call);
+    }
+    return good;
+}
+
+size_t mr__task_cut(const char *bytes, size_t len, size_t max)
 {
     if (len <= max) {
         return len;
@@ -210,7 +222,7 @@ static struct mr__message *make_message(enum mr__message_kind kind, const char *
 
 size_t mr__task_trace_line(char ret_line[MR__TRACE_LINE_BYTES_MAX], const char *text, size_t len)
 {
-    size_t bytes = cut(text, len, MR__TRACE_LINE_BYTES_MAX);
+    size_t bytes = mr__task_cut(text, len, MR__TRACE_LINE_BYTES_MAX);
     for (size_t i = 0; i < bytes; i++) {
         ret_line[i] = text[i] == '\n' || text[i] == '\r' ? ' ' : text[i];
     }
@@ -266,6 +278,30 @@ static void host_log(mr_task *task, uint32_t stream, const char *bytes, size_t l
     }
 }
 
+static void host_log_line(mr_task *task, uint32_t level, const char *fmt, va_list args)
+{
+    static const char *const levels[] = {"error: ", "warning: ", "", "debug: "};
+    char line[MR__LOG_LINE_BYTES_MAX + 4]; /* the level, the text, a newline */
+    if (level >= MR__COUNT(levels)) {
+        (void)mr__task_misused(mr__task_of(task), "mr_logf with an unknown level");
+        return;
+    }
+    size_t at = strlen(levels[level]);
+    memcpy(line, levels[level], at);
+    int len = fmt == NULL ? -1 : vsnprintf(line + at, sizeof line - at, fmt, args);
+    if (len < 0) {
+        return;
+    }
+    size_t end = at + mr__task_cut(line + at, MR__MIN((size_t)len, sizeof line - at - 1),
+                                   MR__LOG_LINE_BYTES_MAX - 1 - at);
+    for (; at < end; at++) {
+        line[at] = line[at] == '\n' || line[at] == '\r' ? ' ' : line[at];
+    }
+    line[end] = '\n';
+    host_log(task, level <= MR_LOG_WARNING ? MR_STDERR : MR_STDOUT, line, end + 1);
+}
+
+/* The same reason again takes no more memory: some calls are tried in a loop. */
 static void set_reason(struct mr__task *t, const char *fmt, va_list args)
 {
     char text[MR__REASON_BYTES_MAX + 4];
@@ -273,7 +309,10 @@ static void set_reason(struct mr__task *t, const char *fmt, va_list args)
     if (len < 0) {
         return; /* No text: what stands, or else that of the status. */
     }
-    size_t bytes = cut(text, MR__MIN((size_t)len, sizeof text - 1), MR__REASON_BYTES_MAX);
+    size_t bytes = mr__task_cut(text, MR__MIN((size_t)len, sizeof text - 1), MR__REASON_BYTES_MAX);
+    if (t->reason != NULL && strlen(t->reason) == bytes && memcmp(t->reason, text, bytes) == 0) {
+        return;
+    }
     t->reason = mr__arena_dup(&t->arena, text, bytes);
 }
 
@@ -390,10 +429,10 @@ static mr_status host_finish_after(mr_task *task, int64_t ms)
         return mr__task_misused(t, "mr_finish_after");
     }
     if (ms < 0 || t->wait_ms >= 0 || t->output.count > 0 || t->process != NULL ||
-        mr__task_share_unsaved(t)) {
+        mr__task_share_unsaved(t) || t->locks.count > 0) {
         return mr__task_fail(
             t, MR_EINVAL,
-            "mr_finish_after twice, with a child, an output or unsaved share data, or "
+            "mr_finish_after twice, with a child, an output, unsaved share data or a lock, or "
             "below zero");
     }
     t->wait_ms = ms;
@@ -602,4 +641,11 @@ const mr_host mr__task_host = {.size = sizeof(mr_host),
                                .share_next = mr__task_share_key,
                                .share_set = mr__task_share_set,
                                .share_set_json = mr__task_share_set_json,
-                               .share_flush = mr__task_share_flush};
+                               .share_flush = mr__task_share_flush,
+                               .log_line = host_log_line,
+                               .progress = mr__task_progress,
+                               .heartbeat = mr__task_heartbeat,
+                               .lock = mr__task_lock,
+                               .lock_then = mr__task_lock_then,
+                               .lock_renew = mr__task_lock_renew,
+                               .unlock = mr__task_unlock};

@@ -17,6 +17,7 @@
 
 #include "core/exec/child_table.h"
 #include "core/exec/exec.h"
+#include "core/exec/locks.h"
 #include "core/exec/pool.h"
 #include "core/exec/process.h"
 #include "core/exec/share.h"
@@ -119,6 +120,14 @@ struct mr__task {
     struct mr__task_timer *timers;
     uint32_t timer_count;
 
+    /* signs of life (signs.c) */
+    int64_t heartbeat_ms;     /* without one for so long it is ended; 0: none is asked for */
+    _Atomic int64_t heard_ms; /* when the last one came: monotonic */
+    bool silent;              /* it was ended for want of one */
+    struct mr__signs *signs;  /* the loop's timer; or NULL */
+
+    struct mr__lock_call *lock_calls; /* loop: of mr_lock_then, oldest first (task_lock.c) */
+
     uint32_t calls; /* of the plugin under way on the loop: it is not recycled before */
     bool released;  /* over, but for `calls` */
     bool vars_copied;
@@ -130,6 +139,8 @@ struct mr__task {
     bool told_shutdown;
 
     /* under the executor's mutex */
+    struct mr__lock_owner locks;
+    struct mr__task_progress *progress; /* NULL: it has told none; **owned** */
     struct mr__message *first, *last;
     struct mr__task *queue_next; /* in the mailbox */
     size_t queued_bytes;
@@ -137,7 +148,7 @@ struct mr__task {
     _Atomic bool queued; /* in the mailbox */
     bool finish_posted;  /* by another thread */
     mr_status finish_status;
-    pthread_cond_t wake; /* of a worker asleep in mr_sleep; only if has_wake */
+    pthread_cond_t wake; /* of a worker asleep in mr_sleep, mr_lock; only if has_wake */
     bool has_wake;
 
     struct mr__pool_job job;
@@ -187,10 +198,13 @@ struct mr__exec {
     struct mr__task *abandoned; /* a list through live_next */
 
     struct mr__flush *flushes; /* that the engine has not answered yet */
+    struct mr__clock *clock;
+    uint64_t epoch; /* the greatest that an attempt came with */
 
     uv_async_t async;
     uv_timer_t shutdown_timer;
-    uint32_t handles;  /* that the loop still knows: these two, timers of attempts, sweeps */
+    uv_timer_t lock_timer;
+    uint32_t handles;  /* that the loop still knows: these three, timers of attempts, sweeps */
     uint32_t children; /* likewise, of whole children */
     struct mr__sweep *sweeps;
 
@@ -207,6 +221,8 @@ struct mr__exec {
     pthread_mutex_t mutex;
     pthread_cond_t room; /* in the mailbox, for workers */
     pthread_cond_t stop; /* for hooks that sleep; monotonic */
+    struct mr__locks locks;
+    int64_t lock_due_ms; /* what lock_timer is set to; INT64_MAX: it is not */
     struct mr__task *queue_first, *queue_last;
     struct mr__letter *letter_first, *letter_last;
     char *notes[MR__EXEC_NOTES_MAX]; /* for the log, from other threads */
@@ -278,6 +294,10 @@ void mr__task_set_times(struct mr__task *t, const struct mr__attempt *attempt);
 void mr__task_close_timers(struct mr__task *t);
 /* Notes that a call came at the wrong moment: MR_EINVAL. */
 mr_status mr__task_misused(struct mr__task *t, const char *call);
+/* Whether this is the thread that runs the action, while it does; else it is noted. */
+bool mr__task_may_call(struct mr__task *t, const char *call);
+/* How much of `len` bytes fits into `max` without cutting a character. */
+size_t mr__task_cut(const char *bytes, size_t len, size_t max);
 
 static inline struct mr__task *mr__task_of(mr_task *t)
 {
@@ -349,6 +369,41 @@ mr_status mr__task_share_take(struct mr__task *t, struct mr__share **ret_table,
                               struct mr__share_set **ret_sets, size_t *ret_count);
 void mr__task_share_finish(struct mr__task *t);
 void mr__exec_drop_flushes(struct mr__exec *x);
+
+/* ---- task_lock.c ------------------------------------------------------------------------------
+ */
+
+mr_status mr__task_lock(mr_task *task, const char *name, const mr_lock_options *options,
+                        uint64_t *ret_fence);
+mr_status mr__task_lock_then(mr_task *task, const char *name, const mr_lock_options *options,
+                             mr_lock_cb cb, void *arg);
+mr_status mr__task_lock_renew(mr_task *task, const char *name, int64_t ttl_ms);
+mr_status mr__task_unlock(mr_task *task, const char *name);
+void mr__task_lock_ended(void *user, struct mr__lock_wait *wait); /* of the executor's table */
+
+/* Loop. Calls back those of the attempt whose wait has ended. */
+void mr__task_locks_tell(struct mr__task *t);
+/* Its waits end, as canceled. */
+void mr__task_locks_leave(struct mr__task *t);
+/* The same, and it lets go of what it holds; nobody is called back. Its state says that it is over.
+ */
+void mr__task_locks_drop(struct mr__task *t);
+bool mr__task_lock_of(struct mr__task *t, struct mr__lock_waited *ret);
+/* Sets the timer to the next moment at which the table has something to do. */
+void mr__exec_locks_arm(struct mr__exec *x);
+
+/* ---- signs.c ----------------------------------------------------------------------------------
+ */
+
+void mr__task_heartbeat(mr_task *task);
+void mr__task_progress(mr_task *task, double fraction, const char *note);
+
+/* Loop. A phase of it goes on from now: heartbeats are waited for. MR_ENOMEM. */
+mr_status mr__signs_begin(struct mr__task *t);
+void mr__signs_heard(struct mr__task *t); /* any thread */
+/* Tells the engine of progress that is new, now or soon. */
+void mr__signs_tell(struct mr__task *t);
+void mr__signs_end(struct mr__task *t);
 
 /* ---- executor.c -------------------------------------------------------------------------------
  */

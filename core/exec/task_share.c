@@ -47,19 +47,6 @@ static void flush_unref(struct mr__flush *flush)
     }
 }
 
-static bool may_call(struct mr__task *t, const char *call)
-{
-    uint32_t state = atomic_load(&t->state);
-    bool on_loop = mr__task_on_loop(t->exec);
-    bool good = t->action->table->where == MR_ON_LOOP
-                    ? on_loop && (state == MR__TASK_RUNNING || state == MR__TASK_PENDING)
-                    : !on_loop && state == MR__TASK_QUEUED;
-    if (!good) {
-        (void)mr__task_misused(t, call);
-    }
-    return good;
-}
-
 static struct mr__task_share *share_of(struct mr__task *t)
 {
     if (t->sets == NULL) {
@@ -221,7 +208,7 @@ const mr_value *mr__task_share_get(mr_task *task, const char *key)
     struct mr__task *t = mr__task_of(task);
     struct mr__buf json = {0};
     const mr_value *value = NULL;
-    if (key != NULL && may_call(t, "mr_share_get") &&
+    if (key != NULL && mr__task_may_call(t, "mr_share_get") &&
         mr__task_share_json(t, key, strlen(key), &json)) {
         value = see(t, key, &json);
     }
@@ -235,7 +222,7 @@ const char *mr__task_share_key(mr_task *task, const char *after)
     struct mr__buf key = {0};
     const char *copy = NULL;
     struct mr__blob from = {after, after == NULL ? 0 : strlen(after)};
-    if (may_call(t, "mr_share_next") && mr__task_share_next(t, from, &key)) {
+    if (mr__task_may_call(t, "mr_share_next") && mr__task_share_next(t, from, &key)) {
         copy = mr__arena_dup(&t->arena, (const char *)key.data, key.len);
     }
     mr__buf_finish(&key);
@@ -323,7 +310,7 @@ mr_status mr__task_share_set(mr_task *task, const char *key, const mr_value *val
     struct mr__task *t = mr__task_of(task);
     struct mr__buf json = {0};
     mr_error error;
-    if (!may_call(t, "mr_share_set")) {
+    if (!mr__task_may_call(t, "mr_share_set")) {
         return MR_EINVAL;
     }
     if (value == NULL) {
@@ -341,7 +328,7 @@ mr_status mr__task_share_set_json(mr_task *task, const char *key, const char *js
     struct mr__task *t = mr__task_of(task);
     struct mr__buf compact = {0};
     mr_error error;
-    if (!may_call(t, "mr_share_set")) {
+    if (!mr__task_may_call(t, "mr_share_set")) {
         return MR_EINVAL;
     }
     if (len > MR__OUTPUT_BYTES_MAX) {
@@ -475,7 +462,7 @@ mr_status mr__task_share_flush(mr_task *task)
 {
     struct mr__task *t = mr__task_of(task);
     mr_error error;
-    if (!may_call(t, "mr_share_flush")) {
+    if (!mr__task_may_call(t, "mr_share_flush")) {
         return MR_EINVAL;
     }
     mr_status status = mr__task_share_save(t, &error);

@@ -157,6 +157,7 @@ struct mr__dag_task {
     struct mr__pos pos;              /* of its id, or of the task where it has none */
     struct mr__pos action_pos; /* of the value that names the action, or of run:, wait:, ... */
     int64_t timeout_ms;        /* of each attempt; 0: none */
+    int64_t heartbeat_ms;      /* an attempt that is silent for so long is ended; 0: it may be */
     uint32_t first_parent, parent_count; /* in mr__dag.parents */
     uint32_t first_child, child_count;   /* in mr__dag.children */
     uint8_t on_lost;                     /* enum mr__on_lost; the dag's default is already in it */

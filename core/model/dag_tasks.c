@@ -59,6 +59,10 @@ static const struct mr__key task_keys[MR__TASK_KEYS] = {
     [MR__TASK_TIMEOUT_SECS] = {.name = "timeoutSecs",
                                .help = "fastflow's timeout, in seconds",
                                .schema = "{\"type\":[\"integer\",\"null\"],\"minimum\":0}"},
+    [MR__TASK_HEARTBEAT] = {.name = "heartbeat",
+                            .help = "how long an attempt may give no sign of life, such as 30s: "
+                                    "then it is ended as one that timed out",
+                            .schema = MR__SCHEMA_REF("duration")},
     [MR__TASK_ON_LOST] = {.name = "onLost",
                           .help = "what follows when the engine stops while an attempt runs: "
                                   "retry, fail, or ask (blocked until continue)",
@@ -220,6 +224,19 @@ static bool is_wait(const struct mr__dag_task *task)
            (strcmp(task->action, "wait") == 0 || strcmp(task->action, "ff-waiting") == 0);
 }
 
+/* What has no action, or one that gives no sign of life: a wait is the engine's timer, and http has
+ * timeouts of its own. */
+static void check_heartbeat(struct mr__parse *p, const struct mr__dag_task *task,
+                            const struct mr__found *found)
+{
+    const char *action = task->action == NULL ? "gate" : is_wait(task) ? "wait" : "request of http";
+    if (found->key != NULL &&
+        (task->action == NULL || is_wait(task) || strcmp(task->action, "http") == 0)) {
+        mr__problem_add(p->problems, "E325", mr__yaml_pos(found->key), NULL,
+                        "a %s has no \"heartbeat\"", action);
+    }
+}
+
 static void read_task(struct mr__parse *p, struct tasks *tasks, uint32_t number,
                       const struct mr__yaml_node *node)
 {
@@ -237,6 +254,7 @@ static void read_task(struct mr__parse *p, struct tasks *tasks, uint32_t number,
     task->name = mr__parse_text(p, &found[MR__TASK_NAME]);
     task->desc = mr__parse_text(p, &found[MR__TASK_DESC]);
     task->timeout_ms = read_timeout(p, found);
+    task->heartbeat_ms = mr__parse_duration(p, &found[MR__TASK_HEARTBEAT], 1);
     task->on_lost = (uint8_t)mr__parse_word(p, &found[MR__TASK_ON_LOST], mr__parse_on_lost_words,
                                             MR__COUNT(mr__parse_on_lost_words), p->on_lost);
     task->when = (uint8_t)mr__parse_word(p, &found[MR__TASK_WHEN], when_words,
@@ -244,7 +262,11 @@ static void read_task(struct mr__parse *p, struct tasks *tasks, uint32_t number,
     p->dag->has_when = p->dag->has_when || task->when != MR__WHEN_SUCCESS;
     p->item = NULL;
     mr__parse_fan(p, task, found);
+    uint32_t errors = p->problems->error_count;
     mr__parse_action(p, task, found);
+    if (p->problems->error_count == errors) {
+        check_heartbeat(p, task, &found[MR__TASK_HEARTBEAT]);
+    }
     mr__parse_conditions(p, task, found);
     mr__parse_retry(p, task, found);
     p->item = NULL;

@@ -68,6 +68,10 @@ const struct mr__lua_global mr__lua_globals[] = {
     {.name = "now", .acts = true},
     {.name = "flush", .acts = true},
     {.name = "fail", .acts = true},
+    {.name = "heartbeat", .acts = true},
+    {.name = "progress", .acts = true},
+    {.name = "lock", .acts = true},
+    {.name = "unlock", .acts = true},
     {.name = "value", .acts = true},
 };
 const size_t mr__lua_global_count = MR__COUNT(mr__lua_globals);

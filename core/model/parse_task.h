@@ -24,6 +24,7 @@ enum mr__task_key {
     MR__TASK_LUA,
     MR__TASK_TIMEOUT,
     MR__TASK_TIMEOUT_SECS,
+    MR__TASK_HEARTBEAT,
     MR__TASK_ON_LOST,
     MR__TASK_RETRY,
     MR__TASK_WHEN,

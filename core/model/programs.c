@@ -8,6 +8,7 @@
 
 static const struct mr__program programs[] = {
     {"sh", "run", "env", "a command"},
+    {"with-lock", "run", "env", "a command"},
     {"lua", "lua", NULL, "a script"},
     {"sqlite-read", "query", "bind", "a statement"},
     {"sqlite-write", "query", "bind", "a statement"},

@@ -3,14 +3,14 @@
  * The action `sh`: a shell script in a child process. Loop; the child is the host's (mr_spawn).
  *
  * The host gives the child the folder, both streams to the log, and MILLRACE_STORE, MILLRACE_RUN,
- * MILLRACE_TASK, MILLRACE_ATTEMPT and MILLRACE_IDEMPOTENCY_KEY. What is done here: the environment
- * of the param `env`, the output from stdout, and the reason of a failure. A struct of ours lives
- * as long as the attempt; only the buffer of a JSON output is on the heap, freed when the child is
- * gone.
+ * MILLRACE_TASK, MILLRACE_ATTEMPT and MILLRACE_IDEMPOTENCY_KEY. What is done here: the output from
+ * stdout; the environment of the param `env` and the reason of a failure are shell.h's. A struct of
+ * ours lives as long as the attempt; only the buffer of a JSON output is on the heap, freed when
+ * the child is gone.
  */
 #include <millrace/plugin.h>
-#include <signal.h>
 
+#include "plugins/shell.h"
 #include "plugins/text.h"
 
 #define TEXT_BYTES     4096u       /* of an output as text: the last ones */
@@ -27,7 +27,6 @@ struct script {
     int was_cut;     /* something stood before the tail */
 };
 
-static mr_status make_env(mr_task *t, const char *const **ret_env);
 static void on_output(mr_task *t, uint32_t stream, const char *bytes, size_t len);
 static void on_exit_of_shell(mr_task *t, int32_t exit_code, int32_t signal_number);
 
@@ -53,42 +52,13 @@ static mr_status sh_run(mr_task *t)
     process.argv = argv;
     process.on_output = on_output;
     process.on_exit = on_exit_of_shell;
-    status = make_env(t, &process.env);
+    status = mr__shell_env(t, mr_param_get(t, "env"), NULL, &process.env);
     if (status != MR_OK) {
         return status;
     }
     mr_set_data(t, script);
     status = mr_spawn(t, &process);
     return status == MR_OK ? MR_PENDING : status;
-}
-
-/* "NAME=value" of each member of `env`: text as it is, null as nothing, anything else as JSON. */
-static mr_status make_env(mr_task *t, const char *const **ret_env)
-{
-    const mr_value *map = mr_param_get(t, "env");
-    uint32_t i, count = map->type == MR_MAP ? map->len : 0;
-    const char **env = mr_alloc(t, (count + 1) * sizeof *env);
-    if (env == NULL) {
-        return MR_ENOMEM;
-    }
-    for (i = 0; i < count; i++) {
-        const char *name = map->u.map[i].key;
-        const mr_value *value = &map->u.map[i].value;
-        struct mr__text text = {0};
-        if (*name == '\0' || strchr(name, '=') != NULL) {
-            return mr_fail(t, MR_EINVAL, "env: \"%.64s\" is no name of a variable", name);
-        }
-        mr__text_plain(&text, value);
-        if (!text.failed) {
-            env[i] = mr_printf(t, "%s=%s", name, text.bytes != NULL ? text.bytes : "");
-        }
-        mr__text_finish(&text);
-        if (env[i] == NULL) {
-            return MR_ENOMEM;
-        }
-    }
-    *ret_env = env;
-    return MR_OK;
 }
 
 /* ---- output -----------------------------------------------------------------------------------
@@ -189,51 +159,13 @@ static mr_status output_json(mr_task *t, const struct script *script)
 /* ---- the end ----------------------------------------------------------------------------------
  */
 
-static const char *signal_name(int32_t number)
-{
-    switch (number) {
-    case SIGHUP: return "SIGHUP";
-    case SIGINT: return "SIGINT";
-    case SIGQUIT: return "SIGQUIT";
-    case SIGILL: return "SIGILL";
-    case SIGTRAP: return "SIGTRAP";
-    case SIGABRT: return "SIGABRT";
-    case SIGBUS: return "SIGBUS";
-    case SIGFPE: return "SIGFPE";
-    case SIGKILL: return "SIGKILL";
-    case SIGUSR1: return "SIGUSR1";
-    case SIGSEGV: return "SIGSEGV";
-    case SIGUSR2: return "SIGUSR2";
-    case SIGPIPE: return "SIGPIPE";
-    case SIGALRM: return "SIGALRM";
-    case SIGTERM: return "SIGTERM";
-    case SIGXCPU: return "SIGXCPU";
-    case SIGXFSZ: return "SIGXFSZ";
-    case SIGSYS: return "SIGSYS";
-    default: return NULL;
-    }
-}
-
 static void on_exit_of_shell(mr_task *t, int32_t exit_code, int32_t signal_number)
 {
     struct script *script = mr_data(t);
-    const char *name = signal_name(signal_number);
-    mr_status status = MR_OK;
-    if (exit_code > 0) {
-        (void)mr_detail_int(t, "exit", exit_code); /* An older host does without. */
-        status = mr_fail(t, MR_EFAILED, "exit %d", exit_code);
-    } else if (exit_code < 0 && signal_number == 0) {
-        status =
-            mr_fail(t, MR_EFAILED, "its exit status was taken by the program that runs millrace");
-    } else if (exit_code < 0 && name != NULL) {
-        (void)mr_detail_int(t, "signal", signal_number);
-        status = mr_fail(t, MR_EFAILED, "killed by %s", name);
-    } else if (exit_code < 0) {
-        (void)mr_detail_int(t, "signal", signal_number);
-        status = mr_fail(t, MR_EFAILED, "killed by signal %d", signal_number);
-    } else if (script->mode == OUTPUT_JSON) {
+    mr_status status = mr__shell_end(t, exit_code, signal_number);
+    if (status == MR_OK && script->mode == OUTPUT_JSON) {
         status = output_json(t, script);
-    } else if (script->mode == OUTPUT_TEXT) {
+    } else if (status == MR_OK && script->mode == OUTPUT_TEXT) {
         status = output_text(t, script);
     }
     mr__text_finish(&script->json);

@@ -8,39 +8,14 @@
  */
 #include <millrace/plugin.h>
 
-#define MS_MAX (INT64_C(36525) * 24 * 3600 * 1000) /* 100 years */
-
-/* One number and one unit: "300ms", "10s", "5m", "2h", "1d". */
-static int parse_duration(const char *text, int64_t *ret_ms)
-{
-    static const struct {
-        const char *name;
-        int64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-    int64_t number = 0;
-    const char *at = text;
-    size_t i;
-    for (; *at >= '0' && *at <= '9'; at++) {
-        number = number * 10 + (*at - '0');
-        if (number > MS_MAX) {
-            return 0;
-        }
-    }
-    for (i = 0; at > text && i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(at, units[i].name) == 0 && number <= MS_MAX / units[i].ms) {
-            *ret_ms = number * units[i].ms;
-            return 1;
-        }
-    }
-    return 0;
-}
+#include "plugins/text.h"
 
 static mr_status wait_for(mr_task *t, const char *param)
 {
     const char *text = mr_param_str(t, param);
     int64_t ms;
     mr_status status;
-    if (!parse_duration(text, &ms)) {
+    if (!mr__text_duration(text, &ms)) {
         return mr_fail(t, MR_EINVAL,
                        "%s: \"%.64s\" is no duration such as 300ms, 10s, 5m, 2h or 1d", param,
                        text);

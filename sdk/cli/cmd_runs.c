@@ -153,6 +153,7 @@ static void print_tasks(struct mr__cli *cli, struct mr__pick tasks)
     struct mr__pick key;
     struct mr__pick task;
     struct mr__text took = {0};
+    struct mr__text why = {0};
     mr__table_init(&table, heads);
     mr__pick_begin(&each, tasks);
     while (!each.object && each.at != NULL && mr__pick_next(&each, &key, &task)) {
@@ -163,7 +164,10 @@ static void print_tasks(struct mr__cli *cli, struct mr__pick tasks)
         mr__text_clear(&took);
         mr__print_took(&took, task, now_ms);
         mr__table_cell(&table, mr__text_str(&took));
-        mr__table_cell_pick(&table, mr__pick_member(task, "reason"));
+        mr__text_clear(&why);
+        (void)mr__pick_text(mr__pick_member(task, "reason"), &why); /* absent: empty */
+        mr__progress_mark(mr__pick_member(task, "progress"), &why); /* of one that runs */
+        mr__table_cell(&table, mr__text_str(&why));
         if (table.cell_count >= MR__ROWS_AT_ONCE * table.columns) {
             mr__table_print(cli, &table);
         }
@@ -172,6 +176,7 @@ static void print_tasks(struct mr__cli *cli, struct mr__pick tasks)
         mr__table_print(cli, &table);
     }
     mr__text_finish(&took);
+    mr__text_finish(&why);
     mr__table_finish(&table);
 }
 

@@ -11,6 +11,7 @@
 
 #define TAIL_LINES     10
 #define FAILURES_SHOWN 5
+#define MARK_MS        5000 /* between two lines that say how far a task is */
 
 struct follower {
     struct mr__cli *cli;
@@ -25,6 +26,7 @@ struct follower {
 static int follow(struct follower *f, const char *id);
 static void take_answer(struct follower *f, struct mr__pick answer);
 static void take_event(struct follower *f, struct mr__pick event);
+static void take_mark(struct follower *f, struct mr__pick mark);
 static void on_line(void *user, const char *task, const char *text, size_t len);
 static int leave(struct mr__cli *cli, const char *id, const struct mr__failure *failure);
 static void tell_end(struct mr__cli *cli, const struct mr__progress *p, bool plain_shown);
@@ -201,6 +203,7 @@ static void take_answer(struct follower *f, struct mr__pick answer)
     struct mr__pick run = mr__pick_member(answer, "run");
     struct mr__pick event = mr__pick_member(answer, "event");
     struct mr__pick log = mr__pick_member(answer, "log");
+    struct mr__pick mark = mr__pick_member(answer, "progress");
     bool last = mr__pick_is(mr__pick_member(answer, "end"), "true");
     if (cli->options.output == MR__OUTPUT_JSONL &&
         strcmp(cli->options.command->name, "watch") == 0) {
@@ -212,6 +215,9 @@ static void take_answer(struct follower *f, struct mr__pick answer)
     }
     if (event.at != NULL) {
         take_event(f, event);
+    }
+    if (mark.at != NULL) {
+        take_mark(f, mark);
     }
     if (log.at != NULL && cli->screen.mode == MR__PROGRESS_PLAIN && is_current(f, log)) {
         mr__lines_take(&f->lines, log);
@@ -250,6 +256,28 @@ static void take_event(struct follower *f, struct mr__pick event)
     if (change.task != MR__NO_TASK && f->progress.tasks[change.task].state != MR__STATE_RUNNING) {
         mr__lines_flush(&f->lines, f->progress.tasks[change.task].id);
     }
+    mr__progress_line(&f->progress, change.task, screen->color, &line);
+    mr__screen_write(screen, mr__text_str(&line), line.len);
+    mr__text_finish(&line);
+}
+
+/* In the tree each of them; as lines only some: a step of a loop is not worth one. */
+static void take_mark(struct follower *f, struct mr__pick mark)
+{
+    struct mr__screen *screen = &f->cli->screen;
+    struct mr__progress_change change = mr__progress_take_mark(&f->progress, mark);
+    struct mr__text line = {0};
+    if (!change.known) {
+        return;
+    }
+    struct mr__progress_task *t = &f->progress.tasks[change.task];
+    int64_t now_ms = mr__session_now_ms();
+    mr__screen_touch(screen);
+    if (screen->mode != MR__PROGRESS_PLAIN ||
+        (t->marked_ms != 0 && now_ms - t->marked_ms < MARK_MS)) {
+        return;
+    }
+    t->marked_ms = now_ms;
     mr__progress_line(&f->progress, change.task, screen->color, &line);
     mr__screen_write(screen, mr__text_str(&line), line.len);
     mr__text_finish(&line);

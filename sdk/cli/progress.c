@@ -34,6 +34,7 @@ static void take_deps(struct mr__progress *p, struct mr__pick task);
 static uint32_t add_task(struct mr__progress *p, const char *id, size_t len);
 static bool set_state(struct mr__progress *p, uint32_t task, enum mr__state state);
 static void set_reason(struct mr__progress *p, uint32_t task, struct mr__pick reason);
+static void set_mark(struct mr__progress *p, uint32_t task, struct mr__pick progress);
 
 void mr__progress_init(struct mr__progress *p)
 {
@@ -50,6 +51,7 @@ void mr__progress_finish(struct mr__progress *p)
     for (uint32_t i = 0; i < p->count; i++) {
         free(p->tasks[i].id);
         free(p->tasks[i].reason);
+        free(p->tasks[i].mark);
     }
     free(p->tasks);
     free(p->deps);
@@ -154,6 +156,7 @@ static void take_task(struct mr__progress *p, struct mr__pick task)
             t->ended_ms = mr__pick_time(mr__pick_member(task, "endedAt"));
             t->due_ms = t->delay_ms = 0;
             set_reason(p, i, mr__pick_member(task, "reason"));
+            set_mark(p, i, mr__pick_member(task, "progress"));
             (void)set_state(p, i, mr__progress_state_of(mr__pick_member(task, "status")));
         }
     }
@@ -294,6 +297,24 @@ struct mr__progress_change mr__progress_take_event(struct mr__progress *p, struc
     set_reason(p, i, mr__pick_member(event, "reason"));
     change.known = set_state(p, i, state) || again;
     change.task = i;
+    if (change.known) {
+        set_mark(p, i, (struct mr__pick){NULL, 0});
+    }
+    return change;
+}
+
+struct mr__progress_change mr__progress_take_mark(struct mr__progress *p, struct mr__pick progress)
+{
+    struct mr__progress_change change = {MR__NO_TASK, false};
+    struct mr__text id = {0};
+    if (mr__pick_text(mr__pick_member(progress, "task"), &id)) {
+        change.task = mr__progress_find(p, mr__text_str(&id), id.len);
+    }
+    mr__text_finish(&id);
+    if (change.task != MR__NO_TASK && p->tasks[change.task].state == MR__STATE_RUNNING) {
+        set_mark(p, change.task, progress);
+        change.known = true;
+    }
     return change;
 }
 
@@ -501,4 +522,52 @@ static void set_reason(struct mr__progress *p, uint32_t task, struct mr__pick re
         mr__text_finish(&text);
     }
     p->failed = p->failed || text.failed;
+}
+
+/* Of a number from 0 to 1 as it is written; -1: it is none. */
+static int percent_of(struct mr__pick fraction)
+{
+    int percent = 0;
+    if (fraction.len == 0 || (fraction.at[0] != '0' && fraction.at[0] != '1')) {
+        return -1;
+    }
+    if (memchr(fraction.at, 'e', fraction.len) != NULL) {
+        return 0; /* a very small one */
+    }
+    for (size_t i = 0, digits = 0; digits < 3; i++) {
+        bool there = i < fraction.len;
+        if (there && fraction.at[i] == '.') {
+            continue;
+        }
+        bool digit = there && fraction.at[i] >= '0' && fraction.at[i] <= '9';
+        percent = percent * 10 + (digit ? fraction.at[i] - '0' : 0);
+        digits++;
+    }
+    return percent;
+}
+
+void mr__progress_mark(struct mr__pick progress, struct mr__text *text)
+{
+    struct mr__text note = {0};
+    int percent = percent_of(mr__pick_member(progress, "fraction"));
+    (void)mr__pick_text(mr__pick_member(progress, "note"), &note); /* absent: empty */
+    if (percent >= 0) {
+        mr__text_printf(text, "%d %%%s", percent, note.len > 0 ? " " : "");
+    }
+    mr__text_add(text, mr__text_str(&note), note.len);
+    mr__text_finish(&note);
+}
+
+static void set_mark(struct mr__progress *p, uint32_t task, struct mr__pick progress)
+{
+    struct mr__text mark = {0};
+    free(p->tasks[task].mark);
+    p->tasks[task].mark = NULL;
+    mr__progress_mark(progress, &mark);
+    p->failed = p->failed || mark.failed;
+    if (mark.len > 0) {
+        p->tasks[task].mark = mark.at;
+    } else {
+        mr__text_finish(&mark);
+    }
 }

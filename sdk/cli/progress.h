@@ -39,6 +39,7 @@ enum mr__state {
 struct mr__progress_task {
     char *id;
     char *reason; /* or NULL */
+    char *mark;   /* how far it is: "50 % halfway"; or NULL */
     uint32_t id_len;
     uint32_t parent; /* of a fan-out's child, else MR__NO_TASK */
     uint32_t children, children_ended, children_failed, children_blocked;
@@ -50,6 +51,7 @@ struct mr__progress_task {
     int64_t started_ms, ended_ms; /* Unix time; 0: not yet */
     int64_t due_ms, delay_ms;     /* retrying: when the next attempt may begin, and after what time
                                    * that is; 0: not known */
+    int64_t marked_ms;            /* for whoever tells of marks: when one was told last */
     uint8_t state;
 };
 
@@ -88,6 +90,12 @@ struct mr__progress_change {
 void mr__progress_take_run(struct mr__progress *p, struct mr__pick run);
 /* Takes one EVENT. */
 struct mr__progress_change mr__progress_take_event(struct mr__progress *p, struct mr__pick event);
+
+/* Takes one PROGRESS: of which task, if it runs. */
+struct mr__progress_change mr__progress_take_mark(struct mr__progress *p, struct mr__pick progress);
+
+/* Adds what a PROGRESS says: "50 % halfway"; nothing of one that is absent. */
+void mr__progress_mark(struct mr__pick progress, struct mr__text *text);
 
 uint32_t mr__progress_find(const struct mr__progress *p, const char *id, size_t len);
 enum mr__state mr__progress_state_of(struct mr__pick status);

@@ -328,6 +328,10 @@ static void add_note(const struct drawing *d, uint32_t task, struct mr__text *no
     if (t->attempts > 1) {
         mr__text_printf(note, "%sattempt %u", note->len > 0 ? "  " : "", t->attempts);
     }
+    if (t->mark != NULL) {
+        mr__text_puts(note, note->len > 0 ? "  " : "");
+        mr__text_puts(note, t->mark);
+    }
     if (t->due_ms > d->view->now_ms) {
         mr__text_puts(note, note->len > 0 ? "  next in " : "next in ");
         mr__text_duration(note, t->due_ms - d->view->now_ms);
@@ -403,6 +407,10 @@ static void add_task_line(const struct mr__progress_task *t, struct mr__text *te
     if (t->ended_ms != 0 && t->started_ms != 0) {
         mr__text_puts(text, "  ");
         mr__text_duration(text, t->ended_ms - t->started_ms);
+    }
+    if (t->mark != NULL) {
+        mr__text_puts(text, "  ");
+        (void)mr__text_clean(text, t->mark, strlen(t->mark), SIZE_MAX, ""); /* likewise */
     }
     if (t->delay_ms > 0) {
         mr__text_puts(text, "  next in ");

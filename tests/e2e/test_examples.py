@@ -297,6 +297,24 @@ tasks:
     has(case.m("logs", "-", "turn").exits(0).out, "an empty text has no other end")
 
 
+def test_plugin_counter(case):
+    """Two runs at once count in one file: nothing is lost, and the last writer's number is the greatest."""
+    arguments = ["run", example("plugin-counter/counter.yaml"), "--plugins", os.path.join(BUILD, "examples/plugin-counter")]
+    runs = [case.start(*arguments) for _ in range(2)]
+    for run in runs:
+        run.end().exits(0)
+        document = case.show(run.run_id())
+        equal(document["share"], {"counted": 40})
+    count, fence = re.fullmatch(r"(\d+) written by (\d+)\n", case.read("counter.txt")).groups()
+    equal(count, "80")
+    assert int(fence) % 2 ** 40 >= 40, fence
+    has(case.m("logs", "count[0]").exits(0).out, "/counter.txt: ok\n")
+    case.file("counter.txt", f"{count} written by {int(fence) + 2 ** 50}\n")
+    document = case.m(*arguments, "-o", "json").exits(1).json()
+    has(task_of(document, "count[0]")["reason"], "was written by a later holder")
+    has(case.m("logs", "count[0]").exits(0).out, "error: ")
+
+
 def fastflow(case, name, *more, code=0):
     """The run of one of the files that are written as fastflow has them, with the actions beside it."""
     actions = os.path.join(EXAMPLES, "fastflow/actions")

@@ -88,7 +88,8 @@ apply=core/scheduler/apply.c
 commands=core/scheduler/commands.c
 resume=core/scheduler/resume.c
 
-mutant effects-before-durable "$shard" 's/if (!sh->committing \&\& sh->s.event_count == 0) {/if (true) {/'
+mutant effects-before-durable "$shard" 's/if (!sh->committing \&\& sh->s.event_count == 0 \&\& !sh->owner_bump) {/if (true) {/'
+mutant effects-before-the-epoch "$shard" 's/ \&\& !sh->owner_bump) {/) {/'
 mutant replies-before-durable "$shard" 's/(mr__reply_at(sh, 0)->seq <= sh->seq_durable ||/(true ||/'
 mutant sweep-skipped "$shard" 's/sh->opt.executor->ops->sweep(sh->opt.executor, .*/resume_swept(resume); (void)(0,/'
 mutant lost-not-counted core/scheduler/apply.c 's/task->lost++;/(void)task;/'

@@ -304,7 +304,9 @@ struct sim_exec {
     size_t attempt_count;
     struct sim_sweep sweeps[SIM_SWEEPS_MAX];
     size_t sweep_count;
-    bool table_settled; /* an attempt without a row never began */
+    bool table_settled;                /* an attempt without a row never began */
+    uint64_t epoch_max, epoch_earlier; /* of all owners; of those before the life `epoch_life` */
+    uint32_t epoch_life;
     struct sim_far far[SIM_FAR_MAX];
     size_t far_count;
     struct sim_hooking hooking[SIM_HOOKS_MAX];

@@ -212,6 +212,21 @@ static void check_alone(struct sim *sim, const struct mr__attempt_ref *ref)
 }
 
 /* What is durable of the task that is called, and that what it is called with is right. */
+/* What an attempt gets to tell its owner from earlier ones is greater than what theirs have got. */
+static void check_epoch(struct sim *sim, uint64_t epoch)
+{
+    struct sim_exec *exec = &sim->exec;
+    if (exec->epoch_life != sim->life) {
+        exec->epoch_life = sim->life;
+        exec->epoch_earlier = exec->epoch_max;
+    }
+    if (epoch <= exec->epoch_earlier) {
+        sim_broken(sim, "an attempt gets the epoch %llu, as one of an earlier owner has",
+                   (unsigned long long)epoch);
+    }
+    exec->epoch_max = MR__MAX(exec->epoch_max, epoch);
+}
+
 static const struct sim_run *check_call(struct sim *sim, const struct mr__attempt *attempt)
 {
     const struct mr__attempt_ref *ref = &attempt->ref;
@@ -225,6 +240,7 @@ static const struct sim_run *check_call(struct sim *sim, const struct mr__attemp
         sim_broken(sim, "task %s is called %s", name, attempt->task_id);
     }
     sim_share_check(sim, run, attempt->share, false);
+    check_epoch(sim, attempt->epoch);
     return run;
 }
 

@@ -55,6 +55,11 @@ struct fixture {
     char flush_sets[256];
     void (*flush_done)(void *arg, mr_status status);
     void *flush_arg;
+    uint32_t progress_count;
+    double progress;
+    char progress_note[MR__PROGRESS_NOTE_BYTES + 1];
+    uint64_t epoch; /* of every attempt */
+    int64_t heartbeat_ms;
     uint32_t waiting_count, trace_count, note_count, hooked_count, evaluated_count;
     uint32_t hooked_mask;
     struct mr__evaluation *evaluated; /* the latest; **owned** */
@@ -192,6 +197,15 @@ static inline void fixture_log(void *user, const struct mr__attempt_ref *ref, ui
     f->log_count++;
 }
 
+static inline void fixture_progress(void *user, const struct mr__attempt_ref *ref, double fraction,
+                                    const char *note)
+{
+    struct fixture *f = user;
+    f->progress_count++;
+    f->progress = fraction;
+    (void)snprintf(f->progress_note, sizeof f->progress_note, "%s", note);
+}
+
 static inline void fixture_note(void *user, int32_t level, const char *line)
 {
     struct fixture *f = user;
@@ -205,7 +219,7 @@ static inline void fixture_open(struct fixture *f, uint32_t jobs)
                                        .registry = f->registry,
                                        .store = f->store,
                                        .jobs = jobs,
-                                       .clock = NULL,
+                                       .clock = mr__clock_system(),
                                        .hook_ms = f->hook_ms,
                                        .events = {.user = f,
                                                   .began = fixture_began,
@@ -216,7 +230,8 @@ static inline void fixture_open(struct fixture *f, uint32_t jobs)
                                                   .ended = fixture_ended,
                                                   .waiting = fixture_waiting,
                                                   .trace = fixture_trace,
-                                                  .log = fixture_log},
+                                                  .log = fixture_log,
+                                                  .progress = fixture_progress},
                                        .log = fixture_note,
                                        .log_user = f};
     mr_error error = {0};
@@ -313,7 +328,9 @@ static inline void fixture_call(struct fixture *f, fixture_op op, const struct m
                                   .started_at_ms = 1000,
                                   .deadline_ms = 0,
                                   .share = f->share,
-                                  .retry = retry};
+                                  .retry = retry,
+                                  .epoch = f->epoch,
+                                  .heartbeat_ms = f->heartbeat_ms};
     op(f->x, &attempt);
     memset(id, 'x', sizeof id); /* What was borrowed is gone. */
     mr__arena_finish(&arena);

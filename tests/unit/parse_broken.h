@@ -256,6 +256,21 @@ static const struct broken broken_files[] = {
      "E107 1:30+2 \"timeoutSecs\" must be an integer from 0 to 3155760000"},
     {"timeoutSecs that is a fraction", TEXT("tasks: [{id: a, timeoutSecs: 1.5}]\n"),
      "E107 1:30+3 \"timeoutSecs\" must be an integer from 0 to 3155760000"},
+    {"heartbeat without a unit", TEXT("tasks: [{id: a, run: x, heartbeat: 10}]\n"),
+     "E106 1:36+2 \"heartbeat\" must be a duration above 0 and up to 100 years with a unit, "
+     "such as 300ms, 10s, 5m, 2h or 1d, not \"10\""},
+    {"heartbeat of 0", TEXT("tasks: [{id: a, run: x, heartbeat: 0s}]\n"),
+     "E106 1:36+2 \"heartbeat\" must be a duration above 0 and up to 100 years with a unit, "
+     "such as 300ms, 10s, 5m, 2h or 1d, not \"0s\""},
+    {"heartbeat that is a list", TEXT("tasks: [{id: a, run: x, heartbeat: [1s]}]\n"),
+     "E106 1:36+1 \"heartbeat\" must be a duration above 0 and up to 100 years with a unit, "
+     "such as 300ms, 10s, 5m, 2h or 1d, not a list"},
+    {"heartbeat of a gate", TEXT("tasks: [{id: a, heartbeat: 1s}]\n"),
+     "E325 1:17+9 a gate has no \"heartbeat\""},
+    {"heartbeat of a wait", TEXT("tasks: [{id: a, wait: 1s, heartbeat: 1s}]\n"),
+     "E325 1:27+9 a wait has no \"heartbeat\""},
+    {"heartbeat of http", TEXT("tasks: [{id: a, http: {url: x}, heartbeat: 1s}]\n"),
+     "E325 1:33+9 a request of http has no \"heartbeat\""},
     {"both timeouts", TEXT("tasks: [{id: a, timeout: 1s, timeoutSecs: 1}]\n"),
      "E307 1:30+11 a task has \"timeout\" or \"timeoutSecs\", not both"},
     {"maxParallel 0", TEXT("maxParallel: 0\ntasks: [{id: a, run: x}]\n"),

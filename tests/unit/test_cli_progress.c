@@ -49,6 +49,15 @@ static struct mr__progress_change event(struct mr__progress *p, const char *task
     return mr__progress_take_event(p, value(json));
 }
 
+static bool mark(struct mr__progress *p, const char *task, const char *fraction, const char *note)
+{
+    char json[400];
+    (void)snprintf(json, sizeof json,
+                   "{\"task\":\"%s\",\"attempt\":1,\"fraction\":%s,\"note\":\"%s\"}", task,
+                   fraction, note); /* fits */
+    return mr__progress_take_mark(p, value(json)).known;
+}
+
 /* A run of `count` tasks t0, t1, ... that have not begun. */
 static void many(struct mr__progress *p, uint32_t count)
 {
@@ -323,6 +332,43 @@ static void cli_progress__retrying_says_when(void **state)
     mr__progress_finish(&p);
 }
 
+static void cli_progress__says_how_far_a_task_that_runs_is(void **state)
+{
+    static const char *const rows[][2] = {
+        {"0", "0 %"},      {"1", "100 %"},   {"0.5", "50 %"},  {"0.07", "7 %"},
+        {"0.999", "99 %"}, {"1e-04", "0 %"}, {"1.0", "100 %"},
+    };
+    struct mr__progress p;
+    struct mr__text text = {0};
+    char expected[64];
+    mr__progress_init(&p);
+    mr__progress_take_run(&p, value(run_document));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_true(mark(&p, "push", rows[i][0], "half\\u0007way"));
+        mr__text_clear(&text);
+        mr__progress_line(&p, 2, false, &text);
+        (void)snprintf(expected, sizeof expected, "running   push  attempt 2  %s half?way\n",
+                       rows[i][1]);
+        assert_string_equal(mr__text_str(&text), expected);
+    }
+    assert_true(mark(&p, "push", "null", "only words"));
+    draw(&p, 80, 24, false, &text);
+    assert_non_null(strstr(mr__text_str(&text), "attempt 2  only words\n"));
+    assert_false(mark(&p, "build", "0.5", "it has ended"));
+    assert_false(mark(&p, "none", "0.5", "it is not there"));
+    assert_true(event(&p, "push", "success", 2, "").known);
+    draw(&p, 80, 24, false, &text);
+    assert_null(strstr(mr__text_str(&text), "only words"));
+    mr__text_finish(&text);
+    mr__progress_finish(&p);
+    mr__progress_init(&p);
+    mr__progress_take_run(
+        &p, value("{\"id\":\"r\",\"dag\":\"d\",\"status\":\"running\",\"tasks\":[{\"id\":\"a\","
+                  "\"status\":\"running\",\"progress\":{\"fraction\":0.25,\"note\":\"\"}}]}"));
+    assert_string_equal(p.tasks[0].mark, "25 %");
+    mr__progress_finish(&p);
+}
+
 static void cli_progress__events_beside_statuses_change_none(void **state)
 {
     static const struct {
@@ -575,6 +621,7 @@ int main(void)
         cmocka_unit_test(cli_progress__no_tasks_are_no_trouble),
         cmocka_unit_test(cli_progress__a_change_is_told_once),
         cmocka_unit_test(cli_progress__retrying_says_when),
+        cmocka_unit_test(cli_progress__says_how_far_a_task_that_runs_is),
         cmocka_unit_test(cli_progress__events_beside_statuses_change_none),
         cmocka_unit_test(cli_progress__a_later_document_corrects_all),
         cmocka_unit_test(cli_progress__a_line_for_each_change),

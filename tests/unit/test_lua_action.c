@@ -178,8 +178,9 @@ static void run__has_only_the_calls_that_are_there(void **state)
 {
     (void)state;
     static const struct mr__lua_acts none = {0};
-    static const char *const names[] = {"trace", "print",    "log", "flush",
-                                        "sleep", "canceled", "now", "value"};
+    static const char *const names[] = {"trace",     "print",    "log",  "flush",
+                                        "sleep",     "canceled", "now",  "value",
+                                        "heartbeat", "progress", "lock", "unlock"};
     for (size_t i = 0; i < MR__COUNT(names); i++) {
         assert_int_equal(
             fixture_run(&f, names[i][0] == 'v' ? "value.x = 1" : "return sleep", &none),

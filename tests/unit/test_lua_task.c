@@ -98,6 +98,29 @@ static void lua__fails_with_its_own_reason_or_its_line(void **state)
     assert_int_equal(run(4)->outcome, MR__OUTCOME_FAILED);
 }
 
+static void calls__of_locks_heartbeats_and_progress(void **state)
+{
+    const char *const list[] = {
+        ("local one, two = lock(\"x\"), lock(\"x\", 0, \"1m\") heartbeat() "
+         "return {one > 0, one == two, unlock(\"x\"), unlock(\"x\"), unlock(\"x\")}"),
+        "lock(\"x\") progress(0.5, \"half\") while not canceled() do sleep(5) end",
+        "return {lock(\"x\", 0) == nil, lock(\"x\", \"20ms\") == nil}", "lock(\"\")",
+        "lock(\"y\", \"soon\")"};
+    scripts(list, MR__COUNT(list));
+    assert_string_equal(run(0)->output, "[true,true,true,true,false]");
+    start(1);
+    assert_true(fixture_run_until(f, &f->progress_count, 1, 5000));
+    assert_true(f->progress == 0.5);
+    assert_string_equal(f->progress_note, "half");
+    assert_string_equal(run(2)->output, "[true,true]");
+    assert_string_equal(run(3)->reason,
+                        "dag.yaml:6: the name of a lock has 1 to 256 bytes of UTF-8");
+    assert_string_equal(run(4)->reason, "dag.yaml:7: bad argument #2 to \'lock\': \"soon\" is no "
+                                        "duration such as 10s");
+    fixture_cancel(f, 1, MR_BY_USER);
+    assert_true(fixture_run(f, 5, 5000));
+}
+
 static void share__is_its_own_over_what_is_durable(void **state)
 {
     const char *const list[] = {
@@ -189,6 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(lua__returns_the_output),
         TEST(lua__fails_with_its_own_reason_or_its_line),
+        TEST(calls__of_locks_heartbeats_and_progress),
         TEST(share__is_its_own_over_what_is_durable),
         TEST(flush__that_failed_is_an_error_with_a_line),
         TEST(lua__traces_logs_and_sleeps),

@@ -434,6 +434,17 @@ static void parse__lua_is_read_in_linear_time(void **state)
     }
 }
 
+static void parse__reads_heartbeat(void **state)
+{
+    struct mr__dag *dag =
+        good("tasks: [{id: a, run: x, heartbeat: 90s}, {id: b, action: c, heartbeat: 1d},\n"
+             "  {id: c, lua: return 1}]\n");
+    assert_int_equal(dag->tasks[0].heartbeat_ms, 90000);
+    assert_int_equal(dag->tasks[1].heartbeat_ms, 86400000);
+    assert_int_equal(dag->tasks[2].heartbeat_ms, 0);
+    mr__dag_unref(dag);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -441,6 +452,7 @@ int main(void)
         cmocka_unit_test(parse__reads_contracts_example),
         cmocka_unit_test(parse__a_plain_task_asks_for_nothing),
         cmocka_unit_test(parse__reads_retry),
+        cmocka_unit_test(parse__reads_heartbeat),
         cmocka_unit_test(parse__reads_conditions),
         cmocka_unit_test(parse__reads_lists_of_fan_outs),
         cmocka_unit_test(parse__resolves_templates_in_the_order_of_the_params),

@@ -107,9 +107,35 @@ static void plain__text_as_it_is_null_as_nothing(void **state)
     mr__text_finish(&text);
 }
 
+static void plugin_text__reads_durations(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } rows[] = {{"0s", 0},
+                {"300ms", 300},
+                {"10s", 10000},
+                {"5m", 300000},
+                {"2h", 7200000},
+                {"1d", 86400000},
+                {"36525d", INT64_C(36525) * 86400000},
+                {"007s", 7000}};
+    static const char *const none[] = {
+        "", "s", "10", "10 s", "-1s", "1.5s", "1S", "1s ", "1w", "36526d", "99999999999999999999s"};
+    int64_t ms;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_true(mr__text_duration(rows[i].text, &ms));
+        assert_int_equal(ms, rows[i].ms);
+    }
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+        assert_false(mr__text_duration(none[i], &ms));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plugin_text__reads_durations),
         cmocka_unit_test(json__as_the_host_writes_it),
         cmocka_unit_test(utf8__what_is_none_is_replaced),
         cmocka_unit_test(percent__all_but_the_plain),

@@ -559,7 +559,7 @@ static inline mr_status mr_share_flush(mr_task *t)
 
 /* Adds one line to the task's log, with its level before it ("error: ", "warning: ", "debug: ";
  * information has none): errors and warnings to what stderr holds, the others to stdout. By a host
- * older than 1.2: to the trace. Any thread while it runs. */
+ * older than 1.2: to the trace. Cut at 4 KiB. Any thread while it runs. */
 MR_PRINTF_FORMAT(3, 4)
 static inline void mr_logf(mr_task *t, uint32_t level, const char *fmt, ...)
 {
@@ -597,11 +597,13 @@ static inline void mr_heartbeat(mr_task *t)
  * mr_lock_renew; those that wait get it in the order in which they came. The attempt that holds it
  * may take it again: it then counts, and as many mr_unlock let it go. `ret_fence` (may be NULL)
  * gets the fencing number: greater than that of each earlier holder, also of earlier engines, so
- * that what the lock protects can refuse a holder that came too late. `name`: 1 to 256 bytes of
- * UTF-8. `options` NULL: the defaults, without waiting. Worker: waits, asleep. On the loop it does
- * not wait: use mr_lock_then. MR_EBUSY or MR_ETIMEDOUT: another attempt holds it (after wait_ms);
- * MR_ECANCELED: the attempt is to stop; MR_EINVAL, MR_ELIMIT (64 locks an attempt), MR_ENOMEM: each
- * with a reason, as by mr_fail. MR_ENOSYS by a host older than 1.2. */
+ * that what the lock protects can refuse a holder that came too late. An attempt that the host has
+ * ended while its plugin goes on keeps it until mr_finish, or until its time is over. Not together
+ * with mr_finish_after (MR_EINVAL). `name`: 1 to 256 bytes of UTF-8. `options` NULL: the defaults,
+ * without waiting. Worker: waits, asleep. On the loop it does not wait: use mr_lock_then. MR_EBUSY
+ * or MR_ETIMEDOUT: another attempt holds it (after wait_ms); MR_ECANCELED: the attempt is to stop;
+ * MR_EINVAL, MR_ELIMIT (64 locks an attempt), MR_ENOMEM: each with a reason, as by mr_fail, also of
+ * the first two. MR_ENOSYS by a host older than 1.2. */
 static inline mr_status mr_lock(mr_task *t, const char *name, const mr_lock_options *options,
                                 uint64_t *ret_fence)
 {
