@@ -20,6 +20,7 @@
 #include "core/exec/pool.h"
 #include "core/exec/process.h"
 #include "core/exec/share.h"
+#include "core/exec/task_json.h"
 
 struct mr__exec;
 struct mr__sweep;
@@ -290,11 +291,6 @@ mr_status mr__task_output_json(mr_task *task, const char *key, const char *json,
 mr_status mr__task_detail(mr_task *task, const char *key, const mr_value *value);
 /* As mr__task_output, of JSON that is compact. */
 mr_status mr__task_set_output(struct mr__task *t, const char *key, const struct mr__buf *json);
-/* Any value as JSON, checked: MR_EINVAL for what has no JSON form. */
-mr_status mr__task_json(struct mr__buf *ret_json, const mr_value *value, mr_error *reterr);
-/* JSON text made compact: exactly one value, else MR_EINVAL. */
-mr_status mr__task_compact(struct mr__buf *ret_json, const char *json, size_t len,
-                           mr_error *reterr);
 
 /* Sets a member, or with key NULL the whole: they replace each other. MR_ELIMIT over `bytes_max`
  * and MR_ENOMEM leave it without the member. */
