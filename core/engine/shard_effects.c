@@ -284,7 +284,11 @@ static void do_phase(struct mr__shard *sh, struct mr__run *run, const struct mr_
         .task_id = row->id,
         .script = row->lua,
         .retry = run->tasks[t].status == MR__TASK_RETRYING,
+        .isolated = (binding->flags & MR__ACTION_ISOLATED) != 0,
     };
+    if (row->isolation != NULL) {
+        attempt.limits = row->isolation->limits;
+    }
     bool rendered = detail != NULL && detail->params_at != 0;
     bool good = context != NULL && (!rendered || rendered_params(sh, run, t, &params));
     if (good && t >= run->plan->dag->task_count) {

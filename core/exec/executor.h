@@ -39,6 +39,8 @@ struct mr__attempt {
     struct mr__scope_copy *scope; /* **taken**: for an action with MR__ACTION_SCOPE; else NULL */
     uint32_t script;              /* of such an action: its Lua */
     bool retry;                   /* before(): it was `retrying`: retry_before comes first */
+    bool isolated;                /* in a host process, with these limits */
+    struct mr__action_limits limits;
 };
 
 /* One set of the share data. Borrowed. */

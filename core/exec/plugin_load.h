@@ -25,6 +25,9 @@ typedef mr_status (*mr__plugin_found_lua)(void *user, const char *file, const ch
 mr_status mr__plugin_load_folder(const char *folder, mr__plugin_found found,
                                  mr__plugin_found_lua found_lua, void *user, mr_error *reterr);
 
+/* Loads one file, which is checked like those of a folder. The table is static. */
+mr_status mr__plugin_load_file(const char *file, const mr_plugin **ret_plugin, mr_error *reterr);
+
 /* What plugin.h demands of a table; `file` is for the message. MR_EABI. */
 mr_status mr__plugin_check(const char *file, const mr_plugin *plugin, mr_error *reterr);
 

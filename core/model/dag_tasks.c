@@ -49,7 +49,9 @@ static const struct mr__key task_keys[MR__TASK_KEYS] = {
     [MR__TASK_AS] = {.name = "as", .schema = MR__SCHEMA_REF("text")},
     [MR__TASK_KEY] = {.name = "key", .schema = MR__SCHEMA_REF("expression")},
     [MR__TASK_MAX_PARALLEL] = {.name = "maxParallel", .schema = MR__SCHEMA_REF("count")},
-    [MR__TASK_LATER] = {.name = "isolation", .later = true},
+    [MR__TASK_ISOLATION] = {.name = "isolation",
+                            .schema = MR__SCHEMA_WORDS("\"none\",\"process\"")},
+    [MR__TASK_LIMITS] = {.name = "limits", .schema = MR__SCHEMA_OR_NULL(MR__SCHEMA_REF("limits"))},
 };
 const struct mr__key_table mr__key_table_task = {
     "task", task_keys, MR__COUNT(task_keys),
@@ -181,7 +183,7 @@ static void read_task(struct mr__parse *p, struct tasks *tasks, uint32_t number,
     }
     task->id = read_id(p, tasks->list, number, node);
     struct mr__place place = {.what = task->id == NULL ? "a task" : "task", .id = task->id};
-    (void)mr__parse_keys(p, node, task_keys, MR__TASK_KEYS, place, found);
+    mr__parse_keys(p, node, task_keys, MR__TASK_KEYS, place, found);
     task->name = mr__parse_text(p, &found[MR__TASK_NAME]);
     task->desc = mr__parse_text(p, &found[MR__TASK_DESC]);
     task->timeout_ms = read_timeout(p, found);
@@ -193,6 +195,7 @@ static void read_task(struct mr__parse *p, struct tasks *tasks, uint32_t number,
     p->item = NULL;
     mr__parse_fan(p, task, found);
     mr__parse_action(p, task, found);
+    mr__parse_task_isolation(p, task, found);
     mr__parse_conditions(p, task, found);
     mr__parse_retry(p, task, found);
     p->item = NULL;

@@ -9,7 +9,7 @@
 static const struct mr__key_table *const tables[] = {
     &mr__key_table_dag,   &mr__key_table_variable,  &mr__key_table_task,
     &mr__key_table_check, &mr__key_table_condition, &mr__key_table_retry,
-    &mr__key_table_hook,  &mr__key_table_schedule};
+    &mr__key_table_hook,  &mr__key_table_schedule,  &mr__key_table_limits};
 
 /* The kinds of values that several keys have. Any scalar of YAML is text as it is written; null is
  * as good as no key. */
@@ -41,15 +41,11 @@ static const struct {
 
 static void write_table(struct mr__buf *out, const struct mr__key_table *table)
 {
-    bool first = true;
     mr__buf_printf(out, "\"%s\":{\"type\":\"object\",\"properties\":{", table->name);
     for (size_t i = 0; i < table->count; i++) {
-        if (!table->keys[i].later) {
-            MR_ASSERT(table->keys[i].schema != NULL);
-            mr__buf_printf(out, "%s\"%s\":%s", first ? "" : ",", table->keys[i].name,
-                           table->keys[i].schema);
-            first = false;
-        }
+        MR_ASSERT(table->keys[i].schema != NULL);
+        mr__buf_printf(out, "%s\"%s\":%s", i == 0 ? "" : ",", table->keys[i].name,
+                       table->keys[i].schema);
     }
     mr__buf_printf(out, "},\"additionalProperties\":false%s}", table->more);
 }
