@@ -72,7 +72,7 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     x->store = options->store == NULL ? NULL : strdup(options->store);
     if ((options->store != NULL && x->store == NULL) ||
         mr__process_stack_init(&x->stack) != MR_OK || make_pools(x, jobs) != MR_OK ||
-        mr__hosts_init(x, jobs) != MR_OK) {
+        mr__hosts_init(x, jobs, options->host_idle_ms) != MR_OK) {
         (void)mr__error_set(reterr, status, "%s", mr_status_text(status));
         goto fail_parts;
     }

@@ -19,6 +19,7 @@
 
 #define READ_BYTES     (64u << 10)
 #define READS_PER_TURN 4u
+#define HANG_UP_MS     500
 #define KEPT_BYTES     (256u << 10) /* a buffer that grew beyond this is freed when it is empty */
 
 static mr_status start_host(struct mr__task *t, struct mr__host **ret_host, mr_error *reterr);
@@ -32,10 +33,11 @@ static void flush(struct mr__host *host);
 static void end_idle(struct mr__exec *x, bool all);
 static void on_timer(uv_timer_t *timer);
 
-mr_status mr__hosts_init(struct mr__exec *x, uint32_t jobs)
+mr_status mr__hosts_init(struct mr__exec *x, uint32_t jobs, int64_t idle_ms)
 {
     const char *program = getenv("MILLRACE_HOST");
     x->hosts.max = jobs;
+    x->hosts.idle_ms = idle_ms > 0 ? idle_ms : MR__HOST_IDLE_MS;
     x->hosts.program = strdup(program == NULL || *program == '\0' ? MR__HOST_PROGRAM : program);
     return x->hosts.program == NULL ? MR_ENOMEM : MR_OK;
 }
@@ -90,13 +92,13 @@ void mr__host_give_back(struct mr__host *host)
     if (host->busy || host->spoilt || host->fd < 0 || x->closing ||
         x->hosts.idle == MR__HOSTS_IDLE_MAX) {
         host->spoilt = true;
-        mr__host_end(host, "it is not to be used again", 0);
+        mr__host_end(host, "was not to be used again", 0);
         return;
     }
     host->idle_at_ms = (int64_t)uv_now(x->loop);
     x->hosts.idle++;
     if (!uv_is_active((uv_handle_t *)&x->hosts.timer)) {
-        (void)uv_timer_start(&x->hosts.timer, on_timer, MR__HOST_IDLE_MS, 0);
+        (void)uv_timer_start(&x->hosts.timer, on_timer, (uint64_t)x->hosts.idle_ms, 0);
     }
 }
 
@@ -109,13 +111,13 @@ static void end_idle(struct mr__exec *x, bool all)
             continue;
         }
         if (all) {
-            mr__host_end(host, "it is not needed", 0);
+            mr__host_end(host, "was not needed", 0);
         } else if (oldest == NULL || host->idle_at_ms < oldest->idle_at_ms) {
             oldest = host;
         }
     }
     if (oldest != NULL) {
-        mr__host_end(oldest, "it is not needed", 0);
+        mr__host_end(oldest, "was not needed", 0);
     }
 }
 
@@ -127,9 +129,9 @@ static void on_timer(uv_timer_t *timer)
         if (host->task != NULL || host->spoilt) {
             continue;
         }
-        int64_t left = host->idle_at_ms + MR__HOST_IDLE_MS - now;
+        int64_t left = host->idle_at_ms + x->hosts.idle_ms - now;
         if (left <= 0) {
-            mr__host_end(host, "it is not needed", 0);
+            mr__host_end(host, "was not needed", 0);
         } else if (next < 0 || left < next) {
             next = left;
         }
@@ -148,7 +150,7 @@ void mr__hosts_close(struct mr__exec *x)
 void mr__hosts_kill(struct mr__exec *x)
 {
     for (struct mr__host *host = x->hosts.list; host != NULL; host = host->next) {
-        mr__host_end(host, "the engine ends", 0);
+        mr__host_end(host, "did not end with the engine", 0);
     }
 }
 
@@ -341,7 +343,7 @@ static void on_exit_of_host(void *user, int32_t exit_code, int32_t signal_number
 {
     struct mr__host *host = user;
     struct mr__task *t = host->task;
-    const char *why = host->why;
+    const char *why = mr__process_was_killed(host->process) ? host->why : NULL;
     if (t == NULL && !host->spoilt) {
         host->exec->hosts.idle--;
     }
@@ -400,11 +402,17 @@ static void shrink(struct mr__buf *buf)
 }
 
 /* Nothing that it says is worth anything any more; its end is told by its process. */
-static void stop_listening(struct mr__host *host, const char *why)
+static void stop_listening(struct mr__host *host, const char *why, int64_t grace_ms)
 {
     host->deaf = true;
     (void)uv_poll_stop(&host->poll);
-    mr__host_end(host, why, 0);
+    mr__host_end(host, why, grace_ms);
+}
+
+/* Most often because it ends: of what it died is then told by its status. */
+static void on_hang_up(struct mr__host *host)
+{
+    stop_listening(host, MR__HOST_CLOSED, HANG_UP_MS);
 }
 
 /* Sends what the socket takes. */
@@ -426,7 +434,7 @@ static void flush(struct mr__host *host)
         shrink(&host->out);
         host->sent = 0;
     } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        stop_listening(host, "it closed its socket");
+        on_hang_up(host);
         return;
     } else if (host->sent >= KEPT_BYTES) {
         memmove(host->out.data, host->out.data + host->sent, host->out.len - host->sent);
@@ -467,14 +475,14 @@ static void deliver(struct mr__host *host)
         at += used;
         bool last = at == host->in.len;
         if (host->task == NULL) {
-            mr__host_end(host, "it spoke after its attempt", 0);
+            mr__host_end(host, "spoke after its attempt", 0);
         } else if (!mr__isolated_on_message(host->task, &message, last)) {
             status = MR_EFORMAT;
             break;
         }
     }
     if (status == MR_EFORMAT) {
-        stop_listening(host, "it sent what is no message");
+        stop_listening(host, "sent what is no message", 0);
         at = host->in.len;
     }
     if (at == host->in.len) {
@@ -493,7 +501,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
     }
     for (unsigned i = 0; i < READS_PER_TURN && host->fd >= 0 && !host->deaf; i++) {
         if (!mr__buf_reserve(&host->in, READ_BYTES)) {
-            stop_listening(host, "the engine is out of memory");
+            stop_listening(host, "sent more than there is memory for", 0);
             return;
         }
         size_t room = host->in.cap - host->in.len;
@@ -502,7 +510,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
             return;
         }
         if (n <= 0) {
-            stop_listening(host, "it closed its socket");
+            on_hang_up(host);
             return;
         }
         host->in.len += (size_t)n;

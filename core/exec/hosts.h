@@ -20,12 +20,14 @@
 struct mr__exec;
 struct mr__task;
 
+#define MR__HOST_CLOSED "closed its socket"
+
 struct mr__host {
     struct mr__exec *exec;
     struct mr__host *next;
     struct mr__process *process; /* NULL: it has ended */
     struct mr__task *task;       /* whose attempt is in it; NULL: it waits */
-    const char *why;             /* it was ended for; static. NULL: it was not */
+    const char *why;             /* it is being ended: what it did; static. Or NULL */
     char *file;                  /* the plugin's; **owned** */
     struct mr__action_limits limits;
     pid_t pid; /* 0: not entered in the child table, which then knows nothing of it */
@@ -46,12 +48,13 @@ struct mr__host {
 struct mr__hosts {
     struct mr__host *list;
     uint32_t count, idle, max;
+    int64_t idle_ms;
     char *program; /* millrace-host */
     uv_timer_t timer;
 };
 
 /* The program is $MILLRACE_HOST, else the installed one. MR_ENOMEM. */
-mr_status mr__hosts_init(struct mr__exec *x, uint32_t jobs);
+mr_status mr__hosts_init(struct mr__exec *x, uint32_t jobs, int64_t idle_ms);
 void mr__hosts_finish(struct mr__exec *x);
 /* A shutdown begins: those that wait are ended. */
 void mr__hosts_close(struct mr__exec *x);
@@ -64,7 +67,7 @@ mr_status mr__host_take(struct mr__task *t, mr_error *reterr);
 void mr__host_give_back(struct mr__host *host);
 /* Sends at once what the socket takes, the rest soon. MR_ELIMIT, MR_ENOMEM: nothing was sent. */
 mr_status mr__host_send(struct mr__host *host, const struct mr__wire *message);
-/* Ends it: TERM, then KILL; or KILL at once. */
+/* Ends it: TERM, then KILL; or KILL at once. `why`: "closed its socket", say. */
 void mr__host_end(struct mr__host *host, const char *why, int64_t grace_ms);
 
 #endif

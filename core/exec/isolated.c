@@ -126,7 +126,7 @@ static void isolated_cancel(mr_task *task)
         grace_ms = MR__MIN(grace_ms, MR__MAX(left, 0));
     }
     (void)mr__host_send(t->host, &m); /* One that does not read is ended. */
-    mr__host_end(t->host, "its attempt was to end", grace_ms);
+    mr__host_end(t->host, "did not end when it was to", grace_ms);
 }
 
 /* ---- what it says -----------------------------------------------------------------------------
@@ -227,7 +227,7 @@ static void send_answer(const struct answer *answer)
         m.text[1] = mr__wire_text(t->reason);
     }
     if (mr__host_send(t->host, &m) != MR_OK) {
-        mr__host_end(t->host, "an answer does not reach it", 0);
+        mr__host_end(t->host, "does not listen", 0);
     }
 }
 
@@ -315,7 +315,7 @@ static void lock_then_on_held(mr_task *task, mr_status status, uint64_t fence, v
     struct mr__wire m = {.kind = MR__WIRE_LOCKED,
                          .number = {answer->number, status, (int64_t)fence}};
     if (t->host != NULL && t->host->busy && mr__host_send(t->host, &m) != MR_OK) {
-        mr__host_end(t->host, "an answer does not reach it", 0);
+        mr__host_end(t->host, "does not listen", 0);
     }
 }
 
@@ -456,7 +456,9 @@ static void set_reason(struct mr__task *t, int32_t exit_code, int32_t signal_num
 {
     const char *plugin = t->action->plugin, *name = signal_name(signal_number);
     if (signal_number == SIGKILL && why != NULL) {
-        (void)mr__task_fail(t, MR_EFAILED, "plugin %s: its process was killed: %s", plugin, why);
+        (void)mr__task_fail(t, MR_EFAILED, "plugin %s: its process %s", plugin, why);
+    } else if (exit_code == MR__WIRE_EXIT_CLOSED) {
+        (void)mr__task_fail(t, MR_EFAILED, "plugin %s: its process " MR__HOST_CLOSED, plugin);
     } else if (signal_number == SIGXCPU && t->limits.cpu_s > 0) {
         (void)mr__task_fail(t, MR_EFAILED,
                             "plugin %s: killed by SIGXCPU: more than limits.cpu, %us", plugin,

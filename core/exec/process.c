@@ -573,6 +573,11 @@ uint32_t mr__process_grace_ms(const struct mr__process *p)
     return p->start.grace_ms;
 }
 
+bool mr__process_was_killed(const struct mr__process *p)
+{
+    return p->killed;
+}
+
 void mr__process_leave_row(struct mr__process *p)
 {
     p->start.table = NULL;

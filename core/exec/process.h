@@ -56,6 +56,7 @@ void mr__process_end(struct mr__process *process, int64_t grace_ms);
 /* No callback but on_closed comes any more, and nobody waits for the child. */
 void mr__process_forget(struct mr__process *process);
 uint32_t mr__process_grace_ms(const struct mr__process *process);
+bool mr__process_was_killed(const struct mr__process *process); /* KILL was sent */
 /* Tells of all that the child has written until now. */
 void mr__process_drain(struct mr__process *process);
 /* The row of the child table is the caller's from now on. */

@@ -14,7 +14,8 @@
 #include "core/base/buf.h"
 
 #define MR__WIRE_VERSION     1
-#define MR__WIRE_DESCRIPTOR  3 /* the host's end of the socket */
+#define MR__WIRE_DESCRIPTOR  3   /* the host's end of the socket */
+#define MR__WIRE_EXIT_CLOSED 125 /* of a host whose plugin has closed that */
 #define MR__WIRE_NUMBERS_MAX 7u
 #define MR__WIRE_TEXTS_MAX   9u
 

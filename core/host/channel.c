@@ -30,6 +30,15 @@ void mr__channel_die(void)
     _exit(1);
 }
 
+/* The socket cannot be used any more: the plugin has closed it, or the engine is gone. */
+static _Noreturn void die_of(int number)
+{
+    if (number == EBADF || number == ENOTSOCK) {
+        _exit(MR__WIRE_EXIT_CLOSED);
+    }
+    mr__channel_die();
+}
+
 mr_status mr__channel_init(struct mr__channel *c, int fd)
 {
     pthread_condattr_t monotonic;
@@ -59,7 +68,7 @@ mr_status mr__channel_send(struct mr__channel *c, const struct mr__wire *message
     while (status == MR_OK && sent < c->out.len) {
         ssize_t n = send(c->fd, c->out.data + sent, c->out.len - sent, MSG_NOSIGNAL);
         if (n < 0 && errno != EINTR) {
-            mr__channel_die();
+            die_of(errno);
         }
         sent += n < 0 ? 0 : (size_t)n;
     }
@@ -156,8 +165,11 @@ static void read_some(struct mr__channel *c, int64_t ms, bool for_main)
     bool blocks = ms < 0 && !for_main;
     ssize_t n =
         recv(c->fd, c->in.data + c->in.len, c->in.cap - c->in.len, blocks ? 0 : MSG_DONTWAIT);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+    if (n == 0) {
         mr__channel_die();
+    }
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        die_of(errno);
     }
     c->in.len += n < 0 ? 0 : (size_t)n;
 }
@@ -232,7 +244,7 @@ void mr__channel_wake(struct mr__channel *c)
     (void)pthread_cond_broadcast(&c->changed);
     (void)pthread_mutex_unlock(&c->mutex);
     if (write(c->wake, &one, sizeof one) < 0 && errno != EAGAIN) {
-        mr__channel_die(); /* The plugin has closed it. */
+        die_of(EBADF); /* The plugin has closed it. */
     }
 }
 

@@ -179,7 +179,7 @@ static mr_status tell_run(mr_task *t)
     if (status == MR_OK) {
         status = mr_output(t, "vars", mr_vars(t));
     }
-    if (status == MR_OK) {
+    if (status == MR_OK && mr_var(t, "n") != NULL) {
         status = mr_output(t, "var", mr_var(t, "n"));
     }
     if (status != MR_OK) {
