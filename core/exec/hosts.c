@@ -13,10 +13,6 @@
 #include "core/exec/isolated.h"
 #include "core/exec/task_host.h"
 
-#ifndef MR__HOST_PROGRAM
-#define MR__HOST_PROGRAM "/usr/local/lib/millrace/millrace-host"
-#endif
-
 #define READ_BYTES     (64u << 10)
 #define READS_PER_TURN 4u
 #define HANG_UP_MS     500

@@ -196,8 +196,16 @@ static mr_status add_apart(struct mr__registry *registry, struct mr__action *act
     if (table == NULL || apart == NULL) {
         return MR_ENOMEM;
     }
-    action->apart = mr__isolated_make(action, table, apart) ? apart : NULL;
-    return MR_OK;
+    if (!mr__isolated_make(action, table, apart)) {
+        return MR_OK;
+    }
+    char *real = realpath(action->file, NULL); /* The host may begin in another folder. */
+    if (real != NULL) {
+        apart->file = mr__arena_dup(&registry->arena, real, strlen(real));
+        free(real);
+    }
+    action->apart = apart;
+    return apart->file == NULL ? MR_ENOMEM : MR_OK;
 }
 
 static mr_status add_action(struct mr__registry *registry, const char *file,

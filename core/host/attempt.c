@@ -25,16 +25,19 @@ static mr_status pend(struct mr__host_task *t, bool *ret_spoilt);
 static void send_end(struct mr__host_task *t, struct mr__channel *channel,
                      const struct mr__host_plugin *plugin, mr_status status, bool spoilt);
 
-/* What the attempt may use of the processor, over what this process has used. */
+/* What the attempt may use of the processor, over what this process has used; 0: any again. */
 static void limit_cpu(int64_t seconds)
 {
+    static bool limited;
     struct timespec used;
     struct rlimit limit;
-    if (seconds > 0 && clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0 &&
+    if ((seconds > 0 || limited) && clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0 &&
         getrlimit(RLIMIT_CPU, &limit) == 0) {
         rlim_t soft = (rlim_t)used.tv_sec + (used.tv_nsec > 0) + (rlim_t)seconds;
-        limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? soft : MR__MIN(soft, limit.rlim_max);
-        (void)setrlimit(RLIMIT_CPU, &limit);
+        limit.rlim_cur = seconds == 0                      ? limit.rlim_max
+                         : limit.rlim_max == RLIM_INFINITY ? soft
+                                                           : MR__MIN(soft, limit.rlim_max);
+        limited = setrlimit(RLIMIT_CPU, &limit) == 0 && seconds > 0;
     }
 }
 

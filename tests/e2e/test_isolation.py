@@ -127,6 +127,13 @@ def test_limits_are_of_an_attempt(case):
     equal(len({task_of(document, f"t{i}")["output"]["pid"] for i in range(30)}), 1)
 
 
+def test_a_limit_ends_with_its_attempt(case):
+    """The next one in that process may use what it likes."""
+    document = run(case, "isolation: process\ntasks:\n  - {id: a, action: rude, limits: {cpu: 1s}}\n"
+                         "  - {id: b, action: rude, params: {do: work}, dependOn: a}\n")
+    equal(task_of(document, "a")["output"]["pid"], task_of(document, "b")["output"]["pid"])
+
+
 def test_what_it_prints(case):
     """Stands in the task's log before the task has ended, with what it logs."""
     task = one(case, "do: talk")

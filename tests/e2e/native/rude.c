@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SOCKET 3 /* where the host process has the engine */
@@ -45,6 +46,16 @@ static mr_status burn(mr_task *t)
         burnt++;
     }
     return MR_OK;
+}
+
+/* More of the processor than a limit of one second leaves. */
+static mr_status work(mr_task *t)
+{
+    clock_t until = clock() + 5 * CLOCKS_PER_SEC / 2;
+    while (clock() < until) {
+        burnt++;
+    }
+    return t == NULL ? MR_EINVAL : MR_OK;
 }
 
 static mr_status close_all(mr_task *t)
@@ -147,7 +158,7 @@ static const struct {
 } acts[] = {{"crash", crash},     {"abort", abort_it},  {"exit", leave},      {"burn", burn},
             {"close", close_all}, {"garbage", garbage}, {"twice", end_twice}, {"leak", leak},
             {"hog", hog},         {"open", open_all},   {"talk", talk},       {"fork", fork_it},
-            {"nothing", nothing}};
+            {"work", work},       {"nothing", nothing}};
 
 /* Does it, in the attempts up to `until`. */
 static mr_status rude_run(mr_task *t)
