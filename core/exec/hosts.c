@@ -19,7 +19,7 @@
 #define KEPT_BYTES     (256u << 10) /* a buffer that grew beyond this is freed when it is empty */
 
 static mr_status start_host(struct mr__task *t, struct mr__host **ret_host, mr_error *reterr);
-static void enter(struct mr__host *host, struct mr__task *t);
+static mr_status enter(struct mr__host *host, struct mr__task *t, mr_error *reterr);
 static void leave_row(struct mr__host *host);
 static void on_output(void *user, uint32_t stream, const char *bytes, size_t len);
 static void on_exit_of_host(void *user, int32_t exit_code, int32_t signal_number);
@@ -63,11 +63,13 @@ mr_status mr__host_take(struct mr__task *t, mr_error *reterr)
         host = host->next;
     }
     if (host != NULL) {
-        x->hosts.idle--;
-        host->task = t;
-        t->host = host;
-        enter(host, t);
-        return MR_OK;
+        status = enter(host, t, reterr);
+        if (status == MR_OK) {
+            x->hosts.idle--;
+            host->task = t;
+            t->host = host;
+        }
+        return status;
     }
     if (x->hosts.count >= x->hosts.max && x->hosts.idle > 0) {
         end_idle(x, false); /* It counts like any other process. */
@@ -183,18 +185,24 @@ void mr__host_end(struct mr__host *host, const char *why, int64_t grace_ms)
  */
 
 /* While an attempt is in it the child table says so, so that a later engine ends it first. */
-static void enter(struct mr__host *host, struct mr__task *t)
+static mr_status enter(struct mr__host *host, struct mr__task *t, mr_error *reterr)
 {
     struct mr__exec *x = host->exec;
     struct mr__child_key key = t->entry->key;
     key.task |= MR__CHILD_HOST;
-    host->row = MR__CHILD_NO_ROW;
-    if (x->has_table && mr__child_table_enter_again(&x->table, &key, &host->row) != MR_OK) {
-        host->row = MR__CHILD_NO_ROW; /* It ends with its socket all the same. */
+    if (!x->has_table) {
+        return MR_OK;
     }
-    if (host->row != MR__CHILD_NO_ROW && host->pid != 0) {
+    mr_status status = mr__child_table_enter_again(&x->table, &key, &host->row);
+    if (status != MR_OK) {
+        host->row = MR__CHILD_NO_ROW;
+        return mr__error_set(reterr, status, "the table of children is full (%u)",
+                             MR__CHILD_TABLE_ROWS);
+    }
+    if (host->pid != 0) {
         mr__child_table_adopt(&x->table, host->row, host->pid, host->start);
     }
+    return MR_OK;
 }
 
 static void leave_row(struct mr__host *host)
@@ -216,8 +224,17 @@ static void free_host(struct mr__host *host)
 /* Both ends of a socket; the engine's does not block. */
 static mr_status open_socket(int ret_ends[2], mr_error *reterr)
 {
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_ends) != 0) {
+    bool made = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret_ends) == 0;
+    for (int i = 0; i < 2 && made; i++) {
+        ret_ends[i] = mr__process_above_stdio(ret_ends[i]);
+    }
+    if (!made || ret_ends[0] < 0 || ret_ends[1] < 0) {
         int number = errno;
+        for (int i = 0; i < 2 && made; i++) {
+            if (ret_ends[i] >= 0) {
+                (void)close(ret_ends[i]);
+            }
+        }
         return mr__error_set(reterr, mr__status_from_errno(number),
                              "cannot make a socket for a host process: %s", strerror(number));
     }
@@ -293,8 +310,10 @@ static mr_status start_host(struct mr__task *t, struct mr__host **ret_host, mr_e
         return status;
     }
     host->fd = ends[0];
-    enter(host, t);
-    status = launch(host, ends[1], reterr);
+    status = enter(host, t, reterr);
+    if (status == MR_OK) {
+        status = launch(host, ends[1], reterr);
+    }
     (void)close(ends[1]);
     if (status == MR_OK) {
         host->next = x->hosts.list;

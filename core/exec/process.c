@@ -239,7 +239,7 @@ static char **merge_environment(const char *const *const over[2])
 }
 
 /* A descriptor of 0 to 2 (where the host closed its own) would be in dup2's way. */
-static int above_stdio(int fd)
+int mr__process_above_stdio(int fd)
 {
     if (fd < 0 || fd > 2) {
         return fd;
@@ -253,14 +253,14 @@ static int above_stdio(int fd)
 
 static mr_status open_pipes(struct launch *launch, int ret_reads[2], mr_error *reterr)
 {
-    launch->fds[0] = above_stdio(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    launch->fds[0] = mr__process_above_stdio(open("/dev/null", O_RDONLY | O_CLOEXEC));
     bool failed = launch->fds[0] < 0;
     for (int i = 0; i < 2 && !failed; i++) {
         int ends[2];
         failed = pipe2(ends, O_CLOEXEC) != 0;
         if (!failed) {
-            ret_reads[i] = above_stdio(ends[0]);
-            launch->fds[i + 1] = above_stdio(ends[1]);
+            ret_reads[i] = mr__process_above_stdio(ends[0]);
+            launch->fds[i + 1] = mr__process_above_stdio(ends[1]);
             failed = ret_reads[i] < 0 || launch->fds[i + 1] < 0 ||
                      fcntl(ret_reads[i], F_SETFL, O_NONBLOCK) != 0;
         }

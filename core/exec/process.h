@@ -45,6 +45,10 @@ struct mr__process_start {
 mr_status mr__process_stack_init(struct mr__process_stack *stack);
 void mr__process_stack_finish(struct mr__process_stack *stack);
 
+/* The descriptor, or where it is 0 to 2 (of a host that closed its own) another one of it: those
+ * would be in the way of a child's own. */
+int mr__process_above_stdio(int fd);
+
 /* Everything is copied. On failure no callback comes; MR_ENOTFOUND and MR_EPERM: it cannot be run.
  */
 mr_status mr__process_start(const struct mr__process_start *start, struct mr__process **ret_process,

@@ -271,9 +271,10 @@ static const mr_param pend_params[] = {
 static const mr_action rude = MR_ACTION(.name = "rude", .params = rude_params, .run = rude_run);
 static const mr_action shy =
     MR_ACTION(.name = "shy", .params = rude_params, .run = rude_run, .flags = MR_ISOLATED);
+static const mr_action idle = MR_ACTION(.name = "idle", .run = nothing); /* bench/isolation.py */
 static const mr_action tell = MR_ACTION(.name = "tell", .params = tell_params, .run = tell_run);
 static const mr_action pend = MR_ACTION(.name = "pend", .where = MR_ON_LOOP, .params = pend_params,
                                         .run = pend_run, .cancel = pend_cancel);
 static const mr_action stuck =
     MR_ACTION(.name = "stuck", .where = MR_ON_LOOP, .params = pend_params, .run = pend_run);
-MR_PLUGIN("rude", "1.0.0", &rude, &shy, &tell, &pend, &stuck);
+MR_PLUGIN("rude", "1.0.0", &rude, &shy, &idle, &tell, &pend, &stuck);
