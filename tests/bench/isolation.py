@@ -10,6 +10,7 @@ isolated one are begun when their start is durable, a loop's at once.
 usage: isolation.py [TASKS [ROUNDS]]
 """
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -23,18 +24,19 @@ PLUGINS = os.path.join(BUILD, "tests/e2e/native")
 
 
 def measure(folder, action, isolation, jobs, tasks):
-    """Seconds of one run."""
+    """Seconds of one run, and of the processors that it took, host processes included."""
     path = os.path.join(folder, "dag.yaml")
     with open(path, "w", encoding="utf-8") as file:
         file.write(f"id: bench\nisolation: {isolation}\ntasks:\n")
         file.writelines(f"  - {{id: t{i}, action: {action}}}\n" for i in range(tasks))
     store = os.path.join(folder, "store")
-    began = time.monotonic()
+    used, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run([PROGRAM, "run", "-q", "-j", str(jobs), "--plugins", PLUGINS, "--store", store, path], check=True,
                    stdout=subprocess.DEVNULL)
     seconds = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     shutil.rmtree(store)
-    return seconds
+    return seconds, after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
 
 
 def main():
@@ -46,10 +48,12 @@ def main():
             times = {kind: [] for kind in kinds}
             for _ in range(rounds):
                 for kind in kinds:
-                    times[kind].append(measure(folder, *kind, jobs, tasks) * 1e6 / tasks)
-            noop, noop_apart, idle, idle_apart = [statistics.median(times[kind]) for kind in kinds]
-            print(f"-j {jobs}: us a task: loop {noop:.1f}, isolated {noop_apart:.1f}; "
-                  f"worker {idle:.1f}, isolated {idle_apart:.1f} ({idle_apart - idle:+.1f})", flush=True)
+                    times[kind].append(measure(folder, *kind, jobs, tasks))
+            for what, i in (("elapsed", 0), ("processor", 1)):
+                noop, noop_apart, idle, idle_apart = [
+                    statistics.median(t[i] for t in times[kind]) * 1e6 / tasks for kind in kinds]
+                print(f"-j {jobs}: {what} us a task: loop {noop:.1f}, isolated {noop_apart:.1f} ({noop_apart - noop:+.1f}); "
+                      f"worker {idle:.1f}, isolated {idle_apart:.1f} ({idle_apart - idle:+.1f})", flush=True)
 
 
 if __name__ == "__main__":
