@@ -296,3 +296,18 @@ struct mr__letter_in *mr__channel_take(struct mr__channel *c)
     (void)pthread_mutex_unlock(&c->mutex);
     return letter;
 }
+
+struct mr__letter_in *mr__channel_next(struct mr__channel *c)
+{
+    struct mr__letter_in *letter;
+    while ((letter = mr__channel_take(c)) == NULL) {
+        (void)pthread_mutex_lock(&c->mutex);
+        if (c->reading) {
+            wait_for_reader(c, -1);
+        } else if (c->first == NULL) {
+            read_as_reader(c, -1, false);
+        }
+        (void)pthread_mutex_unlock(&c->mutex);
+    }
+    return letter;
+}

@@ -59,6 +59,8 @@ void mr__answer_finish(struct mr__answer *answer);
 bool mr__channel_wait(struct mr__channel *c, int64_t ms);
 /* Main thread: the oldest message, or NULL. **Owned**: free. */
 struct mr__letter_in *mr__channel_take(struct mr__channel *c);
+/* Main thread, between attempts: waits for the next message, which nothing else interrupts. */
+struct mr__letter_in *mr__channel_next(struct mr__channel *c);
 /* Any thread: reads what is there now. */
 void mr__channel_look(struct mr__channel *c);
 /* Any thread: ends the main thread's wait. */

@@ -35,19 +35,10 @@ static void set_limit(int what, int64_t value)
     }
 }
 
-static struct mr__letter_in *next_letter(struct mr__channel *channel)
-{
-    struct mr__letter_in *letter;
-    while ((letter = mr__channel_take(channel)) == NULL) {
-        (void)mr__channel_wait(channel, -1);
-    }
-    return letter;
-}
-
 /* HELLO: the limits first, then what they are for. */
 static void load(struct mr__channel *channel, struct mr__host_plugin *plugin)
 {
-    struct mr__letter_in *letter = next_letter(channel);
+    struct mr__letter_in *letter = mr__channel_next(channel);
     const struct mr__wire *hello = &letter->message;
     if (hello->kind != MR__WIRE_HELLO) {
         mr__channel_die();
@@ -85,7 +76,7 @@ int main(void)
     }
     load(&channel, &plugin);
     for (;;) {
-        struct mr__letter_in *letter = next_letter(&channel);
+        struct mr__letter_in *letter = mr__channel_next(&channel);
         if (letter->message.kind == MR__WIRE_START) {
             mr__host_phase(&channel, &plugin, &letter->message, &task);
         } /* A lock that came too late is nobody's any more. */
