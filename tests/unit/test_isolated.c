@@ -240,6 +240,121 @@ static void isolated__passes_large_values(void **state)
     free(params);
 }
 
+/* ---- calls of 1.2, of an engine that the test plays -------------------------------------------
+ */
+
+static struct {
+    mr_host calls;
+    char said[512];
+    mr_lock_cb cb;
+    void *arg;
+    mr_task *task;
+} engine;
+
+MR__PRINTF(1, 2) static void engine_said(const char *fmt, ...)
+{
+    size_t len = strlen(engine.said);
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(engine.said + len, sizeof engine.said - len, fmt, args);
+    va_end(args);
+}
+
+static mr_status engine_lock_then(mr_task *t, const char *name, const mr_lock_options *options,
+                                  mr_lock_cb cb, void *arg)
+{
+    engine_said("lock %s %d %d;", name, (int)options->ttl_ms, (int)options->wait_ms);
+    engine.cb = cb;
+    engine.arg = arg;
+    engine.task = t;
+    return MR_OK;
+}
+
+static mr_status engine_lock_renew(mr_task *t, const char *name, int64_t ttl_ms)
+{
+    engine_said("renew %s %d;", name, (int)ttl_ms);
+    return MR_ECONFLICT;
+}
+
+static mr_status engine_unlock(mr_task *t, const char *name)
+{
+    engine_said("unlock %s;", name);
+    return MR_OK;
+}
+
+static void engine_progress(mr_task *t, double fraction, const char *note)
+{
+    engine_said("progress %.2f %s;", fraction, note == NULL ? "-" : note);
+}
+
+static void engine_heartbeat(mr_task *t)
+{
+    engine_said("beat;");
+}
+
+static void engine_log_line(mr_task *t, uint32_t level, const char *fmt, va_list args)
+{
+    char text[64];
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    engine_said("%u %s;", level, text);
+}
+
+/* Before the loop has looked at what the host says. */
+static void play_engine(bool whole)
+{
+    memset(&engine, 0, sizeof engine);
+    engine.calls = mr__task_host;
+    engine.calls.lock_then = whole ? engine_lock_then : NULL;
+    engine.calls.lock_renew = whole ? engine_lock_renew : NULL;
+    engine.calls.unlock = whole ? engine_unlock : NULL;
+    engine.calls.progress = whole ? engine_progress : NULL;
+    engine.calls.heartbeat = whole ? engine_heartbeat : NULL;
+    engine.calls.log_line = whole ? engine_log_line : NULL;
+    exec_of_fixture()->live->head.host = &engine.calls;
+}
+
+static void run_until_locked(void)
+{
+    for (int i = 0; i < 500 && engine.cb == NULL; i++) {
+        (void)fixture_run(f, 1, 10);
+    }
+    assert_non_null(engine.cb);
+}
+
+static void isolated__hands_on_what_came_with_1_2(void **state)
+{
+    fixture_start(f, apart("locks"), 1, NULL);
+    play_engine(true);
+    run_until_locked();
+    assert_int_equal(f->end_count, 0);
+    engine.cb(engine.task, MR_OK, 42, engine.arg);
+    (void)expect_end(1, MR__OUTCOME_SUCCESS);
+    assert_string_equal(engine.said, "lock door 1000 -1;renew door 5;unlock door;"
+                                     "progress 0.25 a quarter;progress -0.00 -;beat;0 bad;");
+    assert_string_equal(f->traces, "1:0 42 -6 0\n");
+}
+
+static void isolated__tells_of_a_lock_that_was_waited_for(void **state)
+{
+    fixture_start(f, apart("locks-later"), 1, NULL);
+    play_engine(true);
+    run_until_locked();
+    assert_false(fixture_run(f, 1, 50));
+    engine.cb(engine.task, MR_OK, 7, engine.arg);
+    (void)expect_end(1, MR__OUTCOME_SUCCESS);
+    assert_string_equal(f->traces, "1:held 0 7 then\n");
+}
+
+static void isolated__does_without_where_the_engine_is_older(void **state)
+{
+    fixture_start(f, apart("locks"), 1, NULL);
+    play_engine(false);
+    assert_string_equal(expect_end(1, MR__OUTCOME_FAILED)->reason, mr_status_text(MR_ENOSYS));
+    char wanted[64];
+    (void)snprintf(wanted, sizeof wanted, "1:%d 0 %d %d\n1:bad\n", MR_ENOSYS, MR_ENOSYS, MR_ENOSYS);
+    assert_string_equal(f->traces, wanted);
+}
+
 /* ---- the end of the engine --------------------------------------------------------------------
  */
 
@@ -286,6 +401,9 @@ int main(void)
         TEST(isolated__hears_of_a_flush_that_failed),
         TEST(isolated__gives_a_flush_up_when_canceled),
         TEST(isolated__passes_large_values),
+        TEST(isolated__hands_on_what_came_with_1_2),
+        TEST(isolated__tells_of_a_lock_that_was_waited_for),
+        TEST(isolated__does_without_where_the_engine_is_older),
         TEST(shutdown__ends_the_deaf_after_its_grace),
         TEST(shutdown__with_an_attempt_between_phases),
         TEST(shutdown__with_an_attempt_that_has_just_begun),

@@ -100,6 +100,7 @@ static void loader__refuses_what_breaks_the_abi(void **state)
         {"bad_default.so", ": action \"bad\": the default of param \"n\" is no int"},
         {"bad_name.so", ": an action without a valid name"},
         {"duplicate_name.so", ": two actions named \"twice\""},
+        {"isolated_spawns.so", ": action \"bad\": where 1 with flags 6 is unknown"},
         {"newer_minor.so", ": built for the newer plugin ABI 1.3, this is 1.2"},
         {"no_run.so", ": action \"bad\" has no run"},
         {"no_symbol.so", ": no millrace plugin: it has no mr_plugin_entry()"},

@@ -258,6 +258,36 @@ static void pend_cancel(mr_task *t)
     (void)mr_finish(t, MR_ECANCELED);
 }
 
+/* ---- what came with 1.2: test_isolated.c plays the engine -------------------------------------
+ */
+
+static mr_status locks_run(mr_task *t)
+{
+    const mr_lock_options options = MR_LOCK(.ttl_ms = 1000, .wait_ms = -1);
+    uint64_t fence = 0;
+    mr_status held = mr_lock(t, "door", &options, &fence);
+    mr_status renewed = mr_lock_renew(t, "door", 5);
+    mr_status let_go = mr_unlock(t, "door");
+    mr_trace(t, "%d %d %d %d", held, (int)fence, renewed, let_go);
+    mr_progress(t, 0.25, "a quarter");
+    mr_progress(t, -3, NULL);
+    mr_heartbeat(t);
+    mr_logf(t, MR_LOG_ERROR, "%s", "bad");
+    return held;
+}
+
+static void on_held(mr_task *t, mr_status status, uint64_t fence, void *arg)
+{
+    mr_trace(t, "held %d %d %s", status, (int)fence, (const char *)arg);
+    (void)mr_finish(t, MR_OK);
+}
+
+static mr_status locks_then(mr_task *t)
+{
+    mr_status status = mr_lock_then(t, "door", NULL, on_held, (void *)(uintptr_t) "then");
+    return status == MR_OK ? MR_PENDING : status;
+}
+
 static const mr_param rude_params[] = {
     {.name = "do", .type = MR_STRING, .default_json = "\"nothing\"", .help = "what it breaks"},
     {.name = "until", .type = MR_INT, .default_json = "1000", .help = "the last such attempt"},
@@ -281,4 +311,7 @@ static const mr_action pend = MR_ACTION(.name = "pend", .where = MR_ON_LOOP, .pa
                                         .run = pend_run, .cancel = pend_cancel);
 static const mr_action stuck =
     MR_ACTION(.name = "stuck", .where = MR_ON_LOOP, .params = pend_params, .run = pend_run);
-MR_PLUGIN("rude", "1.0.0", &rude, &shy, &idle, &tell, &pend, &stuck);
+static const mr_action locks = MR_ACTION(.name = "locks", .run = locks_run);
+static const mr_action later =
+    MR_ACTION(.name = "locks-later", .where = MR_ON_LOOP, .run = locks_then);
+MR_PLUGIN("rude", "1.0.0", &locks, &later, &rude, &shy, &idle, &tell, &pend, &stuck);
