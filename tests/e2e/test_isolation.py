@@ -5,6 +5,7 @@ it was, and nothing else; and what it sees there is what it sees in the engine. 
 breaks things (native/rude.c), and the phases of native/phases.c, isolated."""
 import os
 import signal
+import sys
 import time
 
 from harness import BUILD, equal, has, main, statuses, task_of, wait_until, Skip
@@ -252,6 +253,55 @@ def test_nothing_survives_a_killed_engine(case):
     document = case.m("run", "--resume", "--plugins", PLUGINS, "-o", "json").exits(1).json()
     equal(statuses(document), {"deaf": "failed", "fork": "failed", "idle": "success"})
     equal(hosts(case), [])
+
+
+LIAR = """#!%s -SBE
+import random, socket, sys
+s = socket.socket(fileno=3)
+begin = s.recv(65536)
+while b"seed-" not in begin:
+    begin += s.recv(65536)
+seed = begin[begin.index(b"seed-"):].split(b"\\0")[0]
+r = random.Random(seed)
+def number():
+    v = r.choice([0, 0, 1, 2, 3, 5, 7, 9, 12, 13, 1 << 40, (1 << 64) - 1, r.getrandbits(64)])
+    out = bytearray()
+    while v >= 128:
+        out.append(v & 127 | 128)
+        v >>= 7
+    return bytes(out) + bytes([v])
+def text():
+    t = r.choice([None, b"", b"a", b"{}", b"[1", b"\\xff", b"x" * r.randrange(300), b"k\\0k", b"null"])
+    return b"\\0" if t is None else bytes([len(t) + 1 & 127 | 128, len(t) + 1 >> 7]) + t + b"\\0"
+SHAPES = {6: (0, 1), 7: (1, 1), 8: (1, 1), 9: (1, 1), 10: (0, 0), 11: (4, 2), 12: (3, 1)}
+try:
+    for i in range(200):
+        kind = r.choice([6, 7, 8, 9, 10, 11, 11, 11, 11] + ([12] if i > 20 else []))
+        numbers, texts = SHAPES[kind]
+        body = bytes([kind]) + b"".join(number() for n in range(numbers)) + b"".join(text() for n in range(texts))
+        if r.random() < 0.02:
+            body = bytes(r.getrandbits(8) for n in range(20))
+        whole = len(body).to_bytes(4, "little") + body
+        cut = r.randrange(len(whole)) if r.random() < 0.2 else 0
+        s.sendall(whole[:cut])
+        s.sendall(whole[cut:])
+finally:
+    sys.exit(r.choice([0, 1, 2]))
+"""
+
+
+def test_a_host_that_lies(case):
+    """Whatever it sends, in whatever order: its attempt ends, and the engine goes on. The seed is the task's id."""
+    path = case.file("liar", LIAR % sys.executable)
+    os.chmod(path, 0o755)
+    case.env["MILLRACE_HOST"] = path
+    text = "isolation: process\ntasks:\n  - {id: well, action: noop, isolation: none}\n"
+    text += "".join(f"  - {{id: seed-{i}, action: {('phases', 'pend', 'tell', 'noop')[i % 4]}}}\n" for i in range(60))
+    document = run(case, text, "-j", 4, code=1)
+    found = statuses(document)
+    equal((found["well"], set(found.values()) <= {"success", "failed"}), ("success", True), found)
+    reasons = {t["reason"] for t in document["tasks"] if t["status"] == "failed"}
+    assert any("sent what is no message" in r for r in reasons), reasons
 
 
 def test_no_host_program(case):
