@@ -227,14 +227,14 @@ static mr_status call_phase(struct mr__task *t, const char *name, mr_status (*ph
                : mr__task_fail(t, MR_EFAILED, "%s answered %d", name, status);
 }
 
-/* What comes before `run` of an isolated action, whichever of the two it has. */
+/* retry_before and run_before of an isolated action are one message: its host calls both. */
 static mr_status isolated_before(struct mr__task *t)
 {
     const mr_action *action = t->action->table;
-    bool both = action->run_before != NULL || t->retry;
-    return !both
-               ? MR_OK
-               : (action->run_before != NULL ? action->run_before : action->retry_before)(&t->head);
+    if (action->run_before != NULL) {
+        return action->run_before(&t->head);
+    }
+    return t->retry ? action->retry_before(&t->head) : MR_OK;
 }
 
 static mr_status run_phase(struct mr__task *t)
@@ -243,7 +243,7 @@ static mr_status run_phase(struct mr__task *t)
     mr_status status = MR_OK;
     switch (t->phase) {
     case MR__PHASE_BEFORE:
-        if (t->action->inner != NULL) { /* Its host calls both. */
+        if (t->action->inner != NULL) {
             return isolated_before(t);
         }
         if (t->retry) {

@@ -51,7 +51,6 @@ bool mr__isolated_make(const struct mr__action *action, mr_action *ret_table,
 /* ---- a phase begins ---------------------------------------------------------------------------
  */
 
-/* retry_before and run_before are one phase to the host, so that they are one to us. */
 static mr_status isolated_phase(mr_task *task)
 {
     struct mr__task *t = mr__task_of(task);
