@@ -229,24 +229,30 @@ static mr_status host_timer(mr_task *task, int64_t ms, void (*cb)(mr_task *t, vo
     return MR_ELIMIT;
 }
 
-static mr_status host_post(mr_task *task, void (*cb)(mr_task *t, void *arg), void *arg)
+/* Takes `post` where one may come; else false. */
+static bool push_post(struct mr__host_task *t, struct mr__host_post *post)
 {
-    struct mr__host_task *t = mr__host_task_of(task);
-    struct mr__host_post *post = malloc(sizeof *post);
-    if (post == NULL) {
-        return MR_ENOMEM;
-    }
-    *post = (struct mr__host_post){.cb = cb, .arg = arg};
     (void)pthread_mutex_lock(&t->mutex);
-    bool good = cb != NULL && may_pend(t, atomic_load(&t->state));
+    bool good = may_pend(t, atomic_load(&t->state));
     if (good) {
         *(t->last == NULL ? &t->first : &t->last->next) = post;
         t->last = post;
     }
     (void)pthread_mutex_unlock(&t->mutex);
-    if (!good) {
+    return good;
+}
+
+static mr_status host_post(mr_task *task, void (*cb)(mr_task *t, void *arg), void *arg)
+{
+    struct mr__host_task *t = mr__host_task_of(task);
+    struct mr__host_post *post = cb == NULL ? NULL : malloc(sizeof *post);
+    if (post == NULL) {
+        return cb == NULL ? MR_EINVAL : MR_ENOMEM;
+    }
+    *post = (struct mr__host_post){.cb = cb, .arg = arg};
+    if (!push_post(t, post)) {
         free(post);
-        return cb == NULL ? MR_EINVAL : MR_ECANCELED;
+        return MR_ECANCELED;
     }
     mr__channel_wake(t->channel);
     return MR_OK;
