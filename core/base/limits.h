@@ -75,6 +75,17 @@
 #define MR__LOCK_TTL_MS_MAX     86400000
 #define MR__TASK_LOCKS_MAX      64u /* that one attempt holds and waits for */
 
+/* isolated actions (core/exec/isolated.h) */
+#define MR__WIRE_BYTES_MAX   (64u << 20) /* of one message between the engine and a host process */
+#define MR__WIRE_QUEUE_BYTES (80u << 20) /* of messages that a host process has not read yet */
+#define MR__HOSTS_IDLE_MAX   64u         /* host processes that wait for their next attempt ... */
+#define MR__HOST_IDLE_MS     10000       /* ... and how long each of them waits */
+#define MR__HOST_LEAK_MAX    32u /* descriptors that a plugin may leave open before its host goes */
+#define MR__HOST_TIMERS_MAX  64u /* of an attempt, as in the engine */
+#define MR__LIMIT_BYTES_MIN  (16u << 20) /* limits.memory: less does not hold a C library */
+#define MR__LIMIT_FILES_MIN  16u         /* limits.files */
+#define MR__LIMIT_FILES_MAX  1048576u
+
 /* Lua (lua/lua_host.h) */
 #define MR__LUA_CHUNKS_MAX      1024u   /* compiled ones that a state keeps */
 #define MR__LUA_PATH_KEYS_BYTES 256u    /* of the path in "result.a[3] is a function" */

@@ -289,7 +289,11 @@ static void do_phase(struct mr__shard *sh, struct mr__run *run, const struct mr_
         .retry = run->tasks[t].status == MR__TASK_RETRYING,
         .heartbeat_ms = row->heartbeat_ms,
         .epoch = sh->epoch,
+        .isolated = (binding->flags & MR__ACTION_ISOLATED) != 0,
     };
+    if (row->isolation != NULL) {
+        attempt.limits = row->isolation->limits;
+    }
     bool rendered = detail != NULL && detail->params_at != 0;
     bool good = context != NULL && (!rendered || rendered_params(sh, run, t, &params));
     if (good && t >= run->plan->dag->task_count) {

@@ -36,12 +36,12 @@ static void cancel_pending(struct mr__task *t);
 
 bool mr__attempt_is_job(const struct mr__action *action)
 {
-    return action->table->where == MR_ON_WORKER || (action->table->flags & MR_SPAWNS) != 0;
+    return (mr__action_flags(action) & MR__ACTION_JOB) != 0;
 }
 
 bool mr__attempt_has_before(const struct mr__action *action)
 {
-    return action->table->run_before != NULL || action->table->retry_before != NULL;
+    return (mr__action_flags(action) & MR__ACTION_BEFORE) != 0;
 }
 
 /* Whether the engine may ask again for what it was told of: then the entry stays until forget(). */
@@ -129,6 +129,7 @@ static struct mr__task *take(struct mr__exec *x, const struct mr__attempt *attem
     t->attempt = attempt;
     t->action = attempt->action;
     t->retry = attempt->retry;
+    t->limits = attempt->limits;
     t->script = attempt->script;
     t->heartbeat_ms = attempt->heartbeat_ms;
     if (attempt->scope != NULL) {
@@ -220,10 +221,22 @@ static void go(struct mr__task *t)
 static mr_status call_phase(struct mr__task *t, const char *name, mr_status (*phase)(mr_task *t))
 {
     mr_status status = phase == NULL ? MR_OK : phase(&t->head);
-    if (status == MR_PENDING) {
+    if (status == MR_PENDING && t->action->inner == NULL) {
         return mr__task_fail(t, MR_EFAILED, "%s answered MR_PENDING, as only run may", name);
     }
-    return status <= 0 ? status : mr__task_fail(t, MR_EFAILED, "%s answered %d", name, status);
+    return status <= 0 || t->action->inner != NULL
+               ? status
+               : mr__task_fail(t, MR_EFAILED, "%s answered %d", name, status);
+}
+
+/* retry_before and run_before of an isolated action are one message: its host calls both. */
+static mr_status isolated_before(struct mr__task *t)
+{
+    const mr_action *action = t->action->table;
+    if (action->run_before != NULL) {
+        return action->run_before(&t->head);
+    }
+    return t->retry ? action->retry_before(&t->head) : MR_OK;
 }
 
 static mr_status run_phase(struct mr__task *t)
@@ -232,6 +245,9 @@ static mr_status run_phase(struct mr__task *t)
     mr_status status = MR_OK;
     switch (t->phase) {
     case MR__PHASE_BEFORE:
+        if (t->action->inner != NULL) {
+            return isolated_before(t);
+        }
         if (t->retry) {
             status = call_phase(t, "retry_before", action->retry_before);
         }
@@ -337,12 +353,25 @@ static void answered_waiting(struct mr__task *t)
     t->shared = t->shared || atomic_load(&t->queued);
     if (t->entry != NULL) {
         mr__exec_entry_del(x, t->entry);
+        t->entry = NULL;
     }
     t->told = true;
     release(t);
     if (!x->closing) {
         x->events.waiting(x->events.user, &ref, ms);
     }
+}
+
+mr_status mr__attempt_wait(struct mr__task *t, int64_t ms)
+{
+    if (t->phase != MR__PHASE_RUN || t->output.count > 0 || mr__task_share_unsaved(t)) {
+        return mr__task_fail(t, MR_EINVAL, "mr_finish_after with an output or unsaved share data");
+    }
+    t->wait_ms = ms;
+    mr__attempt_call_begin(t); /* The engine may do anything while it is told. */
+    answered_waiting(t);
+    (void)mr__attempt_call_end(t);
+    return MR_OK;
 }
 
 static void answered_pending(struct mr__task *t)
@@ -563,6 +592,9 @@ static void recycle(struct mr__task *t);
 static void release(struct mr__task *t)
 {
     struct mr__exec *x = t->exec;
+    if (t->host != NULL) {
+        mr__host_give_back(t->host);
+    }
     if (t->timers != NULL) {
         mr__task_close_timers(t);
     }

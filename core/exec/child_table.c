@@ -177,6 +177,17 @@ mr_status mr__child_table_enter(struct mr__child_table *table, const struct mr__
     return MR_ELIMIT;
 }
 
+mr_status mr__child_table_enter_again(struct mr__child_table *table,
+                                      const struct mr__child_key *key, uint32_t *ret_row)
+{
+    if (!mr__child_table_find(table, key, ret_row)) {
+        return mr__child_table_enter(table, key, ret_row);
+    }
+    mr__child_table_childless(table, *ret_row);
+    table->own[*ret_row] = 1;
+    return MR_OK;
+}
+
 bool mr__child_table_find(const struct mr__child_table *table, const struct mr__child_key *key,
                           uint32_t *ret_row)
 {
@@ -237,6 +248,11 @@ mr__child_table_enter_child(struct mr__child_row *row, uint64_t claim)
     }
     return __atomic_compare_exchange_n(&row->child, &claim, start << PID_BITS | pid, false,
                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+void mr__child_table_adopt(struct mr__child_table *table, uint32_t row, pid_t pid, uint64_t start)
+{
+    __atomic_store_n(&table->rows[row].child, start << PID_BITS | (uint64_t)pid, __ATOMIC_RELEASE);
 }
 
 void mr__child_table_childless(struct mr__child_table *table, uint32_t row)

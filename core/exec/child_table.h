@@ -48,6 +48,8 @@ struct mr__child_table {
 };
 
 #define MR__CHILD_NO_ROW UINT32_MAX
+/* Set in a key's task: the row is that of the host process in which the attempt runs. */
+#define MR__CHILD_HOST 0x80000000u
 
 /* Opens or makes STORE/children and maps it. MR_EIO, MR_EPERM, MR_EFULL, MR_EFORMAT, MR_ENOMEM. */
 mr_status mr__child_table_open(struct mr__child_table *table, const char *store, mr_error *reterr);
@@ -56,12 +58,17 @@ void mr__child_table_close(struct mr__child_table *table); /* also one that was 
 /* Enters an attempt. MR_ELIMIT: every row is taken. */
 mr_status mr__child_table_enter(struct mr__child_table *table, const struct mr__child_key *key,
                                 uint32_t *ret_row);
+/* Enters an attempt of which an earlier engine may have left the row, whose child is gone. */
+mr_status mr__child_table_enter_again(struct mr__child_table *table,
+                                      const struct mr__child_key *key, uint32_t *ret_row);
 bool mr__child_table_find(const struct mr__child_table *table, const struct mr__child_key *key,
                           uint32_t *ret_row);
 void mr__child_table_free(struct mr__child_table *table, uint32_t row);
 
 /* The claim that mr__child_table_enter_child of the next child will take. */
 uint64_t mr__child_table_claim(struct mr__child_table *table, uint32_t row);
+/* The row's child is a process that runs already. */
+void mr__child_table_adopt(struct mr__child_table *table, uint32_t row, pid_t pid, uint64_t start);
 /* In the child, before exec; async-signal-safe. False: the claim is gone, the child must exit. */
 bool mr__child_table_enter_child(struct mr__child_row *row, uint64_t claim);
 /* The row's child has been reaped, or is known to be gone. */

@@ -17,7 +17,8 @@ struct mr__exec_options {
     const char *store; /* absolute: the folder in which the child table lies; NULL: no table */
     uint32_t jobs;
     struct mr__clock *clock;
-    int64_t hook_ms; /* of one hook; 0: MR__HOOK_MS_MAX */
+    int64_t hook_ms;      /* of one hook; 0: MR__HOOK_MS_MAX */
+    int64_t host_idle_ms; /* how long a host process waits for work; 0: MR__HOST_IDLE_MS */
     struct mr__exec_events events;
     mr__registry_log log; /* what a plugin did wrong, on the loop; or NULL */
     void *log_user;

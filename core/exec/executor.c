@@ -65,6 +65,7 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     }
     x->port.ops = &ops;
     x->loop = options->loop;
+    x->shutdown_timer.data = x->hosts.timer.data = x;
     x->registry = options->registry;
     x->events = options->events;
     x->hook_ms = options->hook_ms > 0 ? options->hook_ms : MR__HOOK_MS_MAX;
@@ -76,7 +77,8 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     mr__hash_init(&x->attempts);
     x->store = options->store == NULL ? NULL : strdup(options->store);
     if ((options->store != NULL && x->store == NULL) ||
-        mr__process_stack_init(&x->stack) != MR_OK || make_pools(x, jobs) != MR_OK) {
+        mr__process_stack_init(&x->stack) != MR_OK || make_pools(x, jobs) != MR_OK ||
+        mr__hosts_init(x, jobs, options->host_idle_ms) != MR_OK) {
         (void)mr__error_set(reterr, status, "%s", mr_status_text(status));
         goto fail_parts;
     }
@@ -102,7 +104,8 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     x->shutdown_timer.data = x;
     (void)uv_timer_init(x->loop, &x->lock_timer);
     x->lock_timer.data = x;
-    x->handles = 3;
+    (void)uv_timer_init(x->loop, &x->hosts.timer);
+    x->handles = 4;
     *ret_executor = &x->port;
     return MR_OK;
 
@@ -113,6 +116,7 @@ fail_loop:
 fail_parts:
     mr__child_table_close(&x->table);
     destroy_pools(x);
+    mr__hosts_finish(x);
     mr__process_stack_finish(&x->stack);
     free(x->store);
     free(x);
@@ -237,15 +241,7 @@ static struct mr__action_binding exec_bind(struct mr__executor *port, const char
 {
     const struct mr__action *action = mr__registry_find(exec_of(port)->registry, action_name);
     struct mr__action_binding binding = {.action = action};
-    if (action != NULL) {
-        const mr_action *table = action->table;
-        binding.flags = MR__ACTION_KNOWN |
-                        ((table->flags & MR_IDEMPOTENT) != 0 ? MR__ACTION_IDEMPOTENT : 0) |
-                        (mr__attempt_is_job(action) ? MR__ACTION_JOB : 0) |
-                        (mr__attempt_has_before(action) ? MR__ACTION_BEFORE : 0) |
-                        (table->run_after != NULL ? MR__ACTION_AFTER : 0) |
-                        (table == &mr__lua_action ? MR__ACTION_SCOPE : 0);
-    }
+    binding.flags = action == NULL ? 0 : mr__action_flags(action);
     return binding;
 }
 
@@ -253,6 +249,12 @@ static struct mr__action_binding exec_bind(struct mr__executor *port, const char
 static void begin(struct mr__exec *x, const struct mr__attempt *attempt, enum mr__phase phase)
 {
     struct mr__entry *entry = NULL;
+    struct mr__attempt apart;
+    if (attempt->isolated) {
+        apart = *attempt;
+        apart.action = attempt->action->apart;
+        attempt = &apart;
+    }
     if (!x->loop_known) {
         x->loop_thread = uv_thread_self();
         x->loop_known = true;
@@ -391,6 +393,7 @@ static void exec_shutdown(struct mr__executor *port, int64_t grace_ms, void (*cb
     uv_update_time(x->loop);
     x->shutdown_due_ms = (int64_t)uv_now(x->loop) + grace_ms;
     mr__survivors_close(x);
+    mr__hosts_close(x);
     mr__exec_evaluate_close(x);
     mr__exec_hook_close(x);
     (void)pthread_mutex_lock(&x->mutex);
@@ -435,6 +438,7 @@ static void on_shutdown_timer(uv_timer_t *timer)
             mr__process_end(t->process, 0);
         }
     }
+    mr__hosts_kill(x);
     (void)uv_timer_start(&x->shutdown_timer, on_shutdown_timer, KILL_WAIT_MS, 0);
 }
 
@@ -496,12 +500,14 @@ static void finish_handles(struct mr__exec *x)
     x->queue_first = x->queue_last = NULL;
     (void)pthread_cond_broadcast(&x->room);
     (void)pthread_mutex_unlock(&x->mutex);
+    mr__hosts_leave(x);
     leave(x, x->live);
     leave(x, x->abandoned);
     x->live = x->abandoned = NULL;
     uv_close((uv_handle_t *)&x->async, on_handle_closed);
     uv_close((uv_handle_t *)&x->shutdown_timer, on_handle_closed);
     uv_close((uv_handle_t *)&x->lock_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&x->hosts.timer, on_handle_closed);
 }
 
 void mr__exec_less(void *user)
@@ -521,6 +527,7 @@ static void exec_destroy(struct mr__executor *port)
     destroy_pools(x);
     mr__exec_drain_letters(x); /* of workers that were left behind */
     mr__exec_drop_flushes(x);
+    mr__hosts_finish(x);
     mr__child_table_close(&x->table);
     mr__process_stack_finish(&x->stack);
     mr__hash_finish(&x->attempts);

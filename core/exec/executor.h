@@ -42,6 +42,8 @@ struct mr__attempt {
     bool retry;                   /* before(): it was `retrying`: retry_before comes first */
     int64_t heartbeat_ms; /* it is ended when its action is silent for so long; 0: it may be */
     uint64_t epoch;       /* of the owner, durable; greater than that of every earlier one */
+    bool isolated;        /* in a host process, with these limits */
+    struct mr__action_limits limits;
 };
 
 /* One set of the share data. Borrowed. */

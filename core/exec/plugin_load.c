@@ -277,6 +277,11 @@ static mr_status load_file(int folder_fd, const char *name, const char *file,
     return status;
 }
 
+mr_status mr__plugin_load_object(const char *file, const mr_plugin **ret_plugin, mr_error *reterr)
+{
+    return load_file(AT_FDCWD, file, file, ret_plugin, reterr);
+}
+
 /* A regular file that others may not write, in a folder (behind links too) of the same kind. */
 static mr_status check_place(int fd, const char *file, mr_error *reterr)
 {
@@ -370,8 +375,10 @@ static mr_status check_action(const char *file, const mr_action *action, mr_erro
     if (action->run == NULL) {
         return mr__error_set(reterr, MR_EABI, "%s: action \"%s\" has no run", file, action->name);
     }
-    if (action->where > MR_ON_LOOP || (action->flags & ~(MR_IDEMPOTENT | MR_SPAWNS)) != 0 ||
-        ((action->flags & MR_SPAWNS) != 0 && action->where != MR_ON_LOOP)) {
+    if (action->where > MR_ON_LOOP ||
+        (action->flags & ~(MR_IDEMPOTENT | MR_SPAWNS | MR_ISOLATED)) != 0 ||
+        ((action->flags & MR_SPAWNS) != 0 &&
+         (action->where != MR_ON_LOOP || (action->flags & MR_ISOLATED) != 0))) {
         return mr__error_set(reterr, MR_EABI,
                              "%s: action \"%s\": where %u with flags %u is unknown", file,
                              action->name, action->where, action->flags);

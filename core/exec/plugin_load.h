@@ -30,6 +30,8 @@ mr_status mr__plugin_load_folder(const char *folder, mr__plugin_found found,
  * What is wrong with it is told to `found`. */
 mr_status mr__plugin_load_file(const char *file, mr__plugin_found found,
                                mr__plugin_found_lua found_lua, void *user, mr_error *reterr);
+/* One shared object, checked as those of a folder: its table, which is static. */
+mr_status mr__plugin_load_object(const char *file, const mr_plugin **ret_plugin, mr_error *reterr);
 
 /* What plugin.h demands of a table; `file` is for the message. MR_EABI. */
 mr_status mr__plugin_check(const char *file, const mr_plugin *plugin, mr_error *reterr);

@@ -65,6 +65,7 @@ struct launch {
     struct mr__child_row *row;
     uint64_t claim;
     int fds[3];
+    int descriptor; /* 0: none */
     struct failure *failure;
 };
 
@@ -106,6 +107,7 @@ mr_status mr__process_start(const struct mr__process_start *start, struct mr__pr
                             mr_error *reterr)
 {
     struct launch launch = {.folder = start->folder,
+                            .descriptor = start->descriptor,
                             .fds = {-1, -1, -1},
                             .failure = (struct failure *)(void *)start->stack->memory};
     int reads[2] = {-1, -1};
@@ -237,7 +239,7 @@ static char **merge_environment(const char *const *const over[2])
 }
 
 /* A descriptor of 0 to 2 (where the host closed its own) would be in dup2's way. */
-static int above_stdio(int fd)
+int mr__process_above_stdio(int fd)
 {
     if (fd < 0 || fd > 2) {
         return fd;
@@ -251,14 +253,14 @@ static int above_stdio(int fd)
 
 static mr_status open_pipes(struct launch *launch, int ret_reads[2], mr_error *reterr)
 {
-    launch->fds[0] = above_stdio(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    launch->fds[0] = mr__process_above_stdio(open("/dev/null", O_RDONLY | O_CLOEXEC));
     bool failed = launch->fds[0] < 0;
     for (int i = 0; i < 2 && !failed; i++) {
         int ends[2];
         failed = pipe2(ends, O_CLOEXEC) != 0;
         if (!failed) {
-            ret_reads[i] = above_stdio(ends[0]);
-            launch->fds[i + 1] = above_stdio(ends[1]);
+            ret_reads[i] = mr__process_above_stdio(ends[0]);
+            launch->fds[i + 1] = mr__process_above_stdio(ends[1]);
             failed = ret_reads[i] < 0 || launch->fds[i + 1] < 0 ||
                      fcntl(ret_reads[i], F_SETFL, O_NONBLOCK) != 0;
         }
@@ -316,8 +318,14 @@ NO_SANITIZERS static int child_main(void *arg)
             child_failed(launch, "its pipes", errno);
         }
     }
+    bool moved = launch->descriptor != 0 && launch->descriptor != 3;
+    if (launch->descriptor == 3 ? syscall(SYS_fcntl, 3, F_SETFD, 0) < 0
+                                : moved && syscall(SYS_dup3, launch->descriptor, 3, 0) < 0) {
+        child_failed(launch, "its socket", errno);
+    }
 #ifdef SYS_close_range
-    (void)syscall(SYS_close_range, 3, ~0u, 0); /* An old kernel: CLOEXEC does most of it. */
+    unsigned first = launch->descriptor == 0 ? 3 : 4;
+    (void)syscall(SYS_close_range, first, ~0u, 0); /* An old kernel: CLOEXEC does most of it. */
 #endif
     if (launch->folder != NULL && syscall(SYS_chdir, launch->folder) != 0) {
         child_failed(launch, launch->folder, errno);
@@ -453,6 +461,17 @@ static void read_stream(struct stream *s, size_t bytes, unsigned reads)
     }
 }
 
+/* What is in the pipes now, and no more: whoever left the group may hold them open for ever. */
+void mr__process_drain(struct mr__process *p)
+{
+    for (int i = 0; i < 2; i++) {
+        int bytes = 0;
+        if (p->streams[i].fd >= 0 && ioctl(p->streams[i].fd, FIONREAD, &bytes) == 0 && bytes > 0) {
+            read_stream(&p->streams[i], (size_t)bytes, UINT32_MAX);
+        }
+    }
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     read_stream(poll->data, SIZE_MAX, READS_PER_TURN);
@@ -476,12 +495,8 @@ static void on_ended(uv_poll_t *poll, int status, int events)
     }
     close_handle(p, (uv_handle_t *)&p->exit_poll);
     (void)close(p->pidfd);
-    /* What is in the pipes now, and no more: whoever left the group may hold them open for ever. */
+    mr__process_drain(p);
     for (int i = 0; i < 2; i++) {
-        int bytes = 0;
-        if (p->streams[i].fd >= 0 && ioctl(p->streams[i].fd, FIONREAD, &bytes) == 0 && bytes > 0) {
-            read_stream(&p->streams[i], (size_t)bytes, UINT32_MAX);
-        }
         close_stream(&p->streams[i]);
     }
     int32_t code = -1, signal_number = 0;
@@ -556,4 +571,14 @@ void mr__process_forget(struct mr__process *p)
 uint32_t mr__process_grace_ms(const struct mr__process *p)
 {
     return p->start.grace_ms;
+}
+
+bool mr__process_was_killed(const struct mr__process *p)
+{
+    return p->killed;
+}
+
+void mr__process_leave_row(struct mr__process *p)
+{
+    p->start.table = NULL;
 }

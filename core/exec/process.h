@@ -29,6 +29,7 @@ struct mr__process_start {
         *env[2];        /* over the owner's environment, the second over the first; or NULL */
     const char *folder; /* NULL: the owner's */
     uint32_t grace_ms;  /* between TERM and KILL */
+    int descriptor;     /* the child gets it as its number 3; 0: none */
     void *user;
     void (*on_output)(void *user, uint32_t stream, const char *bytes, size_t len);
     /* Once; whatever was left of the group has been killed. (-1, 0): somebody else took its status.
@@ -44,6 +45,10 @@ struct mr__process_start {
 mr_status mr__process_stack_init(struct mr__process_stack *stack);
 void mr__process_stack_finish(struct mr__process_stack *stack);
 
+/* The descriptor, or where it is 0 to 2 (of a host that closed its own) another one of it: those
+ * would be in the way of a child's own. */
+int mr__process_above_stdio(int fd);
+
 /* Everything is copied. On failure no callback comes; MR_ENOTFOUND and MR_EPERM: it cannot be run.
  */
 mr_status mr__process_start(const struct mr__process_start *start, struct mr__process **ret_process,
@@ -55,5 +60,10 @@ void mr__process_end(struct mr__process *process, int64_t grace_ms);
 /* No callback but on_closed comes any more, and nobody waits for the child. */
 void mr__process_forget(struct mr__process *process);
 uint32_t mr__process_grace_ms(const struct mr__process *process);
+bool mr__process_was_killed(const struct mr__process *process); /* KILL was sent */
+/* Tells of all that the child has written until now. */
+void mr__process_drain(struct mr__process *process);
+/* The row of the child table is the caller's from now on. */
+void mr__process_leave_row(struct mr__process *process);
 
 #endif

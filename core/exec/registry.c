@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "core/exec/check_scripts.h"
+#include "core/exec/isolated.h"
 #include "core/exec/lua_file.h"
 #include "core/exec/lua_task.h"
 #include "core/exec/plugin_load.h"
@@ -203,6 +204,26 @@ static bool is_loaded(const struct mr__registry *registry, const mr_plugin *plug
             memcmp(lua->digest, action->lua->digest, sizeof lua->digest) == 0);
 }
 
+/* What stands for the action in a host process, where it can run in one. */
+static mr_status add_apart(struct mr__registry *registry, struct mr__action *action)
+{
+    mr_action *table = mr__arena_alloc(&registry->arena, sizeof *table);
+    struct mr__action *apart = mr__arena_alloc(&registry->arena, sizeof *apart);
+    if (table == NULL || apart == NULL) {
+        return MR_ENOMEM;
+    }
+    if (!mr__isolated_make(action, table, apart)) {
+        return MR_OK;
+    }
+    char *real = realpath(action->file, NULL); /* The host may begin in another folder. */
+    if (real != NULL) {
+        apart->file = mr__arena_dup(&registry->arena, real, strlen(real));
+        free(real);
+    }
+    action->apart = apart;
+    return apart->file == NULL ? MR_ENOMEM : MR_OK;
+}
+
 static mr_status add_action(struct mr__registry *registry, const char *file,
                             const mr_plugin *plugin, const struct mr__lua_file *lua,
                             const mr_action *table)
@@ -228,8 +249,11 @@ static mr_status add_action(struct mr__registry *registry, const char *file,
                                   .of = plugin,
                                   .file = copy,
                                   .lua = lua};
-    mr_status status =
-        mr__hash_put(&registry->by_name, table->name, strlen(table->name), registry->count);
+    mr_status status = add_apart(registry, action);
+    if (status == MR_OK) {
+        status =
+            mr__hash_put(&registry->by_name, table->name, strlen(table->name), registry->count);
+    }
     if (status == MR_OK) {
         registry->actions[registry->count++] = action;
     }
@@ -281,6 +305,20 @@ const struct mr__action *mr__registry_find(const struct mr__registry *registry, 
     return NULL;
 }
 
+uint32_t mr__action_flags(const struct mr__action *action)
+{
+    const mr_action *table = action->table;
+    bool is_job = table->where == MR_ON_WORKER || (table->flags & MR_SPAWNS) != 0;
+    bool has_before = table->run_before != NULL || table->retry_before != NULL;
+    return MR__ACTION_KNOWN | ((table->flags & MR_IDEMPOTENT) != 0 ? MR__ACTION_IDEMPOTENT : 0) |
+           (is_job || action->inner != NULL ? MR__ACTION_JOB : 0) |
+           (has_before ? MR__ACTION_BEFORE : 0) |
+           (table->run_after != NULL ? MR__ACTION_AFTER : 0) |
+           (table == &mr__lua_action ? MR__ACTION_SCOPE : 0) |
+           (action->apart != NULL ? MR__ACTION_APART : 0) |
+           ((table->flags & MR_ISOLATED) != 0 ? MR__ACTION_ISOLATED : 0);
+}
+
 size_t mr__registry_count(const struct mr__registry *registry)
 {
     return registry->count;
@@ -298,11 +336,14 @@ struct checking {
     const struct mr__registry *registry;
     struct mr__problems *problems;
     struct mr__arena scratch;
-    uint64_t budget; /* of suggestions */
+    uint64_t budget;   /* of suggestions */
+    uint32_t isolated; /* tasks that are, or may be */
 };
 
 static void check_params(struct checking *checking, const struct mr__dag_task *task,
                          const mr_action *action);
+static void check_isolation(struct checking *checking, const struct mr__dag_task *task,
+                            const struct mr__action *action);
 
 /* Whether one of the problems stands in the task: its params may then be half read. */
 static bool has_error(const struct mr__dag *dag, uint32_t task, const struct mr__problem *problems,
@@ -339,8 +380,10 @@ void mr__registry_check(const struct mr__registry *registry, const struct mr__da
                 check_params(&checking, task, action->table);
             }
             mr__arena_reset(&checking.scratch);
+            check_isolation(&checking, task, action);
             continue;
         }
+        checking.isolated++;
         struct mr__nearest nearest;
         mr__nearest_init(&nearest, task->action, &checking.budget);
         for (uint32_t j = 0; j < registry->count; j++) {
@@ -349,8 +392,41 @@ void mr__registry_check(const struct mr__registry *registry, const struct mr__da
         mr__problem_add(problems, "E201", task->action_pos, nearest.found,
                         "unknown action \"%s\" in task \"%s\"", task->action, task->id);
     }
+    if (dag->isolation != NULL && dag->isolation->own_limits && checking.isolated == 0) {
+        mr__problem_add(problems, "E206", dag->isolation->limits_pos, NULL,
+                        "\"limits\" are those of a process: no task here has "
+                        "\"isolation: process\"");
+    }
     mr__arena_finish(&checking.scratch);
     mr__scripts_check(dag, problems);
+}
+
+static const char *why_not_apart(const struct mr__action *action)
+{
+    return action->lua != NULL    ? "it is written in Lua"
+           : action->file == NULL ? "it is millrace's own"
+                                  : "it starts processes itself";
+}
+
+static void check_isolation(struct checking *checking, const struct mr__dag_task *task,
+                            const struct mr__action *action)
+{
+    const struct mr__isolation *isolation = task->isolation;
+    bool isolated = mr__isolation_applies(isolation, mr__action_flags(action));
+    checking->isolated += isolated;
+    if (isolation == NULL || isolated) {
+        return;
+    }
+    if (isolation->own && isolation->word == MR__ISOLATION_PROCESS) {
+        mr__problem_add(checking->problems, "E205", isolation->pos, NULL,
+                        "action \"%s\" of task \"%s\" cannot be isolated: %s", action->name,
+                        task->id, why_not_apart(action));
+    } else if (isolation->own_limits) {
+        mr__problem_add(checking->problems, "E206", isolation->limits_pos, NULL,
+                        "\"limits\" are those of a process: task \"%s\" needs "
+                        "\"isolation: process\"",
+                        task->id);
+    }
 }
 
 static void check_unknown(struct checking *checking, const struct mr__dag_task *task,

@@ -20,6 +20,10 @@ struct mr__action {
     const mr_plugin *of;            /* the plugin's table; static, or the registry's */
     const char *file;               /* NULL: built in */
     const struct mr__lua_file *lua; /* of an action that is a Lua file; else NULL */
+    /* What stands for it where it runs in a host process (isolated.h), or NULL: it cannot. It can
+     * if it is of a shared object, and starts no children (which are processes already). */
+    const struct mr__action *apart;
+    const struct mr__action *inner; /* of such a stand-in: the action itself; else NULL */
 };
 
 struct mr__registry;
@@ -42,10 +46,14 @@ size_t mr__registry_count(const struct mr__registry *registry);
 const struct mr__action *mr__registry_at(const struct mr__registry *registry,
                                          size_t i); /* by name */
 
-/* Adds to `problems` every task of `dag` whose action is unknown (with a suggestion) or whose
- * params do not fit: unknown name, wrong type, required and missing (templated values are not
- * checked); and every script that is no Lua. With errors in `problems` already, `dag` may be the
- * parser's ret_broken: the params of tasks in which one stands are passed over. */
+/* MR__ACTION_... of an action, as a binding has them. */
+uint32_t mr__action_flags(const struct mr__action *action);
+
+/* Adds to `problems` every task of `dag` whose action is unknown (with a suggestion) or cannot run
+ * where the task wants it, or whose params do not fit: unknown name, wrong type, required and
+ * missing (templated values are not checked); and every script that is no Lua. With errors in
+ * `problems` already, `dag` may be the parser's ret_broken: the params of tasks in which one stands
+ * are passed over. */
 void mr__registry_check(const struct mr__registry *registry, const struct mr__dag *dag,
                         struct mr__problems *problems);
 

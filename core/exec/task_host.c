@@ -123,7 +123,8 @@ static const mr_task_info *make_info(const struct mr__task *t)
     memcpy(hashed + MR__RUN_ID_BYTES, task_id, id_len);
     mr__hash128(hashed, MR__RUN_ID_BYTES + id_len, digest);
     for (size_t i = 0; i < sizeof digest; i++) {
-        (void)snprintf(key + 2 * i, 3, "%02x", digest[i]);
+        key[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+        key[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
     }
     *info = (mr_task_info){.size = sizeof *info,
                            .attempt = t->ref.attempt,

@@ -17,10 +17,12 @@
 
 #include "core/exec/child_table.h"
 #include "core/exec/exec.h"
+#include "core/exec/hosts.h"
 #include "core/exec/locks.h"
 #include "core/exec/pool.h"
 #include "core/exec/process.h"
 #include "core/exec/share.h"
+#include "core/exec/task_json.h"
 
 struct mr__exec;
 struct mr__sweep;
@@ -96,6 +98,9 @@ struct mr__task {
     const struct mr__action *action;
     enum mr__phase phase;
     bool retry;                        /* retry_before comes first */
+    struct mr__action_limits limits;   /* of its host process */
+    struct mr__host *host;             /* in which it is: isolated.c; or NULL */
+    bool host_lost;                    /* that has ended before it was done */
     const struct mr__attempt *attempt; /* borrowed while start() runs, then NULL */
     struct mr__entry *entry;
     mr_value params, vars;
@@ -201,10 +206,12 @@ struct mr__exec {
     struct mr__clock *clock;
     uint64_t epoch; /* the greatest that an attempt came with */
 
+    struct mr__hosts hosts;
+
     uv_async_t async;
     uv_timer_t shutdown_timer;
     uv_timer_t lock_timer;
-    uint32_t handles;  /* that the loop still knows: these three, timers of attempts, sweeps */
+    uint32_t handles; /* that the loop still knows: these, the hosts', timers of attempts, sweeps */
     uint32_t children; /* likewise, of whole children */
     struct mr__sweep *sweeps;
 
@@ -245,6 +252,9 @@ bool mr__attempt_has_before(const struct mr__action *action); /* MR__ACTION_BEFO
 void mr__attempt_cancel(struct mr__task *t, uint32_t reason);
 /* Takes it from the engine's view though its action goes on: for the end of a shutdown. */
 void mr__attempt_abandon(struct mr__task *t);
+/* Of a pending one: it waits from now on, as by mr_finish_after, for what has no outputs or sets.
+ */
+mr_status mr__attempt_wait(struct mr__task *t, int64_t ms);
 /* mr_finish was called on the loop, or its message has arrived. */
 void mr__attempt_finished(struct mr__task *t);
 /* Around each call of the plugin on the loop. call_end is false if the attempt is over. */
@@ -326,11 +336,6 @@ mr_status mr__task_output_json(mr_task *task, const char *key, const char *json,
 mr_status mr__task_detail(mr_task *task, const char *key, const mr_value *value);
 /* As mr__task_output, of JSON that is compact. */
 mr_status mr__task_set_output(struct mr__task *t, const char *key, const struct mr__buf *json);
-/* Any value as JSON, checked: MR_EINVAL for what has no JSON form. */
-mr_status mr__task_json(struct mr__buf *ret_json, const mr_value *value, mr_error *reterr);
-/* JSON text made compact: exactly one value, else MR_EINVAL. */
-mr_status mr__task_compact(struct mr__buf *ret_json, const char *json, size_t len,
-                           mr_error *reterr);
 
 /* Sets a member, or with key NULL the whole: they replace each other. MR_ELIMIT over `bytes_max`
  * and MR_ENOMEM leave it without the member. */
@@ -360,6 +365,10 @@ bool mr__task_share_next(struct mr__task *t, struct mr__blob after, struct mr__b
 mr_status mr__task_share_put(struct mr__task *t, const char *key, const char *json, size_t len,
                              mr_error *reterr);
 mr_status mr__task_share_save(struct mr__task *t, mr_error *reterr); /* the flush */
+/* Loop: the flush; `done` is told how it went, perhaps from within, unless the attempt ends first.
+ * An error that is returned is told to nobody. */
+mr_status mr__task_share_save_then(struct mr__task *t, void (*done)(void *arg, mr_status status),
+                                   void *arg, mr_error *reterr);
 
 /* Loop. Whether something is set and not flushed. */
 bool mr__task_share_unsaved(const struct mr__task *t);

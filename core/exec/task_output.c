@@ -4,7 +4,6 @@
  * making, kept as JSON text member by member; what is no JSON is refused where it is set. The
  * thread that runs the action.
  */
-#include <math.h>
 #include <stdlib.h>
 
 #include "core/exec/task_host.h"
@@ -134,78 +133,6 @@ bool mr__members_json(struct mr__members *members, struct mr__buf *buf)
     }
     mr__buf_u8(buf, '}');
     return !buf->failed;
-}
-
-/* ---- values as JSON ---------------------------------------------------------------------------
- */
-
-/* Whether a scalar has a JSON form; lists and maps are printed and read back instead. */
-static bool scalar_is_json(const mr_value *v)
-{
-    switch (v->type) {
-    case MR_NULL:
-    case MR_BOOL:
-    case MR_INT: return true;
-    case MR_NUMBER: return isfinite(v->u.d);
-    case MR_STRING:
-        return v->u.s != NULL && mr__utf8_valid(v->u.s, v->len) &&
-               memchr(v->u.s, '\0', v->len) == NULL;
-    default: return false;
-    }
-}
-
-static bool is_json(const mr_value *v, unsigned depth)
-{
-    if (v->type != MR_LIST && v->type != MR_MAP) {
-        return scalar_is_json(v);
-    }
-    bool good = depth < MR__JSON_DEPTH_MAX;
-    for (uint32_t i = 0; good && i < v->len; i++) {
-        good = v->type == MR_LIST
-                   ? is_json(&v->u.list[i], depth + 1)
-                   : v->u.map[i].key != NULL && is_json(&v->u.map[i].value, depth + 1);
-    }
-    return good;
-}
-
-mr_status mr__task_compact(struct mr__buf *ret_json, const char *json, size_t len, mr_error *reterr)
-{
-    struct mr__arena arena;
-    mr_value value;
-    if (json == NULL) {
-        return mr__error_set(reterr, MR_EINVAL, "no text");
-    }
-    mr__arena_init(&arena);
-    mr_status status = mr__value_parse(&arena, json, len, &value, reterr);
-    if (status == MR_OK) {
-        mr__value_print(ret_json, &value);
-        if (ret_json->failed) {
-            status = mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
-        }
-    }
-    mr__arena_finish(&arena);
-    return status;
-}
-
-mr_status mr__task_json(struct mr__buf *ret_json, const mr_value *value, mr_error *reterr)
-{
-    if (value == NULL || !is_json(value, 0)) {
-        return mr__error_set(reterr, MR_EINVAL, "a value that is no JSON");
-    }
-    if (value->type != MR_MAP && value->type != MR_LIST) {
-        mr__value_print(ret_json, value);
-        return !ret_json->failed
-                   ? MR_OK
-                   : mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
-    }
-    struct mr__buf printed = {0}; /* The keys of a map may be repeated or no UTF-8. */
-    mr__value_print(&printed, value);
-    mr_status status =
-        printed.failed
-            ? mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM))
-            : mr__task_compact(ret_json, (const char *)printed.data, printed.len, reterr);
-    mr__buf_finish(&printed);
-    return status;
 }
 
 /* ---- the calls --------------------------------------------------------------------------------

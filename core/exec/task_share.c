@@ -22,6 +22,8 @@ struct mr__flush {
     _Atomic uint32_t refs;             /* the attempt's, the loop's */
     bool done;                         /* under the executor's mutex, with ... */
     mr_status status;
+    void (*then)(void *arg, mr_status status); /* loop: told once it is done; or NULL */
+    void *then_arg;
 };
 
 /* A value that was read: the same pointer for as long as the text is the same. */
@@ -377,6 +379,9 @@ static void flush_done(void *arg, mr_status status)
         flush->next->previous = flush->previous;
     }
     *(flush->previous == NULL ? &x->flushes : &flush->previous->next) = flush->next;
+    if (flush->then != NULL && flush->task != NULL) {
+        flush->then(flush->then_arg, status);
+    }
     flush_unref(flush);
 }
 
@@ -420,10 +425,12 @@ static mr_status flush_wait(struct mr__task *t, struct mr__flush *flush)
     return status;
 }
 
-mr_status mr__task_share_save(struct mr__task *t, mr_error *reterr)
+/* A flush of all that is set; NULL: nothing is. */
+static mr_status flush_make(struct mr__task *t, struct mr__flush **ret_flush, mr_error *reterr)
 {
     struct mr__exec *x = t->exec;
     struct mr__task_share *s = share_of(t);
+    *ret_flush = NULL;
     if (s == NULL || settle(t) != MR_OK) {
         return mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
     }
@@ -443,6 +450,33 @@ mr_status mr__task_share_save(struct mr__task *t, mr_error *reterr)
     s->flushes = flush;
     s->own = NULL;
     s->own_count = s->replaces = 0;
+    *ret_flush = flush;
+    return MR_OK;
+}
+
+mr_status mr__task_share_save_then(struct mr__task *t, void (*done)(void *arg, mr_status status),
+                                   void *arg, mr_error *reterr)
+{
+    struct mr__flush *flush;
+    mr_status status = flush_make(t, &flush, reterr);
+    if (status == MR_OK && flush == NULL) {
+        done(arg, MR_OK);
+    } else if (status == MR_OK) {
+        flush->then = done;
+        flush->then_arg = arg;
+        flush_tell(t->exec, &flush->letter);
+    }
+    return status;
+}
+
+mr_status mr__task_share_save(struct mr__task *t, mr_error *reterr)
+{
+    struct mr__exec *x = t->exec;
+    struct mr__flush *flush;
+    mr_status made = flush_make(t, &flush, reterr);
+    if (made != MR_OK || flush == NULL) {
+        return made;
+    }
     if (mr__task_on_loop(x)) {
         flush_tell(x, &flush->letter);
         return MR_OK;

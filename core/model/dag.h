@@ -14,6 +14,7 @@
 #include "core/base/arena.h"
 #include "core/base/hash.h"
 #include "core/base/value.h"
+#include "core/model/action.h"
 #include "core/model/problems.h"
 
 #define MR__VERSION_BYTES 16
@@ -111,11 +112,11 @@ struct mr__check {
 
 enum mr__backoff { MR__BACKOFF_FIXED = 0, MR__BACKOFF_EXPONENTIAL };
 struct mr__retry {
-    uint32_t max; /* further attempts after the first; 0: no policy */
-    uint8_t backoff;
     int64_t delay_ms, max_delay_ms; /* max 0: none */
-    double jitter;   /* 0 to 1: each delay is taken from [delay * (1 - jitter), delay] */
-    uint32_t filter; /* `if`: a script, or MR__NO_SCRIPT */
+    uint32_t max;                   /* further attempts after the first; 0: no policy */
+    uint32_t filter;                /* `if`: a script, or MR__NO_SCRIPT */
+    float jitter; /* 0 to 1: each delay is taken from [delay * (1 - jitter), delay] */
+    uint8_t backoff;
 };
 
 /* hooks: by what they are called for. */
@@ -148,6 +149,22 @@ struct mr__schedule {
     struct mr__pos pos, timezone_pos;
 };
 
+enum mr__isolation_word { MR__ISOLATION_AS_ASKED = 0, MR__ISOLATION_NONE, MR__ISOLATION_PROCESS };
+/* `isolation` and `limits` of a task, with what the dag's say. */
+struct mr__isolation {
+    uint8_t word;         /* enum mr__isolation_word; as asked: by the action itself */
+    bool own, own_limits; /* it is the task's own word, these are its own limits */
+    struct mr__action_limits limits;
+    struct mr__pos pos, limits_pos;
+};
+/* Whether an action with these flags (MR__ACTION_...) runs in a process of its own. */
+static inline bool mr__isolation_applies(const struct mr__isolation *isolation, uint32_t flags)
+{
+    unsigned word = isolation == NULL ? MR__ISOLATION_AS_ASKED : isolation->word;
+    bool asked = word == MR__ISOLATION_AS_ASKED && (flags & MR__ACTION_ISOLATED) != 0;
+    return (flags & MR__ACTION_APART) != 0 && (word == MR__ISOLATION_PROCESS || asked);
+}
+
 struct mr__dag_task {
     const char *id;
     const char *name, *desc;         /* or NULL */
@@ -172,6 +189,7 @@ struct mr__dag_task {
     uint32_t max_parallel;                   /* of a fan-out's children; 0: no limit */
     uint32_t first_template, template_count; /* in mr__dag.templates */
     uint32_t lua; /* a `lua:` task's script (its param "lua"), or MR__NO_SCRIPT */
+    const struct mr__isolation *isolation; /* NULL: as the action asks, without limits */
 };
 
 struct mr__dag {
@@ -199,8 +217,9 @@ struct mr__dag {
     uint32_t hooks[MR__HOOKS]; /* scripts, or MR__NO_SCRIPT */
     uint32_t hook_mask;        /* of those that are there: 1u << enum mr__hook */
     struct mr__schedule schedule;
-    bool has_when; /* some task has a `when` other than success */
-    bool compat;   /* parsed with --compat fastflow */
+    const struct mr__isolation *isolation; /* the default of tasks that name an action; or NULL */
+    bool has_when;                         /* some task has a `when` other than success */
+    bool compat;                           /* parsed with --compat fastflow */
     struct mr__hash task_by_id;
 };
 

@@ -128,8 +128,8 @@ static void read_condition(struct mr__parse *p, struct mr__condition *condition,
         mr__problem_add(p->problems, "E104", condition->pos, NULL, "a condition must be a map");
         return;
     }
-    (void)mr__parse_keys(p, node, condition_keys, MR__COUNT(condition_keys),
-                         (struct mr__place){.what = "a condition"}, found);
+    mr__parse_keys(p, node, condition_keys, MR__COUNT(condition_keys),
+                   (struct mr__place){.what = "a condition"}, found);
     bool complete = true;
     for (size_t i = 0; i < MR__COUNT(needed); i++) {
         if (!mr__parse_is_given(&found[needed[i]])) {
@@ -165,8 +165,8 @@ static void read_check(struct mr__parse *p, struct mr__check *check,
                         check->name);
         return;
     }
-    (void)mr__parse_keys(p, node, check_keys, MR__COUNT(check_keys),
-                         (struct mr__place){.what = "check", .id = check->name}, found);
+    mr__parse_keys(p, node, check_keys, MR__COUNT(check_keys),
+                   (struct mr__place){.what = "check", .id = check->name}, found);
     if (!mr__parse_is_given(&found[CHECK_ACT])) {
         mr__problem_add(p->problems, "E331", check->pos, NULL,
                         "check \"%.140s\" needs \"act\": skip or block", check->name);

@@ -42,9 +42,9 @@ static uint32_t read_hook(struct mr__parse *p, const struct mr__found *hook)
         mr__parse_add_type_problem(p, hook, "a map, such as {lua: ...}");
         return MR__NO_SCRIPT;
     }
-    bool later = mr__parse_keys(p, hook->value, hook_keys, MR__COUNT(hook_keys),
-                                (struct mr__place){.what = "hook", .id = hook->key->u.text}, found);
-    if (!later && !mr__parse_is_given(&found[HOOK_LUA])) {
+    mr__parse_keys(p, hook->value, hook_keys, MR__COUNT(hook_keys),
+                   (struct mr__place){.what = "hook", .id = hook->key->u.text}, found);
+    if (!mr__parse_is_given(&found[HOOK_LUA])) {
         mr__problem_add(p->problems, "E308", mr__yaml_pos(hook->key), NULL,
                         "the hook \"%s\" needs \"lua\"", hook->key->u.text);
     }
@@ -66,8 +66,8 @@ void mr__parse_hooks(struct mr__parse *p, const struct mr__found *hooks)
         mr__parse_add_type_problem(p, hooks, "a map of hooks");
         return;
     }
-    (void)mr__parse_keys(p, hooks->value, keys, MR__HOOKS, (struct mr__place){.what = "\"hooks\""},
-                         found);
+    mr__parse_keys(p, hooks->value, keys, MR__HOOKS, (struct mr__place){.what = "\"hooks\""},
+                   found);
     for (unsigned i = 0; i < MR__HOOKS; i++) {
         if (!mr__parse_is_given(&found[i])) {
             continue;
@@ -102,8 +102,8 @@ static void read_schedule(struct mr__parse *p, const struct mr__found *schedule)
         mr__parse_add_type_problem(p, schedule, "a map, such as {cron: \"0 7 * * 1-5\"}");
         return;
     }
-    (void)mr__parse_keys(p, schedule->value, schedule_keys, MR__COUNT(schedule_keys),
-                         (struct mr__place){.what = "\"schedule\""}, found);
+    mr__parse_keys(p, schedule->value, schedule_keys, MR__COUNT(schedule_keys),
+                   (struct mr__place){.what = "\"schedule\""}, found);
     if (!mr__parse_is_given(&found[SCHEDULE_CRON])) {
         mr__problem_add(p->problems, "E352", mr__yaml_pos(schedule->key), NULL,
                         "\"schedule\" needs \"cron\"");

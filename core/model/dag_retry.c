@@ -46,7 +46,7 @@ static void read_delays(struct mr__parse *p, struct mr__retry *retry, const stru
         mr__problem_add(p->problems, "E323", mr__yaml_pos(found[RETRY_MAX_DELAY].value), NULL,
                         "\"maxDelay\" is shorter than the delay it limits");
     }
-    retry->jitter = mr__parse_number(p, &found[RETRY_JITTER], 0, 1);
+    retry->jitter = (float)mr__parse_number(p, &found[RETRY_JITTER], 0, 1);
 }
 
 void mr__parse_retry(struct mr__parse *p, struct mr__dag_task *task, const struct mr__found *found)
@@ -64,8 +64,8 @@ void mr__parse_retry(struct mr__parse *p, struct mr__dag_task *task, const struc
         return;
     }
     struct mr__found keys[MR__COUNT(retry_keys)];
-    (void)mr__parse_keys(p, given->value, retry_keys, MR__COUNT(retry_keys),
-                         (struct mr__place){.what = "\"retry\""}, keys);
+    mr__parse_keys(p, given->value, retry_keys, MR__COUNT(retry_keys),
+                   (struct mr__place){.what = "\"retry\""}, keys);
     if (!mr__parse_is_given(&keys[RETRY_MAX])) {
         mr__problem_add(p->problems, "E324", mr__yaml_pos(given->key), NULL,
                         "\"retry\" needs \"max\", the number of further attempts");

@@ -105,7 +105,13 @@ static const struct mr__key task_keys[MR__TASK_KEYS] = {
     [MR__TASK_MAX_PARALLEL] = {.name = "maxParallel",
                                .help = "how many task runs of forEach may be under way at once",
                                .schema = MR__SCHEMA_REF("count")},
-    [MR__TASK_LATER] = {.name = "isolation", .later = true},
+    [MR__TASK_ISOLATION] =
+        {.name = "isolation",
+         .help = "process: the action's plugin runs in a process of its own; none: it does not",
+         .schema = MR__SCHEMA_WORDS("\"none\",\"process\"")},
+    [MR__TASK_LIMITS] = {.name = "limits",
+                         .help = "what that process may use: {memory, cpu, files}",
+                         .schema = MR__SCHEMA_OR_NULL(MR__SCHEMA_REF("limits"))},
 };
 const struct mr__key_table mr__key_table_task = {
     "task", task_keys, MR__COUNT(task_keys),
@@ -250,7 +256,7 @@ static void read_task(struct mr__parse *p, struct tasks *tasks, uint32_t number,
     }
     task->id = read_id(p, tasks->list, number, node);
     struct mr__place place = {.what = task->id == NULL ? "a task" : "task", .id = task->id};
-    (void)mr__parse_keys(p, node, task_keys, MR__TASK_KEYS, place, found);
+    mr__parse_keys(p, node, task_keys, MR__TASK_KEYS, place, found);
     task->name = mr__parse_text(p, &found[MR__TASK_NAME]);
     task->desc = mr__parse_text(p, &found[MR__TASK_DESC]);
     task->timeout_ms = read_timeout(p, found);
@@ -267,6 +273,7 @@ static void read_task(struct mr__parse *p, struct tasks *tasks, uint32_t number,
     if (p->problems->error_count == errors) {
         check_heartbeat(p, task, &found[MR__TASK_HEARTBEAT]);
     }
+    mr__parse_task_isolation(p, task, found);
     mr__parse_conditions(p, task, found);
     mr__parse_retry(p, task, found);
     p->item = NULL;

@@ -26,6 +26,8 @@ enum { /* of keys that are equally near to a wrong one the first is suggested */
        DAG_TIMEOUT,
        DAG_MAX_PARALLEL,
        DAG_ON_LOST,
+       DAG_ISOLATION,
+       DAG_LIMITS,
        DAG_SCHEDULE,
        DAG_CRON,
        DAG_HOOKS
@@ -60,6 +62,14 @@ static const struct mr__key dag_keys[] = {
                      .help = "what follows when the engine stops while an attempt runs: retry, "
                              "fail, or ask (blocked until continue); the default of the tasks",
                      .schema = MR__SCHEMA_WORDS("\"retry\",\"fail\",\"ask\"")},
+    [DAG_ISOLATION] = {.name = "isolation",
+                       .help = "process: the plugins of its tasks run in processes of their own; "
+                               "the default of the tasks",
+                       .schema = MR__SCHEMA_WORDS("\"none\",\"process\"")},
+    [DAG_LIMITS] =
+        {.name = "limits",
+         .help = "what those processes may use: {memory, cpu, files}; the default of the tasks",
+         .schema = MR__SCHEMA_OR_NULL(MR__SCHEMA_REF("limits"))},
     [DAG_SCHEDULE] = {.name = "schedule",
                       .help = "when runs begin by themselves, while millrace serve runs",
                       .schema = MR__SCHEMA_OR_NULL(MR__SCHEMA_REF("schedule"))},
@@ -209,8 +219,8 @@ static void read_file(struct mr__parse *p, const struct mr__yaml_node *root,
         }
     }
     struct mr__found found[MR__COUNT(dag_keys)];
-    (void)mr__parse_keys(p, &map, dag_keys, MR__COUNT(dag_keys),
-                         (struct mr__place){.what = "the dag"}, found);
+    mr__parse_keys(p, &map, dag_keys, MR__COUNT(dag_keys), (struct mr__place){.what = "the dag"},
+                   found);
     read_id(p, &found[DAG_ID], options);
     dag->name = mr__parse_text(p, &found[DAG_NAME]);
     dag->desc = mr__parse_text(p, &found[DAG_DESC]);
@@ -220,6 +230,7 @@ static void read_file(struct mr__parse *p, const struct mr__yaml_node *root,
         (uint32_t)mr__parse_integer(p, &found[DAG_MAX_PARALLEL], 1, MR__DAG_TASKS_MAX);
     p->on_lost = (uint8_t)mr__parse_word(p, &found[DAG_ON_LOST], mr__parse_on_lost_words,
                                          MR__COUNT(mr__parse_on_lost_words), MR__ON_LOST_DEFAULT);
+    dag->isolation = mr__parse_isolation(p, NULL, &found[DAG_ISOLATION], &found[DAG_LIMITS]);
     read_vars(p, &found[DAG_VARS]);
     read_tags(p, &found[DAG_TAGS]);
     mr__parse_schedule(p, &found[DAG_CRON], &found[DAG_SCHEDULE]);
@@ -377,8 +388,8 @@ static void read_var(struct mr__parse *p, const struct mr__yaml_node *key, struc
     var->type = MR_STRING;
     var->default_value = mr__value_str("", 0);
     if (value->kind == MR__YAML_MAP) {
-        (void)mr__parse_keys(p, value, var_keys, MR__COUNT(var_keys),
-                             (struct mr__place){.what = "variable", .id = key->u.text}, found);
+        mr__parse_keys(p, value, var_keys, MR__COUNT(var_keys),
+                       (struct mr__place){.what = "variable", .id = key->u.text}, found);
     } else if (!mr__yaml_is_null(value)) {
         mr__problem_add(p->problems, "E104", mr__yaml_pos(value), NULL,
                         "variable \"%.140s\" must be a map, such as {defaultValue: ...}",

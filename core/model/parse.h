@@ -56,7 +56,6 @@ struct mr__parse {
 /* A key that may stand in some place. */
 struct mr__key {
     const char *name;
-    bool later;         /* comes in a later release: an error of its own */
     const char *help;   /* one line for who writes the file; docs/dag-file.md says more */
     const char *schema; /* JSON Schema of its value, as core/model/schema.c has it */
 };
@@ -73,6 +72,7 @@ extern const struct mr__key_table mr__key_table_task;                        /* 
 extern const struct mr__key_table mr__key_table_check,
     mr__key_table_condition;                                                  /* dag_conditions.c */
 extern const struct mr__key_table mr__key_table_retry;                        /* dag_retry.c */
+extern const struct mr__key_table mr__key_table_limits;                       /* dag_isolation.c */
 extern const struct mr__key_table mr__key_table_hook, mr__key_table_schedule; /* dag_hooks.c */
 
 /* What was found of the keys of a place, by their place in its table. */
@@ -85,9 +85,8 @@ struct mr__place {
     const char *what, *id;
 };
 
-/* Fills `ret_found` (one row for each of `keys`); unknown and later keys are problems. True: a
- * later key is there, so that what seems to be missing may not be. */
-bool mr__parse_keys(struct mr__parse *p, const struct mr__yaml_node *map,
+/* Fills `ret_found` (one row for each of `keys`); unknown keys are problems. */
+void mr__parse_keys(struct mr__parse *p, const struct mr__yaml_node *map,
                     const struct mr__key *keys, size_t count, struct mr__place place,
                     struct mr__found *ret_found);
 
@@ -180,6 +179,11 @@ void mr__parse_graph(struct mr__parse *p, struct mr__dag_task *tasks,
                      const struct mr__dependency *dependencies, uint32_t count,
                      struct mr__pos tasks_pos);                           /* dag_check.c */
 void mr__parse_hooks(struct mr__parse *p, const struct mr__found *hooks); /* dag_hooks.c */
+/* Over what is inherited, or NULL: nothing is given, nor inherited. dag_isolation.c */
+const struct mr__isolation *mr__parse_isolation(struct mr__parse *p,
+                                                const struct mr__isolation *inherited,
+                                                const struct mr__found *isolation,
+                                                const struct mr__found *limits);
 void mr__parse_schedule(struct mr__parse *p, const struct mr__found *cron,
                         const struct mr__found *schedule); /* dag_hooks.c */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The keys of a task, and the files that read them for dag_tasks.c: dag_action.c (what is run),
- * dag_conditions.c (whether), dag_retry.c (how often) and dag_fan.c (for each of what).
+ * dag_conditions.c (whether), dag_retry.c (how often), dag_fan.c (for each of what) and
+ * dag_isolation.c (where).
  */
 #ifndef MR__PARSE_TASK_H
 #define MR__PARSE_TASK_H
@@ -37,7 +38,8 @@ enum mr__task_key {
     MR__TASK_AS,
     MR__TASK_KEY,
     MR__TASK_MAX_PARALLEL,
-    MR__TASK_LATER,
+    MR__TASK_ISOLATION,
+    MR__TASK_LIMITS,
     MR__TASK_KEYS
 };
 
@@ -48,6 +50,9 @@ void mr__parse_action(struct mr__parse *p, struct mr__dag_task *task,
 void mr__parse_conditions(struct mr__parse *p, struct mr__dag_task *task,
                           const struct mr__found *found);
 void mr__parse_retry(struct mr__parse *p, struct mr__dag_task *task, const struct mr__found *found);
+/* Where it runs. */
+void mr__parse_task_isolation(struct mr__parse *p, struct mr__dag_task *task,
+                              const struct mr__found *found);
 /* forEach and what belongs to it. Sets `p->item`, for the other readers of the same task. */
 void mr__parse_fan(struct mr__parse *p, struct mr__dag_task *task, const struct mr__found *found);
 

@@ -53,9 +53,7 @@ static void add_unknown_key(struct mr__parse *p, const struct mr__yaml_node *key
     struct mr__nearest nearest;
     mr__nearest_init(&nearest, key->u.text, &p->nearest_budget);
     for (size_t i = 0; i < count; i++) {
-        if (!keys[i].later) {
-            mr__nearest_try(&nearest, keys[i].name, i);
-        }
+        mr__nearest_try(&nearest, keys[i].name, i);
     }
     const char *code = p->dag->compat ? "W102" : "E102"; /* fastflow passes them by */
     if (place.id != NULL) {
@@ -67,11 +65,10 @@ static void add_unknown_key(struct mr__parse *p, const struct mr__yaml_node *key
     }
 }
 
-bool mr__parse_keys(struct mr__parse *p, const struct mr__yaml_node *map,
+void mr__parse_keys(struct mr__parse *p, const struct mr__yaml_node *map,
                     const struct mr__key *keys, size_t count, struct mr__place place,
                     struct mr__found *ret_found)
 {
-    bool any_later = false;
     memset(ret_found, 0, count * sizeof *ret_found);
     for (uint32_t i = 0; i < map->len; i++) {
         const struct mr__yaml_node *key = &map->u.items[2 * i];
@@ -81,15 +78,10 @@ bool mr__parse_keys(struct mr__parse *p, const struct mr__yaml_node *map,
         }
         if (at == count) {
             add_unknown_key(p, key, keys, count, place);
-        } else if (keys[at].later) {
-            any_later = true;
-            mr__problem_add(p->problems, "E103", mr__yaml_pos(key), NULL,
-                            "\"%s\" is not yet supported by this version", keys[at].name);
         } else {
             ret_found[at] = (struct mr__found){.key = key, .value = key + 1};
         }
     }
-    return any_later;
 }
 
 /* ---- scalars ------------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 static const struct mr__key_table *const tables[] = {
     &mr__key_table_dag,   &mr__key_table_variable,  &mr__key_table_task,
     &mr__key_table_check, &mr__key_table_condition, &mr__key_table_retry,
-    &mr__key_table_hook,  &mr__key_table_schedule};
+    &mr__key_table_hook,  &mr__key_table_schedule,  &mr__key_table_limits};
 
 /* The kinds of values that several keys have. Any scalar of YAML is text as it is written; null is
  * as good as no key. */
@@ -54,15 +54,11 @@ static void write_key(struct mr__buf *out, const char *name, const char *help, c
 
 static void write_table(struct mr__buf *out, const struct mr__key_table *table)
 {
-    bool first = true;
     mr__buf_printf(out, "\"%s\":{\"type\":\"object\",\"properties\":{", table->name);
     for (size_t i = 0; i < table->count; i++) {
-        if (!table->keys[i].later) {
-            MR_ASSERT(table->keys[i].schema != NULL && table->keys[i].help != NULL);
-            mr__buf_text(out, first ? "" : ",");
-            write_key(out, table->keys[i].name, table->keys[i].help, table->keys[i].schema);
-            first = false;
-        }
+        MR_ASSERT(table->keys[i].schema != NULL && table->keys[i].help != NULL);
+        mr__buf_text(out, i == 0 ? "" : ",");
+        write_key(out, table->keys[i].name, table->keys[i].help, table->keys[i].schema);
     }
     mr__buf_printf(out, "},\"additionalProperties\":false%s}", table->more);
 }

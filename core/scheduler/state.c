@@ -10,6 +10,16 @@
 /* ---- plans ------------------------------------------------------------------------------------
  */
 
+/* Whether the task's action runs in a process of its own, which holds one of --jobs slots. */
+static void isolate(struct mr__action_binding *binding, const struct mr__isolation *isolation)
+{
+    if (mr__isolation_applies(isolation, binding->flags)) {
+        binding->flags |= MR__ACTION_ISOLATED | MR__ACTION_JOB;
+    } else {
+        binding->flags &= ~(uint32_t)MR__ACTION_ISOLATED;
+    }
+}
+
 static bool plan_fill(struct mr__plan *plan, mr__bind_fn bind, void *user)
 {
     const struct mr__dag *dag = plan->dag;
@@ -24,6 +34,7 @@ static bool plan_fill(struct mr__plan *plan, mr__bind_fn bind, void *user)
         if (task->action != NULL) {
             plan->bindings[t] = bind(user, task->action);
             plan->missing += (plan->bindings[t].flags & MR__ACTION_KNOWN) == 0;
+            isolate(&plan->bindings[t], task->isolation);
         }
         plan->initial[t].open = task->parent_count;
         plan->initial[t].next = plan->initial[t].prev = MR__NONE;

@@ -9,12 +9,14 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static void check_folder(struct mr__doctor *d);
 static void check_actions(struct mr__doctor *d);
+static void check_host(struct mr__doctor *d);
 static void check_owner(struct mr__doctor *d);
 
 /* ---- what is found ------------------------------------------------------------------------- */
@@ -85,6 +87,7 @@ int mr__cmd_doctor(struct mr__cli *cli)
         check_folder(&d);
         mr__doctor_disk(&d);
         check_actions(&d);
+        check_host(&d);
         check_owner(&d);
     }
     mr__doctor_machine(&d);
@@ -169,6 +172,20 @@ static void check_actions(struct mr__doctor *d)
                        "%s", error.message[0] != '\0' ? error.message : mr_status_text(status));
     }
     mr_free(json);
+}
+
+/* What `isolation: process` needs. */
+static void check_host(struct mr__doctor *d)
+{
+    const char *program = getenv("MILLRACE_HOST");
+    program = program == NULL || *program == '\0' ? MR__HOST_PROGRAM : program;
+    if (access(program, X_OK) == 0) {
+        mr__doctor_add(d, MR__HEALTH_OK, "isolation", NULL, "%s is there", program);
+    } else {
+        mr__doctor_add(d, MR__HEALTH_WARN, "isolation",
+                       "install millrace whole, or set MILLRACE_HOST to millrace-host's path",
+                       "%s: %s", program, strerror(errno));
+    }
 }
 
 /* One answer, or an absent pick. */

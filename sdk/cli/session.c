@@ -162,6 +162,8 @@ static void add_build_tree(struct mr__text *plugins)
     if (strchr(path, ':') != NULL || stat(folder, &info) != 0) {
         return;
     }
+    (void)snprintf(folder, sizeof folder, "%s/core/host/millrace-host", path); /* fits */
+    (void)setenv("MILLRACE_HOST", folder, 0);
     (void)snprintf(folder, sizeof folder, "%s/plugins", path); /* fits */
     if (has_plugins(folder)) {
         add_folder(plugins, folder);

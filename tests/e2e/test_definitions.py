@@ -57,8 +57,17 @@ WRONG = {
     "unknown anchor": ("tasks:\n  - {id: aa, run: *nobody}\n", [(2, None, "nobody", None)]),
     "too deep": ("x-deep: " + "[" * 100 + "]" * 100 + "\ntasks: [{id: aa, run: x}]\n", [(None, None, "64", None)]),
     "columns are characters": ("tasks:\n  - {id: größe, dependon: [b], run: x}\n", [(2, 17, "dependon", "dependOn")]),
-    # What later releases bring is refused today, never ignored.
-    "isolation": ("tasks:\n  - {id: aa, run: x, isolation: process}\n", [(2, 22, "isolation", None)]),
+    "isolation of what is a process": ("tasks:\n  - {id: aa, run: x, isolation: process}\n",
+                                       [(2, 33, "starts processes itself", None)]),
+    "isolation of Lua": ("tasks:\n  - {id: aa, lua: x = 1, isolation: process}\n", [(2, 37, "cannot be isolated", None)]),
+    "isolation of a gate": ("tasks:\n  - {id: aa, isolation: process}\n", [(2, 14, "isolation", None)]),
+    "an unknown isolation": ("tasks:\n  - {id: aa, action: noop, isolation: proces}\n", [(2, 39, "proces", "process")]),
+    "limits without isolation": ("tasks:\n  - {id: aa, action: noop, limits: {files: 64}}\n",
+                                 [(2, 28, "isolation: process", None)]),
+    "a dag's limits without isolation": ("limits: {cpu: 1s}\ntasks:\n  - {id: aa, action: noop}\n",
+                                         [(1, 1, "isolation: process", None)]),
+    "a limit without a unit": ("isolation: process\ntasks:\n  - {id: aa, action: noop, limits: {memory: 256}}\n",
+                               [(3, 45, "256", None)]),
     "a schedule's word": ("schedule: {cron: '* * * * *', overlap: skp}\ntasks: [{id: aa, run: x}]\n",
                           [(1, 40, "skp", "skip")]),
     "a hook": ("hooks: {onFail: {lua: x}}\ntasks: [{id: aa, run: x}]\n", [(1, 9, "onFail", None)]),
@@ -82,6 +91,8 @@ RIGHT = {
     "conditions": "vars: {n: {}}\ntasks: [{id: a, runIf: true, skipIf: vars.n == 'x', preCheck: {c: {act: block, "
                   "conditions: [{source: vars, key: n, op: in, values: [a]}]}}}]\n",
     "a fan-out": "tasks: [{id: a, forEach: '{1, 2}', as: n, key: n, run: echo $N, env: {N: '{{n}} {{ n + 1 }}'}}]\n",
+    "isolation": "isolation: process\nlimits: {memory: 256MiB}\ntasks:\n  - {id: a, action: noop, limits: "
+                 "{cpu: 2s, files: 64}}\n  - {id: b, action: noop, isolation: none}\n  - {id: c, run: x}\n",
     "fastflow's keys": "tasks: [{id: a, actionName: ff-waiting, timeoutSecs: 5, params: {waitingTime: 1s}}]\n",
     "JSON": '{"tasks": [{"id": "a", "run": "true"}]}\n',
     "ids of any language": "id: Größe\ntasks: [{id: 日本, run: 'true'}]\n",

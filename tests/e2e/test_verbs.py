@@ -366,6 +366,8 @@ def test_doctor_finds_what_is_wrong(case):
         file.write("no plugin")
     has(found(case, 7, "--plugins", plugins)["plugins"][1], "broken.so")
     has(found(case, 0, env={"TZDIR": case.path("none")})["time-zones"][1], case.path("none"))
+    equal(found(case, 0)["isolation"][0], "ok")
+    has(found(case, 0, env={"MILLRACE_HOST": "/nowhere/host"})["isolation"][1], "/nowhere/host")
     few = subprocess.run(["sh", "-c", "ulimit -n 256; exec \"$0\" doctor -o json", os.path.join(BUILD, "sdk/cli/millrace")],
                          env=case.env, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
     equal([c["status"] for c in json.loads(few)["checks"] if c["name"] == "files"], ["warn"])

@@ -28,6 +28,9 @@ LAYERS = [
     ("core/store/records", ["core/store/", "core/scheduler/event.h", "core/base/"] + VALUES),
     ("lua/", ["lua/", "core/model/", "core/base/"] + VALUES),
     ("core/exec/", ["core/exec/", "lua/", "core/model/", "core/base/", PUBLIC]),
+    # The program in which plugins run apart: what it shares with the engine, and nothing of the loop.
+    ("core/host/", ["core/host/", "core/exec/wire.h", "core/exec/task_json.h", "core/exec/plugin_load.h",
+                    "core/base/", PUBLIC]),
     ("core/cluster/", ["core/cluster/", "core/store/", "core/base/"] + VALUES),
     ("core/engine/", ["core/", "lua/"] + VALUES + [PUBLIC + "plugin.h"]),
     ("sdk/", ["sdk/", "core/engine/", "core/exec/registry.h", "core/model/", "core/base/", "lua/annotations.h",
@@ -110,6 +113,7 @@ def try_tables():
         ("core/store/records.c", "core/scheduler/state.h"),
         ("core/exec/pool.c", "core/engine/engine.h"),
         ("core/exec/pool.c", "core/store/store.h"),
+        ("core/host/calls.c", "core/exec/task_host.h"),
         ("sdk/engine.c", "core/scheduler/state.h"),
         ("sdk/engine.c", "core/exec/executor.h"),
         ("sdk/cli/main.c", "core/base/buf.h"),

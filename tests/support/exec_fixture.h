@@ -63,7 +63,7 @@ struct fixture {
     uint32_t waiting_count, trace_count, note_count, hooked_count, evaluated_count;
     uint32_t hooked_mask;
     struct mr__evaluation *evaluated; /* the latest; **owned** */
-    int64_t hook_ms;
+    int64_t hook_ms, host_idle_ms;
     int64_t waiting_ms;
     char trace[1100], note[300];
     char traces[8192]; /* each with its task: "1:text\n" */
@@ -221,6 +221,7 @@ static inline void fixture_open(struct fixture *f, uint32_t jobs)
                                        .jobs = jobs,
                                        .clock = mr__clock_system(),
                                        .hook_ms = f->hook_ms,
+                                       .host_idle_ms = f->host_idle_ms,
                                        .events = {.user = f,
                                                   .began = fixture_began,
                                                   .ending = fixture_ending,

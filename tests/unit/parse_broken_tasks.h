@@ -317,6 +317,35 @@ static const struct broken broken_tasks[] = {
           "      \303\244{{ share.y }}{{ r.s }}\n"),
      "E601 6:10+1 Lua knows no \"p\" here\n"
      "E601 7:24+1 Lua knows no \"r\" here"},
+    {"isolation and limits",
+     TEXT("isolation: yes\n"
+          "limits: [memory]\n"
+          "tasks:\n"
+          "- {id: a, isolation: process}\n"
+          "- {id: b, limits: {cpu: 1s}}\n"
+          "- {id: c, action: x, isolation: nine, limits: {memry: 1GiB}}\n"),
+     "E105 1:12+3 \"isolation\" must be one of none, process, not \"yes\"\n"
+     "E104 2:9+1 \"limits\" must be a map, such as {memory: 256MiB}\n"
+     "E316 4:11+9 \"isolation\" needs an action\n"
+     "E316 5:11+6 \"limits\" needs an action\n"
+     "E105 6:33+4 \"isolation\" must be one of none, process, not \"nine\" [none@0]\n"
+     "E102 6:48+5 unknown key \"memry\" in \"limits\" [memory@0]"},
+    {"limits that are none",
+     TEXT("tasks:\n"
+          "- {id: d, action: x, limits: {memory: 1MiB, files: 15}}\n"
+          "- {id: e, action: x, limits: {memory: 64MB, cpu: 5, files: many}}\n"
+          "- {id: f, action: x, limits: {memory: 99999999999999999999GiB, files: 1048577}}\n"),
+     "E107 2:39+4 \"memory\" must be a size of at least 16 MiB, such as 256MiB or 1GiB, not "
+     "\"1MiB\"\n"
+     "E107 2:52+2 \"files\" must be an integer from 16 to 1048576\n"
+     "E107 3:39+4 \"memory\" must be a size of at least 16 MiB, such as 256MiB or 1GiB, not "
+     "\"64MB\"\n"
+     "E106 3:50+1 \"cpu\" must be a duration above 0 and up to 100 years with a unit, such as "
+     "300ms, 10s, 5m, 2h or 1d, not \"5\"\n"
+     "E104 3:60+4 \"files\" must be an integer\n"
+     "E107 4:39+23 \"memory\" must be a size of at least 16 MiB, such as 256MiB or 1GiB, not "
+     "\"99999999999999999999GiB\"\n"
+     "E107 4:71+7 \"files\" must be an integer from 16 to 1048576"},
 };
 
 #endif

@@ -93,6 +93,29 @@ static void table__keeps_its_rows(void **state)
     assert_false(mr__child_table_find(&table, &key, &again));
 }
 
+/* A process that goes from attempt to attempt stands under the one it runs. */
+static void table__takes_a_process_that_runs_already(void **state)
+{
+    struct mr__child_key key = key_of(3 | MR__CHILD_HOST), other = key_of(3);
+    uint32_t row, again;
+    pid_t pid;
+    uint64_t start;
+    reopen();
+    assert_int_equal(mr__child_table_enter_again(&table, &key, &row), MR_OK);
+    assert_false(mr__child_table_find(&table, &other, &again));
+    mr__child_table_adopt(&table, row, 4711, 12345);
+    reopen(); /* The engine died with it, and the attempt comes again. */
+    assert_true(mr__child_table_child(&table, row, &pid, &start));
+    assert_int_equal(pid, 4711);
+    assert_int_equal(start, 12345);
+    assert_int_equal(mr__child_table_enter_again(&table, &key, &again), MR_OK);
+    assert_int_equal(again, row);
+    assert_true(table.own[row]);
+    assert_false(mr__child_table_child(&table, row, &pid, &start));
+    mr__child_table_free(&table, row);
+    assert_false(mr__child_table_find(&table, &key, &again));
+}
+
 static void table__a_child_of_a_dead_engine_cannot_enter_itself(void **state)
 {
     struct mr__child_key key = key_of(3);
@@ -408,6 +431,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TABLE(table__keeps_its_rows),
+        TABLE(table__takes_a_process_that_runs_already),
         TABLE(table__a_child_of_a_dead_engine_cannot_enter_itself),
         TABLE(table__is_full_at_its_limit),
         TABLE(table__of_another_boot_is_emptied_and_proves_nothing),

@@ -17,12 +17,6 @@ static void parse__names_every_problem_of_broken_files(void **state)
     assert_true(MR__COUNT(broken_files) > 150);
 }
 
-static void parse__refuses_keys_of_later_releases(void **state)
-{
-    static const char text[] = "tasks:\n  - {id: a, isolation: process}\n";
-    assert_problem(text, strlen(text), "E103", 2, 13);
-}
-
 /* ---- good files ---------------------------------------------------------------------------- */
 
 static void parse__reads_everything(void **state)
@@ -581,7 +575,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse__names_every_problem_of_broken_files),
-        cmocka_unit_test(parse__refuses_keys_of_later_releases),
         cmocka_unit_test(parse__reads_everything),
         cmocka_unit_test(parse__reads_fastflow_names),
         cmocka_unit_test(parse__takes_the_id_from_the_file_name),

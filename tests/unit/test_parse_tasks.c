@@ -28,6 +28,44 @@ static void assert_script(const struct mr__dag *dag, uint32_t number, const char
     assert_int_equal(script->pos.column, column);
 }
 
+/* A task's word and each of its limits go over the dag's, which short forms and gates do not take.
+ */
+static void parse__reads_isolation_over_the_dags(void **state)
+{
+    struct mr__dag *dag = good("isolation: process\n"
+                               "limits: {memory: 1GiB, files: 16}\n"
+                               "tasks:\n"
+                               "  - {id: a, action: x}\n"
+                               "  - {id: b, action: x, isolation: none}\n"
+                               "  - {id: c, actionName: x, limits: {memory: 16MiB, cpu: 1500ms}}\n"
+                               "  - {id: d, run: x}\n"
+                               "  - {id: e, http: {url: x}, isolation: process}\n"
+                               "  - {id: f}\n");
+    const struct mr__isolation *a = dag->tasks[0].isolation, *b = dag->tasks[1].isolation;
+    const struct mr__isolation *c = dag->tasks[2].isolation, *e = dag->tasks[4].isolation;
+    assert_ptr_equal(a, dag->isolation);
+    assert_int_equal(a->word, MR__ISOLATION_PROCESS);
+    assert_int_equal(a->limits.memory_bytes, 1u << 30);
+    assert_int_equal(a->limits.files, 16);
+    assert_int_equal(b->word, MR__ISOLATION_NONE);
+    assert_true(b->own && !b->own_limits);
+    assert_int_equal(c->word, MR__ISOLATION_PROCESS);
+    assert_true(!c->own && c->own_limits);
+    assert_int_equal(c->limits.memory_bytes, 16u << 20);
+    assert_int_equal(c->limits.cpu_s, 2);
+    assert_int_equal(c->limits.files, 16);
+    assert_null(dag->tasks[3].isolation);
+    assert_int_equal(e->word, MR__ISOLATION_PROCESS);
+    assert_int_equal(e->limits.memory_bytes, 0);
+    assert_null(dag->tasks[5].isolation);
+    assert_true(mr__isolation_applies(a, MR__ACTION_APART));
+    assert_false(mr__isolation_applies(a, 0));
+    assert_false(mr__isolation_applies(b, MR__ACTION_APART | MR__ACTION_ISOLATED));
+    assert_true(mr__isolation_applies(NULL, MR__ACTION_APART | MR__ACTION_ISOLATED));
+    assert_false(mr__isolation_applies(NULL, MR__ACTION_APART));
+    mr__dag_unref(dag);
+}
+
 static void parse__reads_contracts_example(void **state)
 {
     struct mr__dag *dag = good(
@@ -449,6 +487,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parse__names_every_problem_of_broken_tasks),
+        cmocka_unit_test(parse__reads_isolation_over_the_dags),
         cmocka_unit_test(parse__reads_contracts_example),
         cmocka_unit_test(parse__a_plain_task_asks_for_nothing),
         cmocka_unit_test(parse__reads_retry),

@@ -185,7 +185,8 @@ static void phases__are_shown_in_the_binding(void **state)
     fixture_close(f, 0);
     fixture_open(f, 2);
     binding = f->x->ops->bind(f->x, "minor-0");
-    assert_int_equal(binding.flags, MR__ACTION_KNOWN | MR__ACTION_BEFORE | MR__ACTION_AFTER);
+    assert_int_equal(binding.flags,
+                     MR__ACTION_KNOWN | MR__ACTION_BEFORE | MR__ACTION_AFTER | MR__ACTION_APART);
     fixture_before(f, binding.action, 1, false);
     fixture_start(f, binding.action, 1, NULL);
     assert_string_equal(f->ending.output, "{\"data\":\"kept\"}");

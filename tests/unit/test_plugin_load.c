@@ -101,6 +101,7 @@ static void loader__refuses_what_breaks_the_abi(void **state)
         {"bad_name.so", ": an action without a valid name"},
         {"bad_param.so", ": action \"bad\": param 1 has no valid name, type or flags"},
         {"duplicate_name.so", ": two actions named \"twice\""},
+        {"isolated_spawns.so", ": action \"bad\": where 1 with flags 6 is unknown"},
         {"many_actions.so", ": more than 1024 actions"},
         {"many_params.so", ": action \"bad\": param 1025 has no valid name, type or flags"},
         {"newer_minor.so", ": built for the newer plugin ABI 1.3, this is 1.2"},

@@ -512,8 +512,8 @@ static void binding__says_what_an_action_is(void **state)
         const char *name;
         uint32_t flags;
     } known[] = {{"sh", MR__ACTION_KNOWN | MR__ACTION_JOB},
-                 {"noop", MR__ACTION_KNOWN | MR__ACTION_IDEMPOTENT},
-                 {"wait", MR__ACTION_KNOWN | MR__ACTION_IDEMPOTENT},
+                 {"noop", MR__ACTION_KNOWN | MR__ACTION_IDEMPOTENT | MR__ACTION_APART},
+                 {"wait", MR__ACTION_KNOWN | MR__ACTION_IDEMPOTENT | MR__ACTION_APART},
                  {"none", 0}};
     for (uint32_t i = 0; i < MR__COUNT(known); i++) {
         struct mr__action_binding binding = f->x->ops->bind(f->x, known[i].name);

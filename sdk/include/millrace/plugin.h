@@ -61,7 +61,10 @@ enum {
 /* mr_action.flags */
 enum {
     MR_IDEMPOTENT = 1u, /* doing it twice does no harm: a lost attempt is tried again */
-    MR_SPAWNS = 2u      /* a loop action that starts processes: it holds one of --jobs slots */
+    MR_SPAWNS = 2u,     /* a loop action that starts processes: it holds one of --jobs slots */
+    /* Since 1.2: it runs in a process of its own (docs/isolation.md), unless the dag says
+     * `isolation: none`. The same calls work there, each a message away, but mr_spawn. */
+    MR_ISOLATED = 4u
 };
 
 /* mr_param.flags */

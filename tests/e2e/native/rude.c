@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What test_isolation.py lets loose: a plugin that breaks what it can break, and one that says what
+ * it sees, so that the test can compare it with what it sees in the engine.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <millrace/plugin.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SOCKET 3 /* where the host process has the engine */
+
+static volatile uint64_t burnt;
+
+/* ---- what breaks ------------------------------------------------------------------------------
+ */
+
+static mr_status crash(mr_task *t)
+{
+    (void)t;
+    (void)signal(SIGSEGV, SIG_DFL); /* A sanitizer may have taken it. */
+    (void)raise(SIGSEGV);
+    return MR_OK;
+}
+
+static mr_status abort_it(mr_task *t)
+{
+    (void)t;
+    abort();
+}
+
+static mr_status leave(mr_task *t)
+{
+    (void)t;
+    exit(3);
+}
+
+static mr_status burn(mr_task *t)
+{
+    while (t != NULL) {
+        burnt++;
+    }
+    return MR_OK;
+}
+
+/* More of the processor than a limit of one second leaves. */
+static mr_status work(mr_task *t)
+{
+    clock_t until = clock() + 5 * CLOCKS_PER_SEC / 2;
+    while (clock() < until) {
+        burnt++;
+    }
+    return t == NULL ? MR_EINVAL : MR_OK;
+}
+
+static mr_status close_all(mr_task *t)
+{
+    int i;
+    for (i = 3; i < 64; i++) {
+        (void)close(i);
+    }
+    mr_trace(t, "said to nobody");
+    return MR_OK;
+}
+
+static mr_status garbage(mr_task *t)
+{
+    char bytes[4096];
+    memset(bytes, 'x', sizeof bytes);
+    (void)send(SOCKET, bytes, sizeof bytes, MSG_NOSIGNAL);
+    return mr_sleep(t, 60000);
+}
+
+/* The second END comes when nobody waits for one. */
+static mr_status end_twice(mr_task *t)
+{
+    static const unsigned char end[] = {5, 0, 0, 0, 12, 0, 1, 0, 0};
+    (void)send(SOCKET, end, sizeof end, MSG_NOSIGNAL);
+    (void)send(SOCKET, end, sizeof end, MSG_NOSIGNAL);
+    return mr_sleep(t, 60000);
+}
+
+static mr_status leak(mr_task *t)
+{
+    int i;
+    for (i = 0; i < 40; i++) {
+        (void)dup(0);
+    }
+    return MR_OK;
+}
+
+/* How much memory there is, in MiB; how many descriptors. */
+static mr_status hog(mr_task *t)
+{
+    int count = 0;
+    char *block;
+    mr_value v = {MR_INT, 0, {0}};
+    while (count < 4096 && (block = malloc(1u << 20)) != NULL) {
+        memset(block, 1, 1u << 20);
+        count++;
+    }
+    v.u.i = count;
+    return mr_output(t, "count", &v);
+}
+
+static mr_status open_all(mr_task *t)
+{
+    int count = 0, fds[4096];
+    mr_value v = {MR_INT, 0, {0}};
+    while (count < 4096 && (fds[count] = open("/dev/null", O_RDONLY)) >= 0) {
+        count++;
+    }
+    v.u.i = count;
+    while (count > 0) {
+        (void)close(fds[--count]);
+    }
+    return mr_output(t, "count", &v);
+}
+
+static mr_status talk(mr_task *t)
+{
+    printf("printed\n");
+    (void)!write(2, "written\n", 8);
+    mr_log(t, MR_STDOUT, "logged\n", 7);
+    mr_logf(t, MR_LOG_WARNING, "a warning");
+    mr_trace(t, "traced\n%d", 1);
+    return mr_fail(t, MR_EFAILED, "done talking");
+}
+
+/* A child of its own that outlives the process, unless the host's group is ended. */
+static mr_status fork_it(mr_task *t)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)execl("/bin/sleep", "sleep", "600", (char *)NULL);
+        _exit(1);
+    }
+    mr_value v = {MR_INT, 0, {pid}};
+    (void)mr_output(t, "child", &v);
+    mr_trace(t, "child %d", (int)pid);
+    return mr_sleep(t, 600000);
+}
+
+static mr_status nothing(mr_task *t)
+{
+    (void)t;
+    return MR_OK;
+}
+
+static const struct {
+    const char *name;
+    mr_status (*act)(mr_task *t);
+} acts[] = {{"crash", crash},     {"abort", abort_it},  {"exit", leave},      {"burn", burn},
+            {"close", close_all}, {"garbage", garbage}, {"twice", end_twice}, {"leak", leak},
+            {"hog", hog},         {"open", open_all},   {"talk", talk},       {"fork", fork_it},
+            {"work", work},       {"nothing", nothing}};
+
+/* Does it, in the attempts up to `until`. */
+static mr_status rude_run(mr_task *t)
+{
+    static int64_t calls;
+    const char *what = mr_param_str(t, "do");
+    mr_value v = {MR_INT, 0, {0}};
+    size_t i;
+    v.u.i = getpid();
+    (void)mr_output(t, "pid", &v);
+    v.u.i = ++calls;
+    (void)mr_output(t, "calls", &v);
+    for (i = 0; i < sizeof acts / sizeof acts[0]; i++) {
+        if (strcmp(acts[i].name, what) == 0 && mr_info(t)->attempt <= mr_param_int(t, "until")) {
+            return acts[i].act(t);
+        }
+    }
+    return MR_OK;
+}
+
+/* ---- what it sees -----------------------------------------------------------------------------
+ */
+
+static mr_status tell_run(mr_task *t)
+{
+    const mr_task_info *info = mr_info(t);
+    const mr_value *missing = mr_param_get(t, "none");
+    mr_status status = mr_output(t, "value", mr_param_get(t, "value"));
+    if (status == MR_OK) {
+        status = mr_output(t, "vars", mr_vars(t));
+    }
+    if (status == MR_OK && mr_var(t, "n") != NULL) {
+        status = mr_output(t, "var", mr_var(t, "n"));
+    }
+    if (status != MR_OK) {
+        return status;
+    }
+    status = mr_output_json(t, "bad", "{", 1);
+    mr_trace(t, "bad JSON: %s", mr_status_text(status));
+    status = mr_output(t, "bad", missing);
+    mr_trace(t, "no value: %s", mr_status_text(status));
+    status = mr_share_set_str(t, "", "x");
+    mr_trace(t, "no key: %s", mr_status_text(status));
+    mr_trace(t, "%s %s %u %zu %s %s", info->dag_id, info->run_id, info->attempt,
+             strlen(info->idempotency_key), info->folder, info->store);
+    mr_trace(t, "started %d, deadline after %d s", info->started_at_ms > 0,
+             (int)((info->deadline_ms - info->started_at_ms + 500) / 1000));
+    (void)mr_output_str(t, "text", mr_printf(t, "%s-%d", mr_param_str(t, "text"), 7));
+    return MR_OK;
+}
+
+/* ---- a loop action ----------------------------------------------------------------------------
+ */
+
+static void finish_it(mr_task *t, void *arg)
+{
+    (void)mr_output_str(t, "by", arg);
+    (void)mr_finish(t, MR_OK);
+}
+
+static void *post_there(void *arg)
+{
+    mr_task *t = arg;
+    mr_trace(t, "from a thread");
+    (void)mr_post(t, finish_it, (void *)(uintptr_t) "post");
+    return NULL;
+}
+
+static void *finish_there(void *arg)
+{
+    (void)mr_finish(arg, MR_ECONFLICT);
+    return NULL;
+}
+
+static mr_status pend_run(mr_task *t)
+{
+    const char *by = mr_param_str(t, "by");
+    pthread_t thread;
+    if (strcmp(by, "timer") == 0) {
+        (void)mr_timer(t, 50, finish_it, (void *)(uintptr_t) "timer");
+    } else if (strcmp(by, "post") == 0 || strcmp(by, "thread") == 0) {
+        if (pthread_create(&thread, NULL, *by == 'p' ? post_there : finish_there, t) != 0 ||
+            pthread_detach(thread) != 0) {
+            return MR_EFAILED;
+        }
+    } else if (strcmp(by, "self") == 0) {
+        (void)mr_finish(t, MR_OK);
+    }
+    mr_trace(t, "pending");
+    return MR_PENDING;
+}
+
+static void pend_cancel(mr_task *t)
+{
+    mr_trace(t, "canceled for reason %u", mr_cancel_reason(t));
+    (void)mr_finish(t, MR_ECANCELED);
+}
+
+/* ---- what came with 1.2: test_isolated.c plays the engine -------------------------------------
+ */
+
+static mr_status locks_run(mr_task *t)
+{
+    const mr_lock_options options = MR_LOCK(.ttl_ms = 1000, .wait_ms = -1);
+    uint64_t fence = 0;
+    mr_status held = mr_lock(t, "door", &options, &fence);
+    mr_status renewed = mr_lock_renew(t, "door", 5);
+    mr_status let_go = mr_unlock(t, "door");
+    mr_trace(t, "%d %d %d %d", held, (int)fence, renewed, let_go);
+    mr_progress(t, 0.25, "a quarter");
+    mr_progress(t, -3, NULL);
+    mr_heartbeat(t);
+    mr_logf(t, MR_LOG_ERROR, "%s", "bad");
+    return held;
+}
+
+static void on_held(mr_task *t, mr_status status, uint64_t fence, void *arg)
+{
+    mr_trace(t, "held %d %d %s", status, (int)fence, (const char *)arg);
+    (void)mr_finish(t, MR_OK);
+}
+
+static mr_status locks_then(mr_task *t)
+{
+    mr_status status = mr_lock_then(t, "door", NULL, on_held, (void *)(uintptr_t) "then");
+    return status == MR_OK ? MR_PENDING : status;
+}
+
+static const mr_param rude_params[] = {
+    {.name = "do", .type = MR_STRING, .default_json = "\"nothing\"", .help = "what it breaks"},
+    {.name = "until", .type = MR_INT, .default_json = "1000", .help = "the last such attempt"},
+    {.name = NULL},
+};
+static const mr_param tell_params[] = {
+    {.name = "value", .help = "anything"},
+    {.name = "text", .type = MR_STRING, .default_json = "\"\"", .help = "text"},
+    {.name = NULL},
+};
+static const mr_param pend_params[] = {
+    {.name = "by", .type = MR_STRING, .default_json = "\"\"", .help = "what ends it"},
+    {.name = NULL},
+};
+static const mr_action rude = MR_ACTION(.name = "rude", .params = rude_params, .run = rude_run);
+static const mr_action shy =
+    MR_ACTION(.name = "shy", .params = rude_params, .run = rude_run, .flags = MR_ISOLATED);
+static const mr_action idle = MR_ACTION(.name = "idle", .run = nothing); /* bench/isolation.py */
+static const mr_action tell = MR_ACTION(.name = "tell", .params = tell_params, .run = tell_run);
+static const mr_action pend = MR_ACTION(.name = "pend", .where = MR_ON_LOOP, .params = pend_params,
+                                        .run = pend_run, .cancel = pend_cancel);
+static const mr_action stuck =
+    MR_ACTION(.name = "stuck", .where = MR_ON_LOOP, .params = pend_params, .run = pend_run);
+static const mr_action locks = MR_ACTION(.name = "locks", .run = locks_run);
+static const mr_action later =
+    MR_ACTION(.name = "locks-later", .where = MR_ON_LOOP, .run = locks_then);
+MR_PLUGIN("rude", "1.0.0", &locks, &later, &rude, &shy, &idle, &tell, &pend, &stuck);
