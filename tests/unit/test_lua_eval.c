@@ -183,6 +183,30 @@ static void eval__versions_are_told_apart_by_their_bytes(void **state)
     assert_int_equal(value.u.i, 2);
 }
 
+/* What a call has parsed is kept under its name: that of a variable is no key of the share data,
+ * nor "run" or "item" one of either. */
+static void eval__what_was_parsed_is_told_apart(void **state)
+{
+    (void)state;
+    f.vars = fixture_json(&f, "{\"run\":[1],\"item\":[2]}");
+    f.share = fixture_json(&f, "{\"run\":[3],\"item\":[4],\"1\":[5]}");
+    f.scope.item_name = "it";
+    f.scope.item = (struct mr__blob){"[6]", 3};
+    for (int i = 0; i < 2; i++) { /* and nothing is left from the call before */
+        assert_int_equal(
+            fixture_eval(&f, "(function() local all = {} for i = 1, 2 do"
+                             " all[i] = {vars.run[1], share.run[1], run.id, vars.item[1],"
+                             " share.item[1], it[1], share['1'][1], tasks.fetch.output.pages[1]}"
+                             " end return all end)()"),
+            MR_OK);
+        assert_string_equal(mr__buf_cstr(&f.text),
+                            i == 0 ? "[[1,3,\"r1\",2,4,6,5,1],[1,3,\"r1\",2,4,6,5,1]]"
+                                   : "[[1,3,\"r1\",2,4,8,5,7],[1,3,\"r1\",2,4,8,5,7]]");
+        f.scope.item = (struct mr__blob){"[8]", 3};
+        f.outputs[0] = "{\"pages\":[7]}";
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +218,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(eval__versions_are_told_apart_by_their_bytes, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(eval__what_was_parsed_is_told_apart, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("lua_eval", tests, NULL, NULL);
 }
