@@ -147,6 +147,10 @@ mutant fan-not-closed $ends 's/^    mr__decide_close_fan_of(s, run, t);//'
 mutant fan-stuck $decide 's/again = fails \&\& run->fan_open > 0 \&\& close_fans(s, run, true);/again = false;/'
 mutant fan-good-with-bad-children $apply 's/fan->bad += .*/fan->bad += 0;/'
 
+mutant check-that-is-continued core/model/prepare.c 's/bool acts = !(check->block .*/bool acts = true;/'
+mutant check-of-one-condition core/model/prepare.c 's/acts \&\& j < check->count/acts \&\& j < 1/'
+mutant far-without-share "$shard" 's/MR__COPY_SHARE |/0 |/'
+
 # when
 mutant dead-for-good core/scheduler/ready.c 's/if (dies != is_dead) {/if (dies \&\& !is_dead) {/'
 mutant always-beside-its-parents core/scheduler/ready.c 's/^        } else if (is == MR__GRAPH_OPEN) {/        } else if (is == MR__GRAPH_OPEN \&\& run->tasks[child].open > 0) {/'

@@ -369,6 +369,7 @@ static void on_rebuilt(void *user)
         sim->commits_rebuilt = stats.commits;
         sim_count(sim, SIM_rebuilt);
         sim->rebuilds++;
+        sim_scripts_rebuilt(sim);
         sim->reading = true;
         sim_truth_check_memory(sim, true);
         sim->reading = false;

@@ -113,6 +113,9 @@
     X(evaluation_lost)          \
     X(skipped_by_check)         \
     X(blocked_by_check)         \
+    X(skipped_by_share)         \
+    X(blocked_by_share)         \
+    X(share_changed_meanwhile)  \
     X(skipped_by_script)        \
     X(blocked_by_script)        \
     X(condition_failed)         \
@@ -206,6 +209,7 @@ struct sim_run {
     uint32_t hooks_calls;         /* of those that are due now, in all lives */
     uint32_t share[SIM_KEYS_MAX]; /* the number of the set that stands; 0: none */
     uint32_t kept, shared;        /* events of its submit */
+    size_t seen; /* so much of its log was there when the conditions of this event were looked at */
     uint32_t must_end; /* a task whose attempt's end must be the run's next event, + 1; 0: none */
     struct mr__plan *plan; /* of the truth's own */
     struct mr__buf log;
@@ -261,7 +265,14 @@ struct sim_attempt {
 /* An evaluation or a hook call that the executor has. */
 struct sim_far {
     struct mr__evaluation *evaluation;
+    size_t seen; /* so much of its run's log was there when it was asked for */
     int64_t due_ms;
+};
+/* What such an answer has become in memory: the event at `at` of its run's log. */
+struct sim_answered {
+    uint8_t run_id[MR__RUN_ID_BYTES];
+    uint32_t task;
+    size_t at, seen;
 };
 struct sim_hooking {
     uint8_t run_id[MR__RUN_ID_BYTES];
@@ -307,6 +318,8 @@ struct sim_exec {
     bool table_settled; /* an attempt without a row never began */
     struct sim_far far[SIM_FAR_MAX];
     size_t far_count;
+    struct sim_answered answered[SIM_FAR_MAX]; /* the latest */
+    size_t answered_count;
     struct sim_hooking hooking[SIM_HOOKS_MAX];
     size_t hooking_count;
     struct sim_set sets[SIM_SETS_MAX]; /* number 0 is none */
@@ -436,6 +449,12 @@ mr_status sim_scripts_evaluate(struct mr__executor *x, struct mr__evaluation *ev
 void sim_scripts_hook(struct mr__executor *x, const struct mr__hook_call *call);
 void sim_scripts_library(void *user, const struct mr__scope_run *run, uint32_t mask);
 void sim_scripts_run(struct sim *sim);
+/* How much of its run's log was there when the conditions were looked at that decided this event,
+ * which stands at `at`. */
+size_t sim_scripts_seen(const struct sim *sim, const struct sim_run *run,
+                        const struct mr__event *event, size_t at);
+/* Memory is read anew: what was decided there and is not durable is gone. */
+void sim_scripts_rebuilt(struct sim *sim);
 int64_t sim_scripts_next_due(const struct sim *sim);
 void sim_scripts_crash(struct sim *sim);
 
@@ -451,6 +470,8 @@ void sim_share_closed(struct sim *sim);
 /* A pair of key and number, as a submit gives them. */
 uint32_t sim_share_given(struct sim *sim, uint32_t key);
 void sim_share_durable(struct sim *sim, struct sim_run *run, const struct mr__event *event);
+/* The number that a key had when so much of the run's log was there; 0: none. */
+uint32_t sim_share_at(const struct sim_run *run, const char *key, size_t seen);
 /* The table holds nothing that is not durable; `exact`: and all that is. */
 void sim_share_check(struct sim *sim, const struct sim_run *run, struct mr__share *share,
                      bool exact);

@@ -60,12 +60,24 @@ static void settled(struct sim *sim, struct sim_run *run, const struct mr__event
 
 /* ---- tasks that begin ------------------------------------------------------------------------ */
 
+/* What was to become of it, by the share data as they stood when its conditions were looked at. */
+static enum mr__verdict expected_of(struct sim *sim, const struct sim_run *run, uint32_t t,
+                                    const struct mr__check **ret_check)
+{
+    const struct mr__check *now;
+    enum mr__verdict verdict = sim_expect_verdict(run, t, run->seen, ret_check);
+    if (sim_expect_verdict(run, t, run->log.len, &now) != verdict) {
+        sim_count(sim, SIM_share_changed_meanwhile);
+    }
+    return verdict;
+}
+
 /* An attempt, or a fan-out, begins. */
 static void begins(struct sim *sim, const struct sim_run *run, uint32_t t, enum mr__verdict verdict)
 {
-    bool by_check;
+    const struct mr__check *check;
     sim_expect_turn(sim, run, t);
-    if (sim_expect_verdict(run, t, &by_check) != verdict) {
+    if (expected_of(sim, run, t, &check) != verdict) {
         sim_broken_task(sim, run, t, "it begins, and its conditions say otherwise");
     }
     if (sim_expect_skipped(run, t)) {
@@ -138,8 +150,8 @@ static void judged_to_fail(struct sim *sim, const struct sim_run *run, uint32_t 
 static void decided(struct sim *sim, const struct sim_run *run, const struct mr__event *event)
 {
     uint32_t t = event->task;
-    bool by_check;
-    enum mr__verdict expected = sim_expect_verdict(run, t, &by_check);
+    const struct mr__check *check;
+    enum mr__verdict expected = expected_of(sim, run, t, &check);
     sim_expect_turn(sim, run, t);
     if (event->status == MR__TASK_SKIPPED && sim_expect_skipped(run, t)) {
         sim_count(sim, SIM_when_failed_skipped);
@@ -158,12 +170,17 @@ static void decided(struct sim *sim, const struct sim_run *run, const struct mr_
     if (!fits) {
         sim_broken_task(sim, run, t, "its conditions say otherwise than what became of it");
     }
+    bool by_share = check != NULL && check->conditions[0].source == MR__SOURCE_SHARE;
     switch (event->status) {
     case MR__TASK_SKIPPED:
-        sim_count(sim, by_check ? SIM_skipped_by_check : SIM_skipped_by_script);
+        sim_count(sim, by_share        ? SIM_skipped_by_share
+                       : check != NULL ? SIM_skipped_by_check
+                                       : SIM_skipped_by_script);
         break;
     case MR__TASK_BLOCKED:
-        sim_count(sim, by_check ? SIM_blocked_by_check : SIM_blocked_by_script);
+        sim_count(sim, by_share        ? SIM_blocked_by_share
+                       : check != NULL ? SIM_blocked_by_check
+                                       : SIM_blocked_by_script);
         break;
     case MR__TASK_FAILED: sim_count(sim, SIM_condition_failed); break;
     default: break;

@@ -127,6 +127,7 @@ static void read_entry(struct sim *sim, uint32_t event_count)
         if (is_created) {
             run = truth->by_slot[slot] = created(sim, &event);
         }
+        run->seen = sim_scripts_seen(sim, run, &event, run->log.len);
         mr__buf_bytes(&run->log, begin, (size_t)(r.at - begin));
         sim_rules_apply(sim, run, &event);
         remember(sim, run, &event);
