@@ -14,7 +14,7 @@ export MILLRACE_SEEDS
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 mkdir -p "$work/sdk" "$work/tests" "$work/objects"
-cp -r "$source/core" "$work/"
+cp -r "$source/core" "$source/lua" "$work/"
 cp -r "$source/sdk/include" "$work/sdk/"
 cp -r "$source/tests/simulation" "$work/tests/"
 cd "$work"
@@ -25,7 +25,8 @@ sources_of() {
 }
 
 files="core/base/*.c core/model/*.c core/scheduler/*.c core/store/batch.c core/store/records.c
-core/store/store_mem.c $(sources_of shard core/engine) $(sources_of port core/exec) tests/simulation/*.c"
+core/store/store_mem.c $(sources_of shard core/engine) core/engine/prune.c core/engine/prune_read.c core/engine/reads.c
+$(sources_of port core/exec) tests/simulation/*.c"
 
 object_of() {
   echo "objects/$(echo "$1" | tr / _).o"
@@ -177,6 +178,16 @@ mutant hooks-do-not-hold-up $decide 's/run->status != MR__RUN_PAUSED \&\& run->h
 mutant hooks-passed-over "$shard" 's/if (run->hooks_due != 0 \&\& run->hooks_due != due) {/if (false) {/'
 mutant hooks-beside-each-other "$shard" 's/return false; .. being called: memory.*//'
 mutant kept-forgotten $decide 's/^    submit_kept(s, run, submit);//'
+
+# pruning
+prune=core/engine/prune.c
+prune_read=core/engine/prune_read.c
+mutant prune-of-what-is-back $prune 's/run->fate == MR__PRUNE_GOES \&\& is_back(prune, run->id)/false/'
+mutant prune-without-the-index $prune 's/!mr__shard_index(prune->engine->shard, &prune->index_upto, index_next, prune)/true/'
+mutant prune-keeps-one-less $prune_read 's/before < options->keep ||/before + 1 < options->keep ||/'
+mutant prune-of-the-young $prune_read 's/|| finished.ended_ms >= options->before_ms;/;/'
+mutant prune-leaves-the-parts $prune 's/^            put_part(prune, &step->parts\[i\]);//'
+mutant prune-of-another-status $prune_read 's/(options->status < 0 || finished->status == options->status)/true/'
 
 echo "$found found, $missed missed"
 [ "$missed" -eq 0 ]

@@ -8,7 +8,8 @@
  * sim_scripts.c what is evaluated and the hooks, sim_share.c the share data. sim_truth.c reads each
  * batch that is written, sim_rules.c and sim_expect.c keep by a second and simpler account what it
  * means: against it everything that the shard says or does is held; sim_archive.c does so with
- * index and history. sim_commands.c is who submits and commands, test_simulation.c the driver.
+ * index and history. sim_prune.c is who removes finished runs, sim_commands.c who submits and
+ * commands, test_simulation.c the driver.
  *
  * A broken promise ends the seed at once: sim_broken prints the seed and the step.
  */
@@ -162,6 +163,11 @@
     X(submitted_with_kept)      \
     X(submitted_with_share)     \
     X(all_kept)                 \
+    X(pruned)                   \
+    X(pruned_beyond_keep)       \
+    X(pruned_in_part)           \
+    X(prune_failed)             \
+    X(prune_cut_off)            \
     X(closed_in_order)
 
 enum sim_counter {
@@ -219,6 +225,8 @@ struct sim_run {
     bool told_all; /* they were there from the beginning of this life, and must be told of all */
     uint32_t settles, ends, reopened; /* ends: settles, but not as blocked */
     uint32_t pauses;                  /* and unpauses */
+    uint32_t end_number;              /* the how manieth end of all was its last one */
+    bool pruned, torn;                /* torn: some of its index entries are gone */
 };
 
 struct sim_truth {
@@ -227,6 +235,7 @@ struct sim_truth {
     struct sim_run *by_slot[4096];
     struct mr__buf entry; /* of the journal: the parts that are written so far */
     uint64_t entry_lsn, last_lsn;
+    uint32_t ends; /* of all runs */
 };
 
 /* ---- the executor (sim_exec.c) -------------------------------------------------------------- */
@@ -341,6 +350,7 @@ enum sim_request_kind {
 };
 
 struct sim;
+struct sim_prune;
 
 struct sim_request {
     struct sim *sim;
@@ -402,6 +412,8 @@ struct sim {
     struct sim_knobs knobs;
     struct sim_truth truth;
     struct sim_exec exec;
+    struct sim_prune *prune;
+    bool pruned; /* somebody has begun to prune, ever */
     struct sim_request requests[SIM_REQUESTS_MAX];
     size_t request_count;
 };
@@ -505,6 +517,21 @@ bool sim_expect_current(const struct sim_run *run, uint32_t t, uint32_t attempt)
 void sim_archive_check(struct sim *sim);
 /* The events of a finished run, from the history: **owned**, mr__buf_finish. */
 bool sim_archive_history(struct sim *sim, const uint8_t *id, struct mr__buf *ret_log);
+
+/* Nothing of any run is left, in history or index. */
+void sim_archive_check_empty(struct sim *sim);
+
+/* ---- who prunes (sim_prune.c) --------------------------------------------------------------- */
+
+void sim_prune_init(struct sim *sim);
+void sim_prune_finish(struct sim *sim);
+void sim_prune(struct sim *sim); /* some runs, unless a prune is under way */
+void sim_prune_all(struct sim *sim);
+void sim_prune_go(struct sim *sim); /* what it reads is read, or what was read is answered */
+bool sim_prune_is_running(const struct sim *sim);
+void sim_prune_crash(struct sim *sim);
+/* The run's last entry in the index is gone. */
+void sim_prune_durable(struct sim *sim, struct sim_run *run);
 
 /* ---- who asks (sim_commands.c) -------------------------------------------------------------- */
 

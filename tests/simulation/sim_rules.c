@@ -41,6 +41,7 @@ static void settled(struct sim *sim, struct sim_run *run, const struct mr__event
     run->settles++;
     run->archived = event->status != MR__RUN_BLOCKED;
     run->ends += run->archived;
+    run->end_number = run->archived ? ++sim->truth.ends : run->end_number;
     if (event->status == MR__RUN_BLOCKED) {
         sim_count(sim, SIM_run_blocked);
     } else if (event->status == MR__RUN_CANCELED) {
@@ -504,8 +505,10 @@ static void paused(struct sim *sim, struct sim_run *run, bool is)
     }
 }
 
+/* Of one that is being removed it may be decided, too, before that is durable: then it is back. */
 static void reopened(struct sim_run *run)
 {
+    run->pruned = run->torn = false;
     run->status = MR__RUN_RUNNING;
     run->canceling = run->timed_out = run->archived = false;
     run->hooks_called |= HOOK(BEFORE_RUN); /* of its beginning: that is over */
