@@ -169,6 +169,8 @@ struct chunk_source {
 enum { CHUNK_FILE = 2 };
 /* Compiles without keeping; leaves the function, or raises. */
 void mr__lua_compile(lua_State *L, const struct chunk_source *source);
+/* Compiles expressions as one chunk, which nobody calls; raises where that fails. */
+void mr__lua_compile_joined(lua_State *L, const struct mr__script *const *scripts, size_t count);
 /* Pushes the function of a chunk, compiled now or before. */
 void mr__lua_push_chunk(lua_State *L, const struct chunk_source *source);
 void mr__lua_chunks_reset(struct mr__lua *lua); /* forgets all, as if none had ever been */

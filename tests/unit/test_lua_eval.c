@@ -207,6 +207,44 @@ static void eval__what_was_parsed_is_told_apart(void **state)
     }
 }
 
+/* Neighbours must not make good of each other what is no expression by itself. */
+static void eval__what_is_checked_together_compiles_alone(void **state)
+{
+    static const char *const texts[] = {
+        "1",      "vars.n == 4", "a b",  "1)",      "(1",    "(",    "'x",   "'",        "\"",
+        "--",     "-- '",        "--[[", "[[",      "]]",    "--]]", "[=[",  "]=]",      "a[1]",
+        "a[[x]]", "{",           "}",    "{1}",     "{1",    "1}",   "'a\\", "'a\\z",    "1,2",
+        "...",    "a=1",         "_",    "_=",      ";",     "1;2",  "end",  "function", "return 1",
+        "goto x", "::x::",       " ",    "\n",      "not",   "-",    "a.",   "a:",       "a:b",
+        "'%d'",   "1 -- ok",     "nil",  "1) _=(2", "a and", "or b"};
+    (void)state;
+    struct mr__script scripts[MR__COUNT(texts)];
+    bool good[MR__COUNT(texts)];
+    unsigned joined = 0;
+    for (size_t i = 0; i < MR__COUNT(texts); i++) {
+        uint32_t line;
+        mr_error error;
+        scripts[i] = (struct mr__script){.text = texts[i],
+                                         .len = strlen(texts[i]),
+                                         .pos = {.line = 1, .column = 1},
+                                         .kind = MR__SCRIPT_EXPRESSION};
+        good[i] = mr__lua_compile_check(f.lua, &scripts[i], &line, &error) == MR_OK;
+    }
+    for (size_t i = 0; i < MR__COUNT(texts); i++) {
+        for (size_t k = 0; k < MR__COUNT(texts); k++) {
+            const struct mr__script *both[] = {&scripts[i], &scripts[k]};
+            if (!mr__lua_compile_joins(both[0]) || !mr__lua_compile_joins(both[1])) {
+                continue;
+            }
+            if (mr__lua_compile_check_all(f.lua, both, 2) != (good[i] && good[k])) {
+                fail_msg("%s and %s", texts[i], texts[k]);
+            }
+            joined++;
+        }
+    }
+    assert_true(joined > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +257,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(eval__versions_are_told_apart_by_their_bytes, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(eval__what_was_parsed_is_told_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(eval__what_is_checked_together_compiles_alone, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests_name("lua_eval", tests, NULL, NULL);
 }
