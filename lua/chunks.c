@@ -92,6 +92,55 @@ void mr__lua_compile(lua_State *L, const struct chunk_source *source)
     }
 }
 
+/* ---- some at once ---------------------------------------------------------------------------- */
+
+struct joined {
+    const struct mr__script *const *scripts;
+    size_t count, next;
+    unsigned part; /* of the next one: what stands before it, it, what stands behind it */
+};
+
+static const char *read_joined(lua_State *L, void *user, size_t *ret_len)
+{
+    struct joined *joined = user;
+    (void)L;
+    *ret_len = 0;
+    if (joined->next == joined->count) {
+        return NULL;
+    }
+    const struct mr__script *script = joined->scripts[joined->next];
+    switch (joined->part++) {
+    case 0: *ret_len = 3; return "_=(";
+    case 1: *ret_len = script->len; return script->text;
+    default:
+        joined->part = 0;
+        joined->next++;
+        *ret_len = 3;
+        return "\n)\n";
+    }
+}
+
+/* Each of them stands in brackets of its own. A text without a closing bracket cannot leave them;
+ * and what it begins and does not end (a string, also by a backslash at its end, a comment) ends at
+ * the lines around ours, where it is an error or nothing: all but long brackets. */
+bool mr__lua_compile_joins(const struct mr__script *script)
+{
+    return script->kind == MR__SCRIPT_EXPRESSION && script->len > 0 &&
+           script->len <= MR__LUA_JOINED_BYTES && memchr(script->text, ')', script->len) == NULL &&
+           memmem(script->text, script->len, "[[", 2) == NULL &&
+           memmem(script->text, script->len, "[=", 2) == NULL &&
+           memmem(script->text, script->len, "_ENV", 4) == NULL;
+}
+
+void mr__lua_compile_joined(lua_State *L, const struct mr__script *const *scripts, size_t count)
+{
+    struct joined joined = {.scripts = scripts, .count = count};
+    mr__lua_tick(L, count * MR__LUA_JOINED_BYTES / 4);
+    if (lua_load(L, read_joined, &joined, "=joined", "t") != LUA_OK) {
+        (void)lua_error(L);
+    }
+}
+
 /* ---- what was compiled ----------------------------------------------------------------------- */
 
 static void unlink_row(struct mr__lua *lua, uint32_t number)

@@ -213,10 +213,11 @@ static void read_number(struct reader *r)
 static void read_list(struct reader *r, unsigned depth)
 {
     lua_Integer count = 0;
-    lua_newtable(r->L);
     if (take(r, ']')) {
+        lua_newtable(r->L);
         return;
     }
+    lua_createtable(r->L, 1, 0);
     do {
         skip_blanks(r);
         read_value(r, depth + 1);
@@ -229,12 +230,13 @@ static void read_list(struct reader *r, unsigned depth)
 
 static void read_map(struct reader *r, unsigned depth)
 {
-    lua_newtable(r->L);
     if (take(r, '}')) {
+        lua_newtable(r->L);
         lua_push_kept(r->L, KEPT_EMPTY_META);
         lua_setmetatable(r->L, -2);
         return;
     }
+    lua_createtable(r->L, 0, 1);
     do {
         skip_blanks(r);
         if (r->at == r->end || *r->at != '"') {

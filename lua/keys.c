@@ -77,7 +77,12 @@ static void push_key(lua_State *L, const struct sort_key *key)
 static lua_Integer push_sorted(lua_State *L, int index, lua_Integer count, bool names,
                                const char *what)
 {
-    struct sort_key *keys = lua_newuserdatauv(L, (size_t)count * sizeof *keys + 1, 0);
+    struct sort_key few[8], *keys = few;
+    if (count > (lua_Integer)MR__COUNT(few)) {
+        keys = lua_newuserdatauv(L, (size_t)count * sizeof *keys, 0);
+    } else {
+        lua_pushnil(L); /* in the place of the array */
+    }
     int list = lua_gettop(L) + 1;
     lua_Integer i = 0;
     lua_createtable(L, (int)MR__MIN(count, 1 << 20), 0);

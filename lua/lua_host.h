@@ -42,6 +42,13 @@ void mr__lua_destroy(struct mr__lua *lua); /* NULL is allowed */
 mr_status mr__lua_compile_check(struct mr__lua *lua, const struct mr__script *script,
                                 uint32_t *ret_line, mr_error *reterr);
 
+/* Whether some expressions that mr__lua_compile_joins says yes of, `count` at most
+ * MR__LUA_JOINED_MAX, all compile: at a fraction of what each costs alone. Which one does not, and
+ * why, is then for mr__lua_compile_check to say. */
+bool mr__lua_compile_joins(const struct mr__script *script);
+bool mr__lua_compile_check_all(struct mr__lua *lua, const struct mr__script *const *scripts,
+                               size_t count);
+
 /* Evaluates expression `script` of scope->dag. The result is in the arena. MR_OK; MR_ELIMIT where
  * the budget was spent; MR_EINVAL where it failed: "FILE:LINE: message". MR_ENOMEM. */
 mr_status mr__lua_eval(struct mr__lua *lua, const struct mr__scope *scope, uint32_t script,

@@ -34,6 +34,14 @@ struct proxy {
     uint32_t number;
 };
 
+/* What was parsed is kept for the rest of the call in tables, each with keys of its own. */
+enum cache {
+    CACHE_VARS = 0, /* by name */
+    CACHE_SHARE,    /* by key */
+    CACHE_REST,     /* outputs by the task's number; run, error and the item by these names */
+    CACHES
+};
+
 /* What a state keeps in its registry, by number. */
 enum kept {
     KEPT_GLOBALS = 0, /* names of the pure tier */
@@ -46,7 +54,8 @@ enum kept {
     KEPT_SHARE,
     KEPT_TASKS,
     KEPT_VALUE,
-    KEPT_META, /* the metatables of proxies: KEPT_META + enum proxy_kind */
+    KEPT_CACHES, /* KEPT_CACHES + enum cache: what this call has parsed, or false */
+    KEPT_META = KEPT_CACHES + CACHES, /* the metatables of proxies: KEPT_META + enum proxy_kind */
     KEPT_COUNT = KEPT_META + PROXY_KINDS
 };
 
@@ -95,7 +104,7 @@ struct mr__lua {
     int64_t look_ns;      /* before then the script cannot be late */
     uint8_t ended;        /* enum ended */
     bool fine_hook;       /* the hook looks at each instruction */
-    bool has_cache;
+    uint8_t caches;       /* which there are: 1 << enum cache */
     uint32_t looks;
     struct mr__buf out;    /* JSON on its way out */
     struct mr__buf reason; /* of fail() and of what ended the script */
@@ -160,6 +169,8 @@ struct chunk_source {
 enum { CHUNK_FILE = 2 };
 /* Compiles without keeping; leaves the function, or raises. */
 void mr__lua_compile(lua_State *L, const struct chunk_source *source);
+/* Compiles expressions as one chunk, which nobody calls; raises where that fails. */
+void mr__lua_compile_joined(lua_State *L, const struct mr__script *const *scripts, size_t count);
 /* Pushes the function of a chunk, compiled now or before. */
 void mr__lua_push_chunk(lua_State *L, const struct chunk_source *source);
 void mr__lua_chunks_reset(struct mr__lua *lua); /* forgets all, as if none had ever been */

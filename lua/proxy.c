@@ -208,6 +208,10 @@ void mr__lua_proxy_open(lua_State *L)
         (void)mr__lua_push_proxy(L, singles[i].kind, 0);
         keep(L, singles[i].kept);
     }
+    for (int cache = 0; cache < CACHES; cache++) {
+        lua_pushboolean(L, 0);
+        keep(L, KEPT_CACHES + cache);
+    }
     lua_newtable(L);
     lua_pushboolean(L, 0);
     lua_setfield(L, -2, "__metatable");

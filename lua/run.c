@@ -51,6 +51,26 @@ mr_status mr__lua_compile_check(struct mr__lua *lua, const struct mr__script *sc
     return mr__error_set(reterr, MR_EINVAL, "%u: %s", line, message);
 }
 
+struct joined_check {
+    const struct mr__script *const *scripts;
+    size_t count;
+};
+
+static int check_all_body(lua_State *L)
+{
+    const struct joined_check *check = lua_touserdata(L, 1);
+    mr__lua_compile_joined(L, check->scripts, check->count);
+    return 0;
+}
+
+bool mr__lua_compile_check_all(struct mr__lua *lua, const struct mr__script *const *scripts,
+                               size_t count)
+{
+    struct joined_check check = {scripts, count};
+    struct mr__lua_call call = {.budget = &mr__lua_budget_worker, .file = ""};
+    return mr__lua_protect(lua, &call, check_all_body, &check, NULL) == MR_OK;
+}
+
 /* ---- evaluate -------------------------------------------------------------------------------- */
 
 struct evaluation {

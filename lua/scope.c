@@ -17,26 +17,26 @@ static const char *const scope_names[] = {"run", "share", "tasks", "vars"};
 
 /* ---- what was parsed before ------------------------------------------------------------------ */
 
-/* Pushes the table of what this call has parsed. */
-static void push_cache(lua_State *L)
+static void push_cache(lua_State *L, enum cache cache)
 {
     struct mr__lua *lua = lua_of(L);
-    if (lua->has_cache) {
-        lua_rawgetp(L, LUA_REGISTRYINDEX, &lua->has_cache);
+    int kept = KEPT_CACHES + (int)cache;
+    if ((lua->caches & 1u << cache) != 0) {
+        lua_push_kept(L, kept);
         return;
     }
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &lua->has_cache);
-    lua->has_cache = true;
+    lua_rawseti(L, LUA_REGISTRYINDEX, lua->kept[kept]);
+    lua->caches |= (uint8_t)(1u << cache);
 }
 
-/* True: the value kept as PREFIX..NAME (or PREFIX..number) is on top. False: the cache and the key
- * are there, for keep_cached to take. */
-static bool push_cached(lua_State *L, const char *prefix, const char *name)
+/* The key is on top. True: what is kept under it takes its place. False: the cache stands below it,
+ * for keep_cached to take both. */
+static bool push_cached(lua_State *L, enum cache cache)
 {
-    push_cache(L);
-    (void)lua_pushfstring(L, "%s%s", prefix, name);
+    push_cache(L, cache);
+    lua_insert(L, -2);
     lua_pushvalue(L, -1);
     if (lua_rawget(L, -3) != LUA_TNIL) {
         lua_replace(L, -3);
@@ -102,7 +102,8 @@ int mr__lua_vars_index(lua_State *L)
                                 nearest.found);
     }
     if ((value->type == MR_LIST || value->type == MR_MAP)) {
-        if (!push_cached(L, "v:", key)) {
+        lua_pushvalue(L, 2);
+        if (!push_cached(L, CACHE_VARS)) {
             mr__lua_push_value(L, value);
             keep_cached(L);
         }
@@ -126,7 +127,8 @@ int mr__lua_share_index(lua_State *L)
     }
     bool composed = json.len > 0 && (json.data[0] == '[' || json.data[0] == '{');
     if (composed && lua_of(L)->acts == NULL) {
-        if (!push_cached(L, "s:", key)) {
+        lua_pushvalue(L, 2);
+        if (!push_cached(L, CACHE_SHARE)) {
             mr__lua_push_json(L, json.data, json.len, "the share data");
             keep_cached(L);
         }
@@ -232,9 +234,8 @@ int mr__lua_task_index(lua_State *L)
     } else if (task.output.data == NULL) {
         lua_pushnil(L);
     } else {
-        char name[16];
-        (void)snprintf(name, sizeof name, "%u", number);
-        if (!push_cached(L, "t:", name)) {
+        lua_pushinteger(L, number);
+        if (!push_cached(L, CACHE_REST)) {
             mr__lua_push_json(L, task.output.data, task.output.len, "the output");
             keep_cached(L);
         }
@@ -266,7 +267,8 @@ static void set_time(lua_State *L, const char *field, int64_t ms)
 
 static void push_run(lua_State *L, const struct mr__scope_run *run)
 {
-    if (push_cached(L, "", "run")) {
+    lua_pushliteral(L, "run");
+    if (push_cached(L, CACHE_REST)) {
         return;
     }
     lua_createtable(L, 0, 9);
@@ -285,7 +287,8 @@ static void push_run(lua_State *L, const struct mr__scope_run *run)
 
 static void push_error(lua_State *L, const struct mr__scope *scope)
 {
-    if (push_cached(L, "", "error")) {
+    lua_pushliteral(L, "error");
+    if (push_cached(L, CACHE_REST)) {
         return;
     }
     if (scope->error_detail.data != NULL) {
@@ -312,7 +315,10 @@ static void push_item(lua_State *L, const struct mr__scope *scope)
 {
     if (scope->item.data == NULL) {
         lua_pushnil(L);
-    } else if (!push_cached(L, "", "item")) {
+        return;
+    }
+    lua_pushliteral(L, "item");
+    if (!push_cached(L, CACHE_REST)) {
         mr__lua_push_json(L, scope->item.data, scope->item.len, "the item");
         keep_cached(L);
     }

@@ -24,7 +24,8 @@
 #define COLLECT_BYTES    (256u << 10) /* of garbage between the calls, at least */
 #define COLLECT_STEP     16           /* KiB */
 #define PLACE_LEVELS_MAX 16
-#define CANCEL_LOOKS     16u        /* looks at the budget between two at acts->canceled */
+#define FIRST_LOOK       1000u /* steps (10 us) before the clock, which is dear, is looked at */
+#define CANCEL_LOOKS     16u   /* looks at the budget between two at acts->canceled */
 #define KEPT_SLACK       (1u << 20) /* what may stay after a limit before the state is made anew */
 
 const struct mr__lua_budget mr__lua_budget_loop = {
@@ -392,7 +393,7 @@ static void begin(struct mr__lua *lua, const struct mr__lua_call *call)
     lua->looks = 0;
     lua->ended = ENDED_NOT;
     lua->refused = lua->out_of_memory = false;
-    lua->look_steps = 0;
+    lua->look_steps = FIRST_LOOK;
     lua->cpu_begin_ns = 0;
     lua->bytes_max = call->budget->memory_bytes > 0 ? lua->bytes + call->budget->memory_bytes : 0;
     lua->string_max = call->budget->memory_bytes / MR__LUA_STRING_PART;
@@ -401,11 +402,16 @@ static void begin(struct mr__lua *lua, const struct mr__lua_call *call)
     }
 }
 
-static int drop_cache(lua_State *L)
+/* It sets slots of the registry that are there: no memory is asked for, and nothing can raise. */
+static void drop_caches(struct mr__lua *lua)
 {
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &lua_of(L)->has_cache);
-    return 0;
+    for (int cache = 0; cache < CACHES; cache++) {
+        if ((lua->caches & 1u << cache) != 0) {
+            lua_pushboolean(lua->L, 0);
+            lua_rawseti(lua->L, LUA_REGISTRYINDEX, lua->kept[KEPT_CACHES + cache]);
+        }
+    }
+    lua->caches = 0;
 }
 
 /* Closes and makes anew a state that a limit left too large. */
@@ -439,13 +445,7 @@ static void end(struct mr__lua *lua, size_t bytes_before)
         lua_sethook(lua->L, hook, LUA_MASKCOUNT, MR__LUA_HOOK_STEP);
     }
     (void)lua_gc(lua->L, LUA_GCSTOP);
-    if (lua->has_cache) {
-        /* It sets a key that is there: no memory is asked for. */
-        lua_pushcfunction(lua->L, drop_cache);
-        (void)lua_pcall(lua->L, 0, 0, 0);
-        lua->has_cache = false;
-        lua_settop(lua->L, 0);
-    }
+    drop_caches(lua);
     if (lua->bytes > bytes_before + KEPT_SLACK) {
         (void)lua_gc(lua->L, LUA_GCCOLLECT);
         if (lua->bytes > bytes_before + KEPT_SLACK) {

@@ -89,6 +89,8 @@
 /* Lua (lua/lua_host.h) */
 #define MR__LUA_CHUNKS_MAX      1024u   /* compiled ones that a state keeps */
 #define MR__LUA_PATH_KEYS_BYTES 256u    /* of the path in "result.a[3] is a function" */
+#define MR__LUA_JOINED_MAX      64u     /* expressions that are checked as one chunk ... */
+#define MR__LUA_JOINED_BYTES    256u    /* ... of at most so many bytes each */
 #define MR__LUA_HOOK_STEP       100     /* instructions between two looks at the budget */
 #define MR__LUA_MATCH_DEPTH_MAX 200u    /* nested parts of a pattern, as in Lua itself */
 #define MR__LUA_MATCH_STEPS_MAX 100000u /* of a preCheck's `matches`: about 1 ms */

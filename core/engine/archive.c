@@ -117,6 +117,7 @@ static bool copy_text(char **ret_text, struct mr__blob blob, size_t len_min)
 
 static void free_texts(struct mr__pending *pending)
 {
+    free(pending->dag);
     free(pending->tags);
     free(pending->key);
     free(pending->token);
@@ -137,7 +138,8 @@ mr_status mr__archive_add_pending(struct mr__shard *sh, const struct mr__finishe
     struct mr__pending *pending = pending_at(sh, sh->pending_count);
     *pending = (struct mr__pending){.place = *place, .status = finished->status, .plan = plan};
     memcpy(pending->id, created.id, MR__RUN_ID_BYTES);
-    bool copied = copy_text(&pending->tags, created.tags, 3) &&
+    bool copied = (plan != NULL || copy_text(&pending->dag, created.dag, 0)) &&
+                  copy_text(&pending->tags, created.tags, 3) &&
                   copy_text(&pending->key, created.key, 1) &&
                   copy_text(&pending->token, created.token, 1);
     mr_status status = copied ? mr__shard_keys_add(sh, &created) : MR_ENOMEM;
@@ -149,7 +151,9 @@ mr_status mr__archive_add_pending(struct mr__shard *sh, const struct mr__finishe
         free_texts(pending);
         return status;
     }
-    mr__plan_ref(plan);
+    if (plan != NULL) {
+        mr__plan_ref(plan);
+    }
     sh->pending_count++;
     return MR_OK;
 }
@@ -224,7 +228,7 @@ static void index_portion(struct mr__shard *sh)
         put_entry(sh, &key, pending_at(sh, i));
     }
     for (size_t i = 0; i < n; i++) {
-        mr__key_by_dag(&key, pending_at(sh, i)->plan->dag->id, pending_at(sh, i)->id);
+        mr__key_by_dag(&key, mr__pending_dag(pending_at(sh, i)), pending_at(sh, i)->id);
         put_entry(sh, &key, pending_at(sh, i));
     }
     for (size_t i = 0; i < n; i++) {

@@ -42,6 +42,28 @@ static bool resume_means(const struct mr__request *request, const char *id)
     return found;
 }
 
+/* Runs whose dag's text does not parse: nobody can go on with them. */
+static void add_unreadable(struct mr__buf *out, const struct mr__request *request)
+{
+    const struct mr__shard *shard = request->engine->shard;
+    bool first = true;
+    mr__buf_text(out, "],\"unreadable\":[");
+    for (const struct mr__unreadable *run = mr__shard_unreadables(shard); run != NULL;
+         run = run->next) {
+        const char *why = mr__shard_refused(shard, run->version);
+        char id[MR__RUN_ID_TEXT_BYTES];
+        mr__id_text(run->id, id);
+        if (resume_means(request, id)) {
+            mr__buf_printf(out, "%s{\"run\":\"%s\",\"dag\":", first ? "" : ",", id);
+            mr__json_str(out, run->dag, strlen(run->dag));
+            mr__buf_text(out, ",\"message\":");
+            mr__json_str(out, why == NULL ? "" : why, why == NULL ? 0 : strlen(why));
+            mr__buf_text(out, "}");
+            first = false;
+        }
+    }
+}
+
 void mr__op_resume(struct mr__request *request)
 {
     bool attach = mr__field_true(request, "attach");
@@ -78,6 +100,7 @@ void mr__op_resume(struct mr__request *request)
     }
     mr__buf_text(out, "],\"missing\":[");
     mr__buf_bytes(out, missing.data, missing.len);
+    add_unreadable(out, request);
     mr__buf_text(out, "],\"end\":true}");
     out->failed |= ids == NULL || missing.failed;
     if (count > 0 && ids != NULL) {

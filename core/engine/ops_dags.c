@@ -297,10 +297,11 @@ static void add_problem(struct mr__buf *out, const char *problem)
 }
 
 /* {"id":...} without the closing brace. */
-static void add_row(struct mr__buf *out, const struct mr__definitions *definitions,
+static void add_row(struct mr__buf *out, const struct mr__engine *engine,
                     const struct mr__dag_row *row)
 {
     const struct mr__pushed *pushed = &row->pushed;
+    const char *refused = mr__shard_refused(engine->shard, pushed->version);
     add_id(out, "id", row->id, pushed->version);
     mr__buf_printf(out, ",\"status\":\"%s\"", status_name(pushed->stopped));
     add_blob(out, "file", pushed->file);
@@ -313,9 +314,10 @@ static void add_row(struct mr__buf *out, const struct mr__definitions *definitio
     mr__doc_time(out, "skippedAt", row->skipped_ms);
     mr__buf_printf(out, ",\"tasks\":%u", pushed->task_count);
     mr__doc_time(out, "pushedAt", pushed->pushed_ms);
-    add_problem(out, pushed->file.len == 0
+    add_problem(out, refused != NULL ? refused
+                     : pushed->file.len == 0
                          ? NULL
-                         : mr__definitions_problem(definitions, pushed->file.data));
+                         : mr__definitions_problem(&engine->definitions, pushed->file.data));
 }
 
 /* Files with a problem from which no dag was ever taken: they are in nobody's row. */
@@ -372,7 +374,7 @@ void mr__op_dags(struct mr__request *request)
     const struct mr__dag_row *row;
     for (size_t i = 0; (row = mr__definitions_at(definitions, i)) != NULL; i++) {
         mr__buf_text(&list->lines, "{\"dag\":");
-        add_row(&list->lines, definitions, row);
+        add_row(&list->lines, request->engine, row);
         mr__buf_text(&list->lines, "}}\n");
     }
     add_strangers(&list->lines, definitions);
@@ -442,7 +444,7 @@ void mr__op_dag(struct mr__request *request)
     job->request = request;
     mr__request_ref(request);
     mr__buf_text(&job->out, "{\"dag\":");
-    add_row(&job->out, &engine->definitions, row);
+    add_row(&job->out, engine, row);
     mr__key_definition(&job->key, row->id, row->pushed.version);
     mr__shard_after(engine->shard, dag_begin, job);
 }

@@ -154,7 +154,7 @@ static bool collect(struct list *list)
     }
     for (size_t i = 0; !list->live_only && (pending = mr__shard_pending(shard, i)) != NULL; i++) {
         bool wanted = (list->status < 0 || pending->status == list->status) &&
-                      (list->dag == NULL || strcmp(pending->plan->dag->id, list->dag) == 0) &&
+                      (list->dag == NULL || strcmp(mr__pending_dag(pending), list->dag) == 0) &&
                       mr__shard_find(shard, pending->id) == NULL &&
                       mr__shard_pending_find(shard, pending->id) == pending;
         if (wanted) {

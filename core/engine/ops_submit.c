@@ -318,6 +318,9 @@ static void submit_parsed(void *user, mr_status status)
     if (status == MR_OK && submit->checked.dag != NULL) {
         status = submit_keep(submit);
     }
+    if (status == MR_EDEFINITION && submit->dag != NULL) { /* `dags` says so from now on */
+        mr__shard_refuse(request->engine->shard, submit->version, submit->error.message);
+    }
     if (status != MR_OK) {
         mr__answer_fail(request, status, "%s",
                         submit->error.status == status ? submit->error.message

@@ -106,15 +106,15 @@ mr_status mr__definition_parse(const struct mr__definition *definition, struct m
                            : mr__dag_parse(definition->text.data, definition->text.len, &options,
                                            &problems, ret_dag);
     if (status == MR_EDEFINITION) {
-        status =
-            mr__error_set(reterr, MR_EFORMAT, "the stored text of dag \"%s\" does not parse: %s",
-                          id, problems.count == 0 ? "" : problems.list[0].message);
+        (void)mr__error_set(reterr, status, "the stored text of dag \"%s\" does not parse: %s", id,
+                            problems.count == 0 ? "" : problems.list[0].message);
     }
     mr__problems_finish(&problems);
     mr__arena_finish(&arena);
     return status;
 }
 
+/* MR_EDEFINITION: its text does not parse, which is no fault of the store's. */
 static mr_status find_plan(struct recovery *rec, const char *dag_id, size_t dag_len,
                            const uint8_t *version, struct mr__plan **ret_plan)
 {
@@ -126,6 +126,9 @@ static mr_status find_plan(struct recovery *rec, const char *dag_id, size_t dag_
     *ret_plan = mr__shard_plan(rec->sh, version);
     if (*ret_plan != NULL) {
         return MR_OK;
+    }
+    if (mr__shard_refused(rec->sh, version) != NULL) {
+        return MR_EDEFINITION;
     }
     if (dag_len > MR__ID_BYTES_MAX) {
         return mr__error_set(rec->reterr, MR_EFORMAT, "a run names a dag of %zu bytes", dag_len);
@@ -142,7 +145,11 @@ static mr_status find_plan(struct recovery *rec, const char *dag_id, size_t dag_
         status = mr__definition_read(value, &definition, rec->reterr);
     }
     if (status == MR_OK) {
-        status = mr__definition_parse(&definition, &dag, rec->reterr);
+        mr_error refusal = {0};
+        status = mr__definition_parse(&definition, &dag, &refusal);
+        if (status == MR_EDEFINITION) {
+            mr__shard_refuse(rec->sh, version, refusal.message);
+        }
     }
     if (status == MR_OK && memcmp(dag->version, version, MR__VERSION_BYTES) != 0) {
         mr__dag_unref(dag);
@@ -190,19 +197,27 @@ static mr_status drop_old_status(struct recovery *rec, const uint8_t *run_id, ui
 /* ---- checkpoints
  * --------------------------------------------------------------------------------- */
 
+/* One of the two is made: `*ret_run` is NULL where the run's dag does not parse. */
 static mr_status create_run(struct recovery *rec, uint32_t slot, struct mr__blob log,
-                            struct mr__run **ret_run)
+                            struct mr__run **ret_run, struct mr__unreadable **ret_unreadable)
 {
     struct mr__reader r;
     struct mr__event created;
     struct mr__plan *plan;
+    *ret_run = NULL;
+    *ret_unreadable = NULL;
     mr__reader_init(&r, log.data, log.len);
     if (!mr__event_decode(&r, 0, &created) || created.type != MR__EVENT_RUN_CREATED) {
         return mr__error_set(rec->reterr, MR_EFORMAT, "a run does not begin with its creation");
     }
     mr_status status = find_plan(rec, created.dag.data, created.dag.len, created.version, &plan);
     if (status == MR_OK) {
-        status = mr__run_create(&rec->sh->s, slot, created.id, plan, ret_run);
+        status = mr__unreadable_at(rec->sh, slot) != NULL
+                     ? MR_EFORMAT
+                     : mr__run_create(&rec->sh->s, slot, created.id, plan, ret_run);
+        seen(rec, created.id);
+    } else if (status == MR_EDEFINITION) {
+        status = mr__unreadable_add(rec->sh, slot, &created, ret_unreadable);
         seen(rec, created.id);
     }
     return status;
@@ -212,9 +227,15 @@ static mr_status read_live(struct recovery *rec, struct mr__bytes key, struct mr
 {
     struct mr__live live;
     struct mr__run *run;
+    struct mr__unreadable *unreadable;
     mr_status status = mr__live_read(value, &live, rec->reterr);
     if (status == MR_OK) {
-        status = create_run(rec, live.slot, live.log, &run);
+        status = create_run(rec, live.slot, live.log, &run, &unreadable);
+    }
+    if (status == MR_OK && run == NULL) {
+        unreadable->has_checkpoint = true;
+        unreadable->ckpt_lsn = live.lsn;
+        return mr__unreadable_take(unreadable, (const uint8_t *)live.log.data, live.log.len);
     }
     if (status == MR_OK) {
         run->has_checkpoint = true;
@@ -242,30 +263,50 @@ static void drop_finished(struct recovery *rec, struct mr__run *run)
     mr__run_release(&rec->sh->s, run);
 }
 
+/* One event of the journal, of a run whose dag does not parse: not replayed, but kept. */
+static mr_status keep_event(struct recovery *rec, struct mr__unreadable *run, const uint8_t *begin,
+                            size_t len)
+{
+    mr_status status = mr__unreadable_take(run, begin, len);
+    run->dirty = true;
+    if (status == MR_OK && run->settled) {
+        mr__unreadable_drop(rec->sh, run);
+    }
+    return status;
+}
+
 /* One event of the journal, of the run in `slot`. What a checkpoint already holds is passed over,
  * and so is what is left of runs that ended: their history is elsewhere. */
 static mr_status replay_event(struct recovery *rec, struct mr__reader *r, uint32_t slot)
 {
     struct mr__scheduler *s = &rec->sh->s;
     struct mr__run *run = mr__run_at(s, slot);
+    struct mr__unreadable *unreadable = mr__unreadable_at(rec->sh, slot);
+    int64_t last_ms = run != NULL ? run->last_ms : unreadable != NULL ? unreadable->last_ms : 0;
+    uint64_t ckpt_lsn = run != NULL ? run->ckpt_lsn : unreadable != NULL ? unreadable->ckpt_lsn : 0;
     const uint8_t *begin = r->at;
     struct mr__event event;
     bool created = mr__reader_left(r) > 0 && (*begin & 0x1f) == MR__EVENT_RUN_CREATED;
     mr_status status = MR_OK;
-    if (!mr__event_decode(r, created || run == NULL ? 0 : run->last_ms, &event)) {
+    if (!mr__event_decode(r, created ? 0 : last_ms, &event)) {
         return MR_EFORMAT;
     }
     size_t len = (size_t)(r->at - begin);
-    if (run != NULL && rec->entry_lsn <= run->ckpt_lsn) {
+    if ((run != NULL || unreadable != NULL) && rec->entry_lsn <= ckpt_lsn) {
         return MR_OK;
     }
-    if (created && mr__run_find(s, event.id) != NULL) {
+    if (created &&
+        (mr__run_find(s, event.id) != NULL || mr__shard_unreadable(rec->sh, event.id) != NULL)) {
         return MR_OK; /* read back from the history since, into another slot */
     }
     if (created) {
-        status = create_run(rec, slot, (struct mr__blob){(const char *)begin, len}, &run);
-    } else if (run == NULL) {
+        status =
+            create_run(rec, slot, (struct mr__blob){(const char *)begin, len}, &run, &unreadable);
+    } else if (run == NULL && unreadable == NULL) {
         return MR_OK;
+    }
+    if (status == MR_OK && run == NULL) {
+        return keep_event(rec, unreadable, begin, len);
     }
     if (status == MR_OK) {
         status = mr__replay(s, run, begin, len);
@@ -380,7 +421,7 @@ static mr_status read_history(struct recovery *rec, struct mr__bytes key, struct
         }
         seen(rec, created.id);
         status = find_plan(rec, created.dag.data, created.dag.len, created.version, &plan);
-        if (status == MR_OK) {
+        if (status == MR_OK || status == MR_EDEFINITION) { /* plan: NULL where it does not parse */
             status = mr__archive_add_pending(rec->sh, &finished, &place, plan);
         }
         if (status == MR_OK) {
@@ -445,6 +486,12 @@ static mr_status drop_old_statuses(struct recovery *rec)
     for (uint32_t slot = 0; slot < s->runs_cap && status == MR_OK; slot++) {
         const struct mr__run *run = s->runs[slot];
         if (run != NULL && run->has_checkpoint && (run->flags & MR__RUNFLAG_SETTLED) == 0) {
+            status = drop_old_status(rec, run->id, UINT64_MAX);
+        }
+    }
+    for (const struct mr__unreadable *run = mr__shard_unreadables(rec->sh);
+         run != NULL && status == MR_OK; run = run->next) {
+        if (run->has_checkpoint && !run->settled) {
             status = drop_old_status(rec, run->id, UINT64_MAX);
         }
     }
@@ -527,7 +574,7 @@ mr_status mr__recover(struct mr__shard *sh, mr_error *reterr)
     if (status == MR_OK) {
         drop_leftovers(&rec);
         drop_revived(&rec);
-        status = mr__slots_rebuild(&sh->s);
+        status = mr__unreadable_recovered(sh, rec.last, sh->lsn_opened == UINT64_MAX);
     }
     for (uint32_t slot = 0; slot < sh->s.runs_cap && status == MR_OK; slot++) {
         if (sh->s.runs[slot] != NULL) {

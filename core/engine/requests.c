@@ -378,6 +378,10 @@ void mr__resolve(struct mr__request *request, mr__op_fn then)
             resolve_see(resolve, s->runs[slot]->id);
         }
     }
+    for (const struct mr__unreadable *run = mr__shard_unreadables(engine->shard); run != NULL;
+         run = run->next) {
+        resolve_see(resolve, run->id);
+    }
     const struct mr__pending *pending;
     for (size_t i = 0; (pending = mr__shard_pending(engine->shard, i)) != NULL; i++) {
         resolve_see(resolve, pending->id);
@@ -482,7 +486,9 @@ struct mr__run_job *mr__run_job_make(struct mr__request *request, struct mr__run
     job->then = then;
     memcpy(job->run_id, request->run_id, MR__RUN_ID_BYTES);
     mr__request_ref(request);
-    if (run == NULL) {
+    const struct mr__unreadable *unreadable =
+        run == NULL ? mr__shard_unreadable(request->engine->shard, request->run_id) : NULL;
+    if (run == NULL && unreadable == NULL) {
         const struct mr__pending *pending =
             mr__shard_pending_find(request->engine->shard, request->run_id);
         if (pending != NULL) {
@@ -491,12 +497,15 @@ struct mr__run_job *mr__run_job_make(struct mr__request *request, struct mr__run
         }
         return job;
     }
-    mr__buf_bytes(&job->log_copy, run->log.data, run->log.len);
+    const struct mr__buf *log = run != NULL ? &run->log : &unreadable->log;
+    mr__buf_bytes(&job->log_copy, log->data, log->len);
     job->log = (struct mr__blob){(const char *)job->log_copy.data, job->log_copy.len};
-    job->plan = mr__plan_ref(run->plan);
-    job->dag = run->plan->dag;
-    job->progress = mr__run_progress_list(mr__shard_progress(request->engine->shard), run->id,
-                                          &job->progress_count);
+    if (run != NULL) { /* else its dag is read from the store, and what the parser says is said */
+        job->plan = mr__plan_ref(run->plan);
+        job->dag = run->plan->dag;
+        job->progress = mr__run_progress_list(mr__shard_progress(request->engine->shard), run->id,
+                                              &job->progress_count);
+    }
     if (job->log_copy.failed) {
         job_done(job, MR_ENOMEM);
         return NULL;

@@ -212,6 +212,9 @@ static void start_read_done(void *user, mr_status status)
             start->plan = mr__plan_ref(plan);
         }
     }
+    if (status == MR_EDEFINITION) {
+        mr__shard_refuse(start->engine->shard, start->version, start->error.message);
+    }
     if (status != MR_OK) {
         start_failed(start, status,
                      start->error.status == status ? start->error.message : mr_status_text(status));

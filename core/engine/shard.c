@@ -89,6 +89,7 @@ void mr__shard_forget_all(struct mr__shard *sh)
     sh->log_timer = false;
     mr__archive_reset(sh);
     mr__shard_keys_finish(sh);
+    mr__unreadable_reset(sh);
     for (size_t i = 0; i < sh->plan_count; i++) {
         sh->plan_list[i]->stored = false;
     }
@@ -139,6 +140,11 @@ void mr__shard_destroy(struct mr__shard *sh)
         mr__share_unref(sh->kept_shares[--sh->kept_count].share);
     }
     free(sh->kept_shares);
+    while (sh->refused != NULL) {
+        struct mr__refused *refused = sh->refused;
+        sh->refused = refused->next;
+        free(refused);
+    }
     free(sh);
 }
 

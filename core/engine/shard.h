@@ -91,9 +91,33 @@ bool mr__shard_quiet(const struct mr__shard *sh);
 struct mr__plan *mr__shard_plan(struct mr__shard *sh, const uint8_t *version);
 /* Makes a plan of a dag; takes the reference to `dag` also on failure. */
 mr_status mr__shard_plan_add(struct mr__shard *sh, struct mr__dag *dag, struct mr__plan **ret_plan);
-/* Parses a definition as it stands in the store. */
+/* Parses a definition as it stands in the store. MR_EDEFINITION: it does not parse, with a message
+ * that names the dag. */
 mr_status mr__definition_parse(const struct mr__definition *definition, struct mr__dag **ret_dag,
                                mr_error *reterr);
+
+/* What the parser says of a version's stored text that it was found to refuse, or NULL. */
+const char *mr__shard_refused(const struct mr__shard *sh, const uint8_t *version);
+void mr__shard_refuse(struct mr__shard *sh, const uint8_t *version, const char *message);
+
+/* An unfinished run of such a version: it stays in the store as it stands, and nobody can go on
+ * with it. */
+struct mr__unreadable {
+    struct mr__unreadable *next, **back; /* back: what points to it */
+    uint8_t id[MR__RUN_ID_BYTES], version[MR__VERSION_BYTES];
+    char dag[MR__ID_BYTES_MAX + 1];
+    uint32_t slot;      /* which nobody else gets */
+    struct mr__buf log; /* its events */
+    int64_t last_ms;
+    uint64_t ckpt_lsn;
+    bool has_checkpoint;
+    bool dirty;   /* there are events behind its checkpoint */
+    bool settled; /* by its events it has ended */
+};
+/* All of them, linked, or NULL; the one with this id, or NULL. Borrowed until the loop turns. */
+const struct mr__unreadable *mr__shard_unreadables(const struct mr__shard *sh);
+const struct mr__unreadable *mr__shard_unreadable(const struct mr__shard *sh,
+                                                  const uint8_t *run_id);
 
 /* Puts a record of a definition into the next commit, behind the text of `plan` (NULL: no text).
  * What was put when `done` gets an error is forgotten: a rebuild follows, or the end. */
@@ -165,9 +189,14 @@ struct mr__pending {
     uint8_t id[MR__RUN_ID_BYTES];
     struct mr__place place;
     uint8_t status;
-    struct mr__plan *plan;    /* one reference */
+    struct mr__plan *plan;    /* one reference; NULL: its dag's text does not parse */
+    char *dag;                /* then: the dag's id; owned */
     char *tags, *key, *token; /* tags as JSON; NULL: none; owned */
 };
+static inline const char *mr__pending_dag(const struct mr__pending *pending)
+{
+    return pending->plan == NULL ? pending->dag : pending->plan->dag->id;
+}
 /* The i-th of them, oldest first, or NULL. */
 const struct mr__pending *mr__shard_pending(const struct mr__shard *sh, size_t i);
 const struct mr__pending *mr__shard_pending_find(const struct mr__shard *sh, const uint8_t *run_id);

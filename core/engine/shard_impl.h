@@ -79,6 +79,13 @@ struct mr__keyrow {
     char bytes[]; /* 'k' or 't', then the text */
 };
 
+/* A version whose stored text does not parse. */
+struct mr__refused {
+    struct mr__refused *next;
+    uint8_t version[MR__VERSION_BYTES];
+    char message[];
+};
+
 /* The log of one task run while attempts go on. */
 struct mr__logbook {
     uint8_t key[MR__RUN_ID_BYTES + 4]; /* run id, task: the key in the table */
@@ -167,6 +174,11 @@ struct mr__shard {
     uint64_t pending_base;         /* absolute position of the head */
     uint64_t index_upto;           /* absolute: those before are indexed without waiting */
 
+    /* what cannot be read (unreadable.c) */
+    struct mr__refused *refused; /* kept while memory is read anew */
+    struct mr__unreadable *unreadable;
+    struct mr__hash unreadable_by_id, unreadable_by_slot;
+
     struct mr__hash keys; /* 'k' or 't' + text -> struct mr__keyrow * */
     struct mr__hash logbooks;
     struct mr__logbook *dirty;
@@ -247,6 +259,20 @@ void mr__logbook_add(struct mr__shard *sh, struct mr__run *run, const struct mr_
 void mr__logbook_ended(struct mr__shard *sh, const struct mr__run *run, uint32_t task);
 void mr__logbook_hand_over(struct mr__shard *sh);
 void mr__logbook_finish(struct mr__shard *sh);
+
+/* ---- unreadable.c ---- */
+struct mr__unreadable *mr__unreadable_at(const struct mr__shard *sh, uint32_t slot);
+/* MR_ENOMEM, MR_EFORMAT (slot or id taken). */
+mr_status mr__unreadable_add(struct mr__shard *sh, uint32_t slot, const struct mr__event *created,
+                             struct mr__unreadable **ret_run);
+/* Some more of its events. MR_ENOMEM, MR_EFORMAT. */
+mr_status mr__unreadable_take(struct mr__unreadable *run, const uint8_t *events, size_t len);
+/* Its end is durable: it goes, with its checkpoint. */
+void mr__unreadable_drop(struct mr__shard *sh, struct mr__unreadable *run);
+void mr__unreadable_reset(struct mr__shard *sh);
+/* All was read, up to `lsn`: which slots are free; checkpoints, keys; `first`: a word about them.
+ */
+mr_status mr__unreadable_recovered(struct mr__shard *sh, uint64_t lsn, bool first);
 
 /* ---- recover.c ---- */
 mr_status mr__recover(struct mr__shard *sh, mr_error *reterr);

@@ -334,7 +334,13 @@ void mr__shard_command(struct mr__shard *sh, const uint8_t *run_id,
     if (refuse(sh, done, user)) {
         return;
     }
-    if (run == NULL) {
+    const struct mr__unreadable *unreadable = mr__shard_unreadable(sh, run_id);
+    if (unreadable != NULL) {
+        const char *why = mr__shard_refused(sh, unreadable->version);
+        (void)mr__error_set(&error, MR_EDEFINITION, "the run stays as it is: %s",
+                            why == NULL ? "its dag does not parse" : why);
+        fail_done(done, user, &error, NULL);
+    } else if (run == NULL) {
         (void)mr__error_set(&error, MR_ENOTFOUND, "no such run");
         fail_done(done, user, &error, NULL);
     } else if ((run->flags & MR__RUNFLAG_DORMANT) == 0) {

@@ -65,6 +65,50 @@ static bool check(struct mr__lua *lua, const struct mr__dag *dag, const struct m
     return false;
 }
 
+/* Texts that compile, with their kinds: thousands of tasks may have the same condition. */
+static bool is_good(const struct mr__hash *good, const struct mr__script *script)
+{
+    uint64_t kind;
+    return mr__hash_get(good, script->text, script->len, &kind) && kind == script->kind;
+}
+
+static void add_good(struct mr__hash *good, const struct mr__script *script)
+{
+    (void)mr__hash_put(good, script->text, script->len, script->kind); /* or it is checked again */
+}
+
+static void check_joined(struct mr__lua *lua, const struct mr__script *const *scripts, size_t count,
+                         struct mr__hash *good)
+{
+    if (count > 0 && mr__lua_compile_check_all(lua, scripts, count)) {
+        for (size_t i = 0; i < count; i++) {
+            add_good(good, scripts[i]);
+        }
+    }
+}
+
+/* Or each may have its own: short ones are checked some at a time. */
+static void check_short(struct mr__lua *lua, const struct mr__dag *dag, struct mr__hash *good)
+{
+    const struct mr__script *joined[MR__LUA_JOINED_MAX], *before = NULL;
+    size_t count = 0;
+    for (uint32_t i = 0; i < dag->script_count; i++) {
+        const struct mr__script *script = &dag->scripts[i];
+        bool same = before != NULL && before->len == script->len &&
+                    memcmp(before->text, script->text, script->len) == 0;
+        before = script;
+        if (same || !mr__lua_compile_joins(script) || is_good(good, script)) {
+            continue;
+        }
+        joined[count++] = script;
+        if (count == MR__COUNT(joined)) {
+            check_joined(lua, joined, count, good);
+            count = 0;
+        }
+    }
+    check_joined(lua, joined, count, good);
+}
+
 void mr__scripts_check(const struct mr__dag *dag, struct mr__problems *problems)
 {
     struct mr__lua *lua;
@@ -75,16 +119,13 @@ void mr__scripts_check(const struct mr__dag *dag, struct mr__problems *problems)
         problems->failed = true;
         return;
     }
-    struct mr__hash good; /* from texts to kinds: thousands of tasks may have the same condition */
+    struct mr__hash good;
     mr__hash_init(&good);
+    check_short(lua, dag, &good);
     for (uint32_t i = 0; i < dag->script_count; i++) {
         const struct mr__script *script = &dag->scripts[i];
-        uint64_t kind;
-        if (mr__hash_get(&good, script->text, script->len, &kind) && kind == script->kind) {
-            continue;
-        }
-        if (check(lua, dag, script, problems)) {
-            (void)mr__hash_put(&good, script->text, script->len, script->kind); /* or once more */
+        if (!is_good(&good, script) && check(lua, dag, script, problems)) {
+            add_good(&good, script);
         }
     }
     mr__hash_finish(&good);

@@ -110,7 +110,7 @@ void mr__scheduler_finish(struct mr__scheduler *s)
 /* ---- slots and runs ---------------------------------------------------------------------------
  */
 
-static mr_status slots_grow(struct mr__scheduler *s, uint32_t slot)
+mr_status mr__slots_reach(struct mr__scheduler *s, uint32_t slot)
 {
     if (slot < s->runs_cap) {
         return MR_OK;
@@ -151,7 +151,7 @@ mr_status mr__slot_take(struct mr__scheduler *s, uint32_t *ret_slot)
 {
     if (s->free_count == 0) {
         uint32_t first = s->runs_cap;
-        mr_status status = slots_grow(s, first);
+        mr_status status = mr__slots_reach(s, first);
         for (uint32_t slot = s->runs_cap; status == MR_OK && slot > first; slot--) {
             status = free_slot_push(s, slot - 1);
         }
@@ -179,7 +179,7 @@ mr_status mr__run_create(struct mr__scheduler *s, uint32_t slot, const uint8_t *
                          struct mr__plan *plan, struct mr__run **ret_run)
 {
     uint32_t n = plan->dag->task_count;
-    mr_status status = slots_grow(s, slot);
+    mr_status status = mr__slots_reach(s, slot);
     if (status != MR_OK) {
         return status;
     }

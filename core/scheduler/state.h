@@ -231,6 +231,8 @@ static inline struct mr__run *mr__run_at(const struct mr__scheduler *s, uint32_t
 }
 /* A slot that no run has. MR_ENOMEM, MR_ELIMIT. */
 mr_status mr__slot_take(struct mr__scheduler *s, uint32_t *ret_slot);
+/* Makes the table of runs so large that it has this slot. MR_ENOMEM, MR_ELIMIT. */
+mr_status mr__slots_reach(struct mr__scheduler *s, uint32_t slot);
 /* After a replay: which slots are free. */
 mr_status mr__slots_rebuild(struct mr__scheduler *s);
 

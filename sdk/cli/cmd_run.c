@@ -42,13 +42,34 @@ static int badness(int code)
     case MR__EXIT_OK: return 0;
     case MR__EXIT_BLOCKED: return 1;
     case MR__EXIT_FAILED: return 2;
-    case MR__EXIT_NOT_FOUND: return 3;
+    case MR__EXIT_NOT_FOUND:
+    case MR__EXIT_DEFINITION: return 3;
     default: return 4; /* it could not be seen to the end */
     }
 }
 
-/* Names the runs whose actions are missing. */
-static int tell_missing(struct mr__cli *cli, struct mr__pick missing, bool alone)
+/* "run ID stays as it is: ...": its action is missing, or its dag cannot be read. */
+static mr_status add_why(struct mr__text *text, struct mr__pick item)
+{
+    struct mr__pick message = mr__pick_member(item, "message");
+    mr__text_clear(text);
+    mr__text_puts(text, "run ");
+    (void)mr__pick_text(mr__pick_member(item, "run"), text); /* absent: left out, as below */
+    mr__text_puts(text, " stays as it is: ");
+    if (message.at != NULL) {
+        (void)mr__pick_text(message, text);
+        return MR_EDEFINITION;
+    }
+    mr__text_puts(text, "task ");
+    (void)mr__pick_text(mr__pick_member(item, "task"), text);
+    mr__text_puts(text, " needs the action \"");
+    (void)mr__pick_text(mr__pick_member(item, "action"), text);
+    mr__text_puts(text, "\", which no plugin here has");
+    return MR_ENOTFOUND;
+}
+
+/* Names the runs that nobody can go on with, for whatever reason. */
+static int tell_left(struct mr__cli *cli, struct mr__pick left, bool alone)
 {
     struct mr__pick_each each;
     struct mr__pick key;
@@ -56,24 +77,16 @@ static int tell_missing(struct mr__cli *cli, struct mr__pick missing, bool alone
     struct mr__text text = {0};
     struct mr__text objects = {0};
     int code = MR__EXIT_OK;
-    mr__pick_begin(&each, missing);
+    mr__pick_begin(&each, left);
     while (!each.object && each.at != NULL && mr__pick_next(&each, &key, &item)) {
-        mr__text_clear(&text);
-        mr__text_puts(&text, "run ");
-        (void)mr__pick_text(mr__pick_member(item, "run"), &text); /* absent: left out, as below */
-        mr__text_puts(&text, " stays as it is: task ");
-        (void)mr__pick_text(mr__pick_member(item, "task"), &text);
-        mr__text_puts(&text, " needs the action \"");
-        (void)mr__pick_text(mr__pick_member(item, "action"), &text);
-        mr__text_puts(&text, "\", which no plugin here has");
+        mr_status status = add_why(&text, item);
         if (alone && mr__print_is_json(cli)) {
             mr__text_puts(&objects, objects.len > 0 ? "," : "");
-            mr__print_error_object(&objects, mr_status_text(MR_ENOTFOUND), mr__text_str(&text),
-                                   NULL);
+            mr__print_error_object(&objects, mr_status_text(status), mr__text_str(&text), NULL);
         } else {
             mr__print_talk(cli, "millrace: %s", mr__text_str(&text));
         }
-        code = MR__EXIT_NOT_FOUND;
+        code = mr__session_exit_of(status);
     }
     if (objects.len > 0) {
         mr__print_out(cli, "{\"errors\":[", 11);
@@ -183,8 +196,11 @@ static int resume_all(struct mr__cli *cli)
         code = mr__print_failure(cli, &failure);
         goto finish;
     }
-    int missing = tell_missing(cli, mr__pick_member(all, "missing"), count == 0);
-    if (count == 0 && missing == MR__EXIT_OK) {
+    int left = tell_left(cli, mr__pick_member(all, "missing"), count == 0);
+    int unreadable =
+        tell_left(cli, mr__pick_member(all, "unreadable"), count == 0 && left == MR__EXIT_OK);
+    left = left == MR__EXIT_OK ? unreadable : left;
+    if (count == 0 && left == MR__EXIT_OK) {
         if (!cli->options.quiet) {
             mr__print_talk(cli, "millrace: no unfinished run");
         }
@@ -205,7 +221,7 @@ static int resume_all(struct mr__cli *cli)
         }
         code = wait_for_all(cli, runs);
     }
-    code = badness(missing) > badness(code) ? missing : code;
+    code = badness(left) > badness(code) ? left : code;
 finish:
     mr__text_finish(&request);
     mr__text_finish(&answer);

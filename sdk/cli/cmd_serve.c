@@ -64,6 +64,7 @@ static void tell_removed(struct mr__cli *cli, struct mr__pick removed)
 
 /* ---- the unfinished runs ------------------------------------------------------------------- */
 
+/* Of runs whose dag cannot be read something was said when the store was opened. */
 static void tell_missing(struct mr__cli *cli, struct mr__pick missing)
 {
     struct mr__pick_each each;

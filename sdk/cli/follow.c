@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Stays with a run until it stands still, by the request `watch`.
+ * Stays with a run until it stands still, by the request `watch`; by `wait` where nothing of what
+ * happens meanwhile is to be shown, so that a large run is not printed and read event by event.
  */
 #include "sdk/cli/follow.h"
 #include "sdk/cli/lines.h"
@@ -20,6 +21,7 @@ struct follower {
     struct mr__text *document;
     bool known;     /* the first document came */
     bool ended;     /* the last one did */
+    int code;       /* then: the run's exit code */
     bool timed_out; /* and the run is being canceled for it */
 };
 
@@ -31,13 +33,18 @@ static void on_line(void *user, const char *task, const char *text, size_t len);
 static int leave(struct mr__cli *cli, const char *id, const struct mr__failure *failure);
 static void tell_end(struct mr__cli *cli, const struct mr__progress *p, bool plain_shown);
 
+/* `watch -o jsonl`: each answer goes out as it came. */
+static bool prints_answers(const struct mr__cli *cli)
+{
+    return cli->options.output == MR__OUTPUT_JSONL &&
+           strcmp(cli->options.command->name, "watch") == 0;
+}
+
 int mr__follow_and_print(struct mr__cli *cli, const char *id)
 {
     struct mr__text document = {0};
     int code = mr__follow(cli, id, &document);
-    if (document.len > 0 && mr__print_is_json(cli) &&
-        !(cli->options.output == MR__OUTPUT_JSONL &&
-          strcmp(cli->options.command->name, "watch") == 0)) {
+    if (document.len > 0 && mr__print_is_json(cli) && !prints_answers(cli)) {
         mr__print_document(cli, (struct mr__pick){document.at, document.len});
     }
     mr__text_finish(&document);
@@ -64,6 +71,12 @@ int mr__follow(struct mr__cli *cli, const char *id, struct mr__text *ret_documen
     return code;
 }
 
+/* Whether anything is shown before the run's end. */
+static bool shows_changes(const struct mr__cli *cli)
+{
+    return cli->screen.mode != MR__PROGRESS_NONE || prints_answers(cli);
+}
+
 static int follow(struct follower *f, const char *id)
 {
     struct mr__cli *cli = f->cli;
@@ -73,7 +86,7 @@ static int follow(struct follower *f, const char *id)
     struct mr__pick answer;
     mr_stream *stream = NULL;
     int code = MR__EXIT_STORE;
-    mr__request_begin(&request, "watch");
+    mr__request_begin(&request, shows_changes(cli) ? "watch" : "wait");
     mr__request_string(&request, "run", id);
     if (screen->mode == MR__PROGRESS_PLAIN) {
         mr__text_printf(&request, ",\"logs\":true,\"since\":%lld", (long long)cli->logs_since_ms);
@@ -106,8 +119,7 @@ static int follow(struct follower *f, const char *id)
         }
     }
     if (f->ended) {
-        code = mr__session_exit_of_run(mr__pick_value(mr__text_str(f->document), f->document->len));
-        code = f->timed_out ? MR__EXIT_TIMEOUT : code;
+        code = f->timed_out ? MR__EXIT_TIMEOUT : f->code;
     }
     mr_stream_close(stream);
     return code;
@@ -197,20 +209,37 @@ static bool is_current(const struct follower *f, struct mr__pick log)
                                       f->progress.tasks[task].attempts;
 }
 
+/* Of a run that ended well nothing is said but that: its tasks need not be read. */
+static bool says_more(struct mr__pick run)
+{
+    return mr__progress_state_of(mr__pick_member(run, "status")) != MR__STATE_SUCCESS;
+}
+
 static void take_answer(struct follower *f, struct mr__pick answer)
 {
     struct mr__cli *cli = f->cli;
-    struct mr__pick run = mr__pick_member(answer, "run");
-    struct mr__pick event = mr__pick_member(answer, "event");
-    struct mr__pick log = mr__pick_member(answer, "log");
-    struct mr__pick mark = mr__pick_member(answer, "progress");
-    bool last = mr__pick_is(mr__pick_member(answer, "end"), "true");
-    if (cli->options.output == MR__OUTPUT_JSONL &&
-        strcmp(cli->options.command->name, "watch") == 0) {
+    struct mr__pick run = {0}, event = {0}, log = {0}, mark = {0}, key, value;
+    struct mr__pick_each each;
+    bool last = false;
+    mr__pick_begin(&each, answer); /* once through: a run may be of many megabytes */
+    while (each.object && mr__pick_next(&each, &key, &value)) {
+        if (key.len == 3 && memcmp(key.at, "run", 3) == 0) {
+            run = value;
+        } else if (key.len == 5 && memcmp(key.at, "event", 5) == 0) {
+            event = value;
+        } else if (key.len == 3 && memcmp(key.at, "log", 3) == 0) {
+            log = value;
+        } else if (key.len == 8 && memcmp(key.at, "progress", 8) == 0) {
+            mark = value;
+        } else if (key.len == 3 && memcmp(key.at, "end", 3) == 0) {
+            last = mr__pick_is(value, "true");
+        }
+    }
+    if (prints_answers(cli)) {
         mr__print_document(cli, answer);
         (void)mr__print_flush(cli, MR__EXIT_OK); /* said at the end of the program */
     }
-    if (run.at != NULL) {
+    if (run.at != NULL && (shows_changes(cli) || says_more(run))) {
         take_run(f, run, last);
     }
     if (event.at != NULL) {
@@ -225,6 +254,7 @@ static void take_answer(struct follower *f, struct mr__pick answer)
     if (last && run.at != NULL) {
         mr__text_clear(f->document);
         mr__text_add(f->document, run.at, run.len);
+        f->code = mr__session_exit_of_run(run);
         f->ended = true;
     }
 }
@@ -376,36 +406,63 @@ static bool has_failed_child(const struct mr__progress *p, uint32_t task)
     return i != MR__NO_TASK;
 }
 
+/* The task that failed next after the task `after` (MR__NO_TASK: first), or MR__NO_TASK: in the
+ * order in which they failed, whether that was watched or only read at the end. */
+static uint32_t next_failed(const struct mr__progress *p, uint32_t after)
+{
+    uint32_t best = MR__NO_TASK;
+    bool passed = after == MR__NO_TASK;
+    int64_t after_ms = passed ? INT64_MIN : p->tasks[after].ended_ms;
+    for (uint32_t i = p->lists[MR__STATE_FAILED].first; i != MR__NO_TASK; i = p->tasks[i].after) {
+        int64_t ms = p->tasks[i].ended_ms;
+        bool follows = ms > after_ms || (ms == after_ms && passed);
+        if (follows && (best == MR__NO_TASK || ms < p->tasks[best].ended_ms)) {
+            best = i;
+        }
+        passed = passed || i == after;
+    }
+    return best;
+}
+
 /* "failed   push   exit 1 after 3 attempts" and the tail of its log. */
+static void add_failure(struct mr__cli *cli, const struct mr__progress *p, uint32_t task,
+                        bool logs_shown, struct mr__text *text)
+{
+    const struct mr__progress_task *t = &p->tasks[task];
+    mr__text_puts(text, cli->color_err ? "\033[31mfailed\033[0m   " : "failed   ");
+    (void)mr__text_clean(text, t->id, t->id_len, SIZE_MAX, ""); /* its width is not needed */
+    if (t->reason != NULL) {
+        mr__text_puts(text, "  ");
+        (void)mr__text_clean(text, t->reason, strlen(t->reason), SIZE_MAX, ""); /* likewise */
+    }
+    if (t->attempts > 1) {
+        mr__text_printf(text, " after %u attempts", t->attempts);
+    }
+    mr__text_puts(text, "\n");
+    if (!logs_shown && !cli->options.quiet) {
+        add_tail(cli, mr__text_str(&p->run), t->id, text);
+    }
+}
+
 static void add_failures(struct mr__cli *cli, const struct mr__progress *p, bool logs_shown,
                          struct mr__text *text, bool *ret_lost)
 {
     uint32_t shown = 0;
     uint32_t hidden = 0;
     for (uint32_t i = p->lists[MR__STATE_FAILED].first; i != MR__NO_TASK; i = p->tasks[i].after) {
-        const struct mr__progress_task *t = &p->tasks[i];
-        if (has_failed_child(p, i)) {
-            continue;
-        }
-        *ret_lost = *ret_lost || (t->reason != NULL && strncmp(t->reason, "lost", 4) == 0);
-        if (shown == FAILURES_SHOWN) {
+        const char *reason = p->tasks[i].reason;
+        if (!has_failed_child(p, i)) {
+            *ret_lost = *ret_lost || (reason != NULL && strncmp(reason, "lost", 4) == 0);
             hidden++;
-            continue;
         }
-        mr__text_puts(text, cli->color_err ? "\033[31mfailed\033[0m   " : "failed   ");
-        (void)mr__text_clean(text, t->id, t->id_len, SIZE_MAX, ""); /* its width is not needed */
-        if (t->reason != NULL) {
-            mr__text_puts(text, "  ");
-            (void)mr__text_clean(text, t->reason, strlen(t->reason), SIZE_MAX, ""); /* likewise */
+    }
+    for (uint32_t i = next_failed(p, MR__NO_TASK); i != MR__NO_TASK && shown < FAILURES_SHOWN;
+         i = next_failed(p, i)) {
+        if (!has_failed_child(p, i)) {
+            add_failure(cli, p, i, logs_shown, text);
+            shown++;
+            hidden--;
         }
-        if (t->attempts > 1) {
-            mr__text_printf(text, " after %u attempts", t->attempts);
-        }
-        mr__text_puts(text, "\n");
-        if (!logs_shown && !cli->options.quiet) {
-            add_tail(cli, mr__text_str(&p->run), t->id, text);
-        }
-        shown++;
     }
     if (hidden > 0) {
         mr__text_printf(text, "and %u more\n", hidden);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What evaluating an expression costs, entry and exit included, beside what an empty function costs
- * in plain Lua in the same process: build/tests/bench_lua [EVALUATIONS].
+ * in plain Lua in the same process: build/tests/bench_lua [EVALUATIONS [EXPRESSION]].
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,18 +59,22 @@ static double measure(struct lua_fixture *f, const char *script, long count)
 
 int main(int argc, char **argv)
 {
-    static const char *const scripts[] = {
+    const char *scripts[] = {
         "true",
         "vars.stage == 'prod' and share.n ~= 3",
         "tasks.fetch.status == 'success' and tasks.fetch.output.pages[1] == 1",
         "run.id .. '-' .. vars.stage",
         "filter(share.hosts, function(h) return h.name ~= vars.stage end)",
     };
+    size_t script_count = argc > 2 ? 1 : MR__COUNT(scripts);
     long count = argc > 1 ? strtol(argv[1], NULL, 10) : 200000;
     static struct lua_fixture f;
+    if (argc > 2) {
+        scripts[0] = argv[2];
+    }
     double plain = measure_plain(count);
     (void)printf("%8.0f ns  1.0  lua_pcall of an empty function\n", plain);
-    for (size_t i = 0; i < MR__COUNT(scripts); i++) {
+    for (size_t i = 0; i < script_count; i++) {
         fixture_init(&f);
         double ns = measure(&f, scripts[i], count);
         (void)printf("%8.0f ns %4.1f  %s\n", ns, ns / plain, scripts[i]);

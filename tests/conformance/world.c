@@ -181,6 +181,7 @@ static void shard_open(struct world *w, struct mr__shard **ret_shard)
         .ids = &w->ids,
         .evaluator = &w->evaluator.port,
         .jobs = 64,
+        .journal_bytes_keep = w->journal_bytes_keep,
         .events =
             {.user = w, .arm = on_arm, .rebuilt = on_rebuilt, .broken = on_broken, .say = on_say},
     };

@@ -87,8 +87,9 @@ struct world {
     void *commit_user;
     uint64_t commits; /* begun in all lives */
     struct world_crash crash;
-    bool dead;    /* the engine has died, and is about to be thrown away */
-    bool crashed; /* it has died at a commit, once */
+    uint64_t journal_bytes_keep; /* of the lives to come; 0: as usual */
+    bool dead;                   /* the engine has died, and is about to be thrown away */
+    bool crashed;                /* it has died at a commit, once */
 
     struct mr__clock clock;
     int64_t monotonic_ms, armed_ms;

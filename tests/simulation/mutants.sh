@@ -14,7 +14,7 @@ export MILLRACE_SEEDS
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 mkdir -p "$work/sdk" "$work/tests" "$work/objects"
-cp -r "$source/core" "$work/"
+cp -r "$source/core" "$source/lua" "$work/"
 cp -r "$source/sdk/include" "$work/sdk/"
 cp -r "$source/tests/simulation" "$work/tests/"
 cd "$work"
@@ -25,7 +25,8 @@ sources_of() {
 }
 
 files="core/base/*.c core/model/*.c core/scheduler/*.c core/store/batch.c core/store/records.c
-core/store/store_mem.c $(sources_of shard core/engine) $(sources_of port core/exec) tests/simulation/*.c"
+core/store/store_mem.c $(sources_of shard core/engine) core/engine/prune.c core/engine/prune_read.c core/engine/reads.c
+$(sources_of port core/exec) tests/simulation/*.c"
 
 object_of() {
   echo "objects/$(echo "$1" | tr / _).o"
@@ -148,6 +149,10 @@ mutant fan-not-closed $ends 's/^    mr__decide_close_fan_of(s, run, t);//'
 mutant fan-stuck $decide 's/again = fails \&\& run->fan_open > 0 \&\& close_fans(s, run, true);/again = false;/'
 mutant fan-good-with-bad-children $apply 's/fan->bad += .*/fan->bad += 0;/'
 
+mutant check-that-is-continued core/model/prepare.c 's/bool acts = !(check->block .*/bool acts = true;/'
+mutant check-of-one-condition core/model/prepare.c 's/acts \&\& j < check->count/acts \&\& j < 1/'
+mutant far-without-share "$shard" 's/MR__COPY_SHARE |/0 |/'
+
 # when
 mutant dead-for-good core/scheduler/ready.c 's/if (dies != is_dead) {/if (dies \&\& !is_dead) {/'
 mutant always-beside-its-parents core/scheduler/ready.c 's/^        } else if (is == MR__GRAPH_OPEN) {/        } else if (is == MR__GRAPH_OPEN \&\& run->tasks[child].open > 0) {/'
@@ -174,6 +179,16 @@ mutant hooks-do-not-hold-up $decide 's/run->status != MR__RUN_PAUSED \&\& run->h
 mutant hooks-passed-over "$shard" 's/if (run->hooks_due != 0 \&\& run->hooks_due != due) {/if (false) {/'
 mutant hooks-beside-each-other "$shard" 's/return false; .. being called: memory.*//'
 mutant kept-forgotten $decide 's/^    submit_kept(s, run, submit);//'
+
+# pruning
+prune=core/engine/prune.c
+prune_read=core/engine/prune_read.c
+mutant prune-of-what-is-back $prune 's/run->fate == MR__PRUNE_GOES \&\& is_back(prune, run->id)/false/'
+mutant prune-without-the-index $prune 's/!mr__shard_index(prune->engine->shard, &prune->index_upto, index_next, prune)/true/'
+mutant prune-keeps-one-less $prune_read 's/before < options->keep ||/before + 1 < options->keep ||/'
+mutant prune-of-the-young $prune_read 's/|| finished.ended_ms >= options->before_ms;/;/'
+mutant prune-leaves-the-parts $prune 's/^            put_part(prune, &step->parts\[i\]);//'
+mutant prune-of-another-status $prune_read 's/(options->status < 0 || finished->status == options->status)/true/'
 
 echo "$found found, $missed missed"
 [ "$missed" -eq 0 ]

@@ -369,6 +369,7 @@ static void on_rebuilt(void *user)
         sim->commits_rebuilt = stats.commits;
         sim_count(sim, SIM_rebuilt);
         sim->rebuilds++;
+        sim_scripts_rebuilt(sim);
         sim->reading = true;
         sim_truth_check_memory(sim, true);
         sim->reading = false;
@@ -532,6 +533,7 @@ void sim_init(struct sim *sim, uint64_t seed, uint32_t *counters)
     mr__buf_init(&sim->truth.entry);
     sim_exec_init(sim);
     sim_scripts_init(sim);
+    sim_prune_init(sim);
 }
 
 void sim_open(struct sim *sim)
@@ -610,7 +612,11 @@ void sim_crash(struct sim *sim, bool power_cut)
     late_keep(sim);
     sim->flying = NULL;
     sim_exec_crash(sim, power_cut);
+    sim_prune_crash(sim);
     mr__shard_destroy(sim->shard);
+    if (sim_prune_is_running(sim)) {
+        sim_broken(sim, "a prune is never answered");
+    }
     sim->store->ops->close(sim->store);
     sim->shard = NULL;
     sim_truth_crash(sim);
@@ -639,6 +645,7 @@ void sim_finish(struct sim *sim)
     sim_exec_crash(sim, true);
     mr__shard_destroy(sim->shard);
     sim->store->ops->close(sim->store);
+    sim_prune_finish(sim);
     late_drop(sim);
     sim_truth_finish(sim);
     mr__mem_image_destroy(sim->image);

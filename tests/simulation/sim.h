@@ -8,7 +8,8 @@
  * sim_scripts.c what is evaluated and the hooks, sim_share.c the share data. sim_truth.c reads each
  * batch that is written, sim_rules.c and sim_expect.c keep by a second and simpler account what it
  * means: against it everything that the shard says or does is held; sim_archive.c does so with
- * index and history. sim_commands.c is who submits and commands, test_simulation.c the driver.
+ * index and history. sim_prune.c is who removes finished runs, sim_commands.c who submits and
+ * commands, test_simulation.c the driver.
  *
  * A broken promise ends the seed at once: sim_broken prints the seed and the step.
  */
@@ -113,6 +114,9 @@
     X(evaluation_lost)          \
     X(skipped_by_check)         \
     X(blocked_by_check)         \
+    X(skipped_by_share)         \
+    X(blocked_by_share)         \
+    X(share_changed_meanwhile)  \
     X(skipped_by_script)        \
     X(blocked_by_script)        \
     X(condition_failed)         \
@@ -159,6 +163,11 @@
     X(submitted_with_kept)      \
     X(submitted_with_share)     \
     X(all_kept)                 \
+    X(pruned)                   \
+    X(pruned_beyond_keep)       \
+    X(pruned_in_part)           \
+    X(prune_failed)             \
+    X(prune_cut_off)            \
     X(closed_in_order)
 
 enum sim_counter {
@@ -206,6 +215,7 @@ struct sim_run {
     uint32_t hooks_calls;         /* of those that are due now, in all lives */
     uint32_t share[SIM_KEYS_MAX]; /* the number of the set that stands; 0: none */
     uint32_t kept, shared;        /* events of its submit */
+    size_t seen; /* so much of its log was there when the conditions of this event were looked at */
     uint32_t must_end; /* a task whose attempt's end must be the run's next event, + 1; 0: none */
     struct mr__plan *plan; /* of the truth's own */
     struct mr__buf log;
@@ -215,6 +225,8 @@ struct sim_run {
     bool told_all; /* they were there from the beginning of this life, and must be told of all */
     uint32_t settles, ends, reopened; /* ends: settles, but not as blocked */
     uint32_t pauses;                  /* and unpauses */
+    uint32_t end_number;              /* the how manieth end of all was its last one */
+    bool pruned, torn;                /* torn: some of its index entries are gone */
 };
 
 struct sim_truth {
@@ -223,6 +235,7 @@ struct sim_truth {
     struct sim_run *by_slot[4096];
     struct mr__buf entry; /* of the journal: the parts that are written so far */
     uint64_t entry_lsn, last_lsn;
+    uint32_t ends; /* of all runs */
 };
 
 /* ---- the executor (sim_exec.c) -------------------------------------------------------------- */
@@ -261,7 +274,14 @@ struct sim_attempt {
 /* An evaluation or a hook call that the executor has. */
 struct sim_far {
     struct mr__evaluation *evaluation;
+    size_t seen; /* so much of its run's log was there when it was asked for */
     int64_t due_ms;
+};
+/* What such an answer has become in memory: the event at `at` of its run's log. */
+struct sim_answered {
+    uint8_t run_id[MR__RUN_ID_BYTES];
+    uint32_t task;
+    size_t at, seen;
 };
 struct sim_hooking {
     uint8_t run_id[MR__RUN_ID_BYTES];
@@ -309,6 +329,8 @@ struct sim_exec {
     uint32_t epoch_life;
     struct sim_far far[SIM_FAR_MAX];
     size_t far_count;
+    struct sim_answered answered[SIM_FAR_MAX]; /* the latest */
+    size_t answered_count;
     struct sim_hooking hooking[SIM_HOOKS_MAX];
     size_t hooking_count;
     struct sim_set sets[SIM_SETS_MAX]; /* number 0 is none */
@@ -330,6 +352,7 @@ enum sim_request_kind {
 };
 
 struct sim;
+struct sim_prune;
 
 struct sim_request {
     struct sim *sim;
@@ -391,6 +414,8 @@ struct sim {
     struct sim_knobs knobs;
     struct sim_truth truth;
     struct sim_exec exec;
+    struct sim_prune *prune;
+    bool pruned; /* somebody has begun to prune, ever */
     struct sim_request requests[SIM_REQUESTS_MAX];
     size_t request_count;
 };
@@ -438,6 +463,12 @@ mr_status sim_scripts_evaluate(struct mr__executor *x, struct mr__evaluation *ev
 void sim_scripts_hook(struct mr__executor *x, const struct mr__hook_call *call);
 void sim_scripts_library(void *user, const struct mr__scope_run *run, uint32_t mask);
 void sim_scripts_run(struct sim *sim);
+/* How much of its run's log was there when the conditions were looked at that decided this event,
+ * which stands at `at`. */
+size_t sim_scripts_seen(const struct sim *sim, const struct sim_run *run,
+                        const struct mr__event *event, size_t at);
+/* Memory is read anew: what was decided there and is not durable is gone. */
+void sim_scripts_rebuilt(struct sim *sim);
 int64_t sim_scripts_next_due(const struct sim *sim);
 void sim_scripts_crash(struct sim *sim);
 
@@ -453,6 +484,8 @@ void sim_share_closed(struct sim *sim);
 /* A pair of key and number, as a submit gives them. */
 uint32_t sim_share_given(struct sim *sim, uint32_t key);
 void sim_share_durable(struct sim *sim, struct sim_run *run, const struct mr__event *event);
+/* The number that a key had when so much of the run's log was there; 0: none. */
+uint32_t sim_share_at(const struct sim_run *run, const char *key, size_t seen);
 /* The table holds nothing that is not durable; `exact`: and all that is. */
 void sim_share_check(struct sim *sim, const struct sim_run *run, struct mr__share *share,
                      bool exact);
@@ -486,6 +519,21 @@ bool sim_expect_current(const struct sim_run *run, uint32_t t, uint32_t attempt)
 void sim_archive_check(struct sim *sim);
 /* The events of a finished run, from the history: **owned**, mr__buf_finish. */
 bool sim_archive_history(struct sim *sim, const uint8_t *id, struct mr__buf *ret_log);
+
+/* Nothing of any run is left, in history or index. */
+void sim_archive_check_empty(struct sim *sim);
+
+/* ---- who prunes (sim_prune.c) --------------------------------------------------------------- */
+
+void sim_prune_init(struct sim *sim);
+void sim_prune_finish(struct sim *sim);
+void sim_prune(struct sim *sim); /* some runs, unless a prune is under way */
+void sim_prune_all(struct sim *sim);
+void sim_prune_go(struct sim *sim); /* what it reads is read, or what was read is answered */
+bool sim_prune_is_running(const struct sim *sim);
+void sim_prune_crash(struct sim *sim);
+/* The run's last entry in the index is gone. */
+void sim_prune_durable(struct sim *sim, struct sim_run *run);
 
 /* ---- who asks (sim_commands.c) -------------------------------------------------------------- */
 

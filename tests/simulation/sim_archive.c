@@ -19,27 +19,27 @@ struct archive {
     uint8_t by_status[1024][MR__RUN_ID_BYTES];
     struct mr__place status_places[1024];
     size_t by_status_count;
-    size_t by_dag_count, live_count;
+    size_t by_dag_count, key_count, live_count;
 };
 
 static bool on_history(void *user, struct mr__bytes key, struct mr__bytes value)
 {
     struct archive *archive = user;
-    struct mr__reader r;
+    struct mr__part reader; /* a prune leaves gaps in it */
     struct mr__finished finished;
     uint64_t lsn;
     uint16_t part;
     if (mr__key_lsn(key, &lsn, &part) && lsn > archive->sim->truth.last_lsn) {
         return true; /* of a commit that did not come to its end; the next one removes it */
     }
-    if (mr__record_open(value, "history", &r, NULL) != MR_OK) {
+    if (mr__part_open(value, "history", &reader, NULL) != MR_OK) {
         sim_broken(archive->sim, "a part of the history is damaged");
     }
-    while (mr__reader_left(&r) > 0) {
-        if (!mr__finished_read(&r, &finished)) {
-            sim_broken(archive->sim, "a finished run in the history is damaged");
-        }
+    while (mr__part_next(&reader, &finished)) {
         archive->finished++;
+    }
+    if (reader.r.failed) {
+        sim_broken(archive->sim, "a finished run in the history is damaged");
     }
     return true;
 }
@@ -50,7 +50,9 @@ static bool on_index(void *user, struct mr__bytes key, struct mr__bytes value)
     uint8_t kind = ((const uint8_t *)key.data)[1];
     const uint8_t *id = mr__key_run_id(key);
     struct mr__place place;
-    if (kind == 'k') {
+    if (kind == 'k') { /* one that came before its run, which did not, stands for nothing */
+        const struct sim_run *run = sim_truth_find(archive->sim, value.data);
+        archive->key_count += run != NULL && run->durable;
         return true;
     }
     if (id == NULL || !mr__place_read(value, &place)) {
@@ -96,14 +98,11 @@ static bool read_finished(struct mr__snapshot *snapshot, const struct mr__place 
 {
     struct mr__key key;
     struct mr__bytes value;
-    struct mr__reader r;
+    struct mr__part part;
     mr__key_history(&key, 0, place->lsn, place->part);
-    if (snapshot->ops->get(snapshot, key.bytes, key.len, &value) != MR_OK ||
-        mr__record_open(value, "history", &r, NULL) != MR_OK || place->offset >= value.len) {
-        return false;
-    }
-    r.at = (const uint8_t *)value.data + place->offset;
-    return mr__finished_read(&r, ret_finished);
+    return snapshot->ops->get(snapshot, key.bytes, key.len, &value) == MR_OK &&
+           mr__part_open(value, "history", &part, NULL) == MR_OK &&
+           mr__part_find(&part, place->offset, ret_finished);
 }
 
 static void check_finished(struct archive *archive, const struct sim_run *run)
@@ -116,6 +115,12 @@ static void check_finished(struct archive *archive, const struct sim_run *run)
         sim_broken(sim, "a finished run waits to go to the index, which has a later end of it");
     }
     place = pending != NULL ? &pending->place : place;
+    if (run->pruned) {
+        if (place != NULL) {
+            sim_broken(sim, "a run was removed, and is to be found by its id");
+        }
+        return;
+    }
     if (place == NULL) {
         sim_broken(sim, "a finished run is neither in the index nor waits to go there");
     }
@@ -146,7 +151,8 @@ static void check_by_status(const struct archive *archive)
         if (run == NULL || !run->archived) {
             continue;
         }
-        whole += pending == NULL;
+        whole += pending == NULL && !run->torn;
+        in_part += run->torn;
         in_part += pending != NULL && same_place(&pending->place, &archive->places[i]);
     }
     for (size_t i = 0; i < archive->by_status_count; i++) {
@@ -163,7 +169,7 @@ static void check_by_status(const struct archive *archive)
     }
     if (archive->by_status_count < whole || archive->by_status_count > whole + in_part ||
         archive->by_dag_count > archive->by_id_count ||
-        archive->by_dag_count + again < archive->by_id_count) {
+        archive->by_dag_count + again + in_part < archive->by_id_count) {
         sim_broken(sim, "the index has %zu runs by id, %zu by dag, %zu by status instead of %zu",
                    archive->by_id_count, archive->by_dag_count, archive->by_status_count, whole);
     }
@@ -188,7 +194,8 @@ static mr_status check_archive(struct mr__snapshot *snapshot, void *user)
     if (!sim_untidy(sim)) {
         check_by_status(archive);
     }
-    if (archive->finished != ends) {
+    /* What is left of a run that was removed goes with the next prune. */
+    if (archive->finished > ends || (archive->finished < ends && !sim->pruned)) {
         sim_broken(sim, "the history has %zu ends of runs instead of %zu", archive->finished, ends);
     }
     return MR_OK;
@@ -199,6 +206,32 @@ void sim_archive_check(struct sim *sim)
     struct archive *archive = calloc(1, sizeof *archive);
     archive->sim = sim;
     (void)sim->store->ops->read_now(sim->store, check_archive, archive);
+    free(archive);
+}
+
+static mr_status check_empty(struct mr__snapshot *snapshot, void *user)
+{
+    struct archive *archive = user;
+    archive->snapshot = snapshot;
+    each_key(archive, MR__TABLE_HISTORY, on_history);
+    each_key(archive, MR__TABLE_INDEX, on_index);
+    if (archive->finished + archive->by_id_count + archive->by_status_count +
+            archive->by_dag_count + archive->key_count >
+        0) {
+        sim_broken(archive->sim,
+                   "all runs were removed, and there are %zu ends, %zu runs by id, %zu by status, "
+                   "%zu by dag, %zu keys",
+                   archive->finished, archive->by_id_count, archive->by_status_count,
+                   archive->by_dag_count, archive->key_count);
+    }
+    return MR_OK;
+}
+
+void sim_archive_check_empty(struct sim *sim)
+{
+    struct archive *archive = calloc(1, sizeof *archive);
+    archive->sim = sim;
+    (void)sim->store->ops->read_now(sim->store, check_empty, archive);
     free(archive);
 }
 

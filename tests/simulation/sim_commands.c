@@ -17,7 +17,7 @@ static bool key_is_taken(const struct sim *sim, struct mr__blob key)
         const struct sim_run *run = &sim->truth.runs[i];
         struct mr__reader r;
         struct mr__event created;
-        if (run->ends == 0) {
+        if (run->ends == 0 || run->pruned) {
             continue;
         }
         mr__reader_init(&r, run->log.data, run->log.len);

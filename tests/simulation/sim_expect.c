@@ -201,19 +201,40 @@ struct mr__blob sim_expect_item(const struct sim_run *run, uint32_t t, char text
     return (struct mr__blob){text, strlen(text)};
 }
 
-/* preCheck, in file order; GO: none acts. */
-static enum mr__verdict expect_checks(const struct sim_run *run, uint32_t t)
+/* Of a variable: it is the digit. Of share data: the key had a number, or none, or an even one. */
+static bool holds(const struct sim_run *run, const struct mr__condition *condition, size_t seen)
+{
+    if (condition->source == MR__SOURCE_VARS) {
+        return condition->values.u.list[0].u.s[0] == run->x;
+    }
+    uint32_t number = sim_share_at(run, condition->key, seen);
+    if (condition->op == MR__OP_EXISTS) {
+        return (number != 0) == (condition->values.len == 0 || condition->values.u.list[0].u.i);
+    }
+    return number != 0 && number % 2 == 0;
+}
+
+static bool all_hold(const struct sim_run *run, const struct mr__check *check, size_t seen)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < check->count; i++) {
+        all &= holds(run, &check->conditions[i], seen);
+    }
+    return all;
+}
+
+/* preCheck, in file order: the first one that acts, or NULL. */
+static const struct mr__check *expect_check(const struct sim_run *run, uint32_t t, size_t seen)
 {
     const struct mr__dag_task *row = sim_expect_row(run, t);
     bool continued = run->tasks[t].status == MR__TASK_CONTINUE;
     for (uint32_t i = 0; i < row->check_count; i++) {
         const struct mr__check *check = &row->checks[i];
-        bool holds = check->conditions[0].values.u.list[0].u.s[0] == run->x;
-        if (holds && !(check->block && continued)) {
-            return check->block ? MR__VERDICT_BLOCK : MR__VERDICT_SKIP;
+        if (!(check->block && continued) && all_hold(run, check, seen)) {
+            return check;
         }
     }
-    return MR__VERDICT_GO;
+    return NULL;
 }
 
 static enum mr__verdict expect_conditions(const struct sim_run *run, uint32_t t)
@@ -260,14 +281,16 @@ static enum mr__verdict expect_params(const struct sim_run *run, uint32_t t)
     return MR__VERDICT_GO;
 }
 
-enum mr__verdict sim_expect_verdict(const struct sim_run *run, uint32_t t, bool *ret_by_check)
+enum mr__verdict sim_expect_verdict(const struct sim_run *run, uint32_t t, size_t seen,
+                                    const struct mr__check **ret_check)
 {
     enum mr__verdict verdict = MR__VERDICT_GO;
-    *ret_by_check = false;
+    *ret_check = NULL;
     if (!is_child(run, t) && !run->tasks[t].again) {
-        verdict = expect_checks(run, t);
-        *ret_by_check = verdict != MR__VERDICT_GO;
-        verdict = *ret_by_check ? verdict : expect_conditions(run, t);
+        *ret_check = expect_check(run, t, seen);
+        verdict = *ret_check == NULL    ? expect_conditions(run, t)
+                  : (*ret_check)->block ? MR__VERDICT_BLOCK
+                                        : MR__VERDICT_SKIP;
     }
     return verdict == MR__VERDICT_GO ? expect_params(run, t) : verdict;
 }

@@ -41,6 +41,7 @@ static void settled(struct sim *sim, struct sim_run *run, const struct mr__event
     run->settles++;
     run->archived = event->status != MR__RUN_BLOCKED;
     run->ends += run->archived;
+    run->end_number = run->archived ? ++sim->truth.ends : run->end_number;
     if (event->status == MR__RUN_BLOCKED) {
         sim_count(sim, SIM_run_blocked);
     } else if (event->status == MR__RUN_CANCELED) {
@@ -60,12 +61,24 @@ static void settled(struct sim *sim, struct sim_run *run, const struct mr__event
 
 /* ---- tasks that begin ------------------------------------------------------------------------ */
 
+/* What was to become of it, by the share data as they stood when its conditions were looked at. */
+static enum mr__verdict expected_of(struct sim *sim, const struct sim_run *run, uint32_t t,
+                                    const struct mr__check **ret_check)
+{
+    const struct mr__check *now;
+    enum mr__verdict verdict = sim_expect_verdict(run, t, run->seen, ret_check);
+    if (sim_expect_verdict(run, t, run->log.len, &now) != verdict) {
+        sim_count(sim, SIM_share_changed_meanwhile);
+    }
+    return verdict;
+}
+
 /* An attempt, or a fan-out, begins. */
 static void begins(struct sim *sim, const struct sim_run *run, uint32_t t, enum mr__verdict verdict)
 {
-    bool by_check;
+    const struct mr__check *check;
     sim_expect_turn(sim, run, t);
-    if (sim_expect_verdict(run, t, &by_check) != verdict) {
+    if (expected_of(sim, run, t, &check) != verdict) {
         sim_broken_task(sim, run, t, "it begins, and its conditions say otherwise");
     }
     if (sim_expect_skipped(run, t)) {
@@ -138,8 +151,8 @@ static void judged_to_fail(struct sim *sim, const struct sim_run *run, uint32_t 
 static void decided(struct sim *sim, const struct sim_run *run, const struct mr__event *event)
 {
     uint32_t t = event->task;
-    bool by_check;
-    enum mr__verdict expected = sim_expect_verdict(run, t, &by_check);
+    const struct mr__check *check;
+    enum mr__verdict expected = expected_of(sim, run, t, &check);
     sim_expect_turn(sim, run, t);
     if (event->status == MR__TASK_SKIPPED && sim_expect_skipped(run, t)) {
         sim_count(sim, SIM_when_failed_skipped);
@@ -158,12 +171,17 @@ static void decided(struct sim *sim, const struct sim_run *run, const struct mr_
     if (!fits) {
         sim_broken_task(sim, run, t, "its conditions say otherwise than what became of it");
     }
+    bool by_share = check != NULL && check->conditions[0].source == MR__SOURCE_SHARE;
     switch (event->status) {
     case MR__TASK_SKIPPED:
-        sim_count(sim, by_check ? SIM_skipped_by_check : SIM_skipped_by_script);
+        sim_count(sim, by_share        ? SIM_skipped_by_share
+                       : check != NULL ? SIM_skipped_by_check
+                                       : SIM_skipped_by_script);
         break;
     case MR__TASK_BLOCKED:
-        sim_count(sim, by_check ? SIM_blocked_by_check : SIM_blocked_by_script);
+        sim_count(sim, by_share        ? SIM_blocked_by_share
+                       : check != NULL ? SIM_blocked_by_check
+                                       : SIM_blocked_by_script);
         break;
     case MR__TASK_FAILED: sim_count(sim, SIM_condition_failed); break;
     default: break;
@@ -487,8 +505,10 @@ static void paused(struct sim *sim, struct sim_run *run, bool is)
     }
 }
 
+/* Of one that is being removed it may be decided, too, before that is durable: then it is back. */
 static void reopened(struct sim_run *run)
 {
+    run->pruned = run->torn = false;
     run->status = MR__RUN_RUNNING;
     run->canceling = run->timed_out = run->archived = false;
     run->hooks_called |= HOOK(BEFORE_RUN); /* of its beginning: that is over */

@@ -49,8 +49,10 @@ uint32_t sim_expect_hooks(const struct sim *sim, const struct sim_run *run, uint
 uint32_t sim_expect_hooks_at_end(const struct sim *sim, const struct sim_run *run, uint8_t status);
 /* It may begin now: it is its turn, there is room, and nothing holds it up. */
 void sim_expect_turn(struct sim *sim, const struct sim_run *run, uint32_t t);
-/* What its conditions, its list and its templates say. */
-enum mr__verdict sim_expect_verdict(const struct sim_run *run, uint32_t t, bool *ret_by_check);
+/* What its conditions, its list and its templates say, where `seen` bytes of the run's log were
+ * there when they were looked at. `*ret_check`: the check that says so, or NULL. */
+enum mr__verdict sim_expect_verdict(const struct sim_run *run, uint32_t t, size_t seen,
+                                    const struct mr__check **ret_check);
 /* The item of a fan-out's child as JSON, in `text`; absent for any other. */
 struct mr__blob sim_expect_item(const struct sim_run *run, uint32_t t, char text[16]);
 

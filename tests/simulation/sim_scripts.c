@@ -144,9 +144,20 @@ static mr_status eval(void *user, const struct mr__scope *scope, uint32_t script
     return MR_OK;
 }
 
+/* The pattern of a preCheck on share data, whose values are numbers: the even ones. */
+static mr_status matches(void *user, const char *text, size_t len, const char *pattern,
+                         size_t pattern_len, bool *ret_matches, mr_error *reterr)
+{
+    if (pattern_len != 8 || memcmp(pattern, "[02468]$", 8) != 0 || len == 0) {
+        sim_broken(user, "a pattern is matched that no dag has, or nothing against one");
+    }
+    *ret_matches = (text[len - 1] - '0') % 2 == 0;
+    return MR_OK;
+}
+
 void sim_scripts_init(struct sim *sim)
 {
-    sim->evaluator = (struct mr__evaluator){.user = sim, .eval = eval};
+    sim->evaluator = (struct mr__evaluator){.user = sim, .eval = eval, .matches = matches};
 }
 
 /* ---- far ------------------------------------------------------------------------------------ */
@@ -158,8 +169,11 @@ mr_status sim_scripts_evaluate(struct mr__executor *x, struct mr__evaluation *ev
         sim_count(sim, SIM_evaluation_refused);
         return MR_ELIMIT;
     }
-    sim->exec.far[sim->exec.far_count++] = (struct sim_far){
-        .evaluation = evaluation, .due_ms = sim->monotonic_ms + sim_below(sim, 1500)};
+    const struct mr__run *run = mr__shard_find(sim->shard, evaluation->run_id);
+    sim->exec.far[sim->exec.far_count++] =
+        (struct sim_far){.evaluation = evaluation,
+                         .seen = run->log.len,
+                         .due_ms = sim->monotonic_ms + sim_below(sim, 1500)};
     sim_count(sim, SIM_evaluated_far);
     return MR_OK;
 }
@@ -186,6 +200,38 @@ static bool is_late(struct sim *sim, const struct mr__evaluation *evaluation)
     return run == NULL || run->tasks[evaluation->task].attempt != evaluation->attempt ||
            (run->tasks[evaluation->task].flags & (MR__TASKFLAG_PREPARING | MR__TASKFLAG_JUDGING)) ==
                0;
+}
+
+/* Tells the shard, and notes what has come of it. */
+static void answer(struct sim *sim, const struct sim_far *far)
+{
+    struct sim_answered answered = {.task = far->evaluation->task, .seen = far->seen};
+    memcpy(answered.run_id, far->evaluation->run_id, MR__RUN_ID_BYTES);
+    const struct mr__run *run = mr__shard_find(sim->shard, answered.run_id);
+    answered.at = run == NULL ? 0 : run->log.len;
+    sim->exec.events.evaluated(sim->exec.events.user, far->evaluation);
+    run = sim->dead ? NULL : mr__shard_find(sim->shard, answered.run_id);
+    if (run != NULL && run->log.len > answered.at) {
+        sim->exec.answered[sim->exec.answered_count++ % SIM_FAR_MAX] = answered;
+    }
+}
+
+size_t sim_scripts_seen(const struct sim *sim, const struct sim_run *run,
+                        const struct mr__event *event, size_t at)
+{
+    for (size_t i = 0; i < MR__MIN(sim->exec.answered_count, SIM_FAR_MAX); i++) {
+        const struct sim_answered *answered = &sim->exec.answered[i];
+        if (answered->at == at && answered->task == event->task &&
+            memcmp(answered->run_id, run->id, MR__RUN_ID_BYTES) == 0) {
+            return answered->seen;
+        }
+    }
+    return at; /* on the loop: it was decided at once */
+}
+
+void sim_scripts_rebuilt(struct sim *sim)
+{
+    sim->exec.answered_count = 0;
 }
 
 /* ---- hooks ---------------------------------------------------------------------------------- */
@@ -273,7 +319,7 @@ void sim_scripts_run(struct sim *sim)
         if (is_late(sim, far.evaluation)) {
             sim_count(sim, SIM_evaluation_late);
         }
-        sim->exec.events.evaluated(sim->exec.events.user, far.evaluation);
+        answer(sim, &far);
     }
     for (size_t i = 0; i < sim->exec.hooking_count && !sim->dead;) {
         struct sim_hooking hooking = sim->exec.hooking[i];
@@ -305,4 +351,5 @@ void sim_scripts_crash(struct sim *sim)
         sim_count(sim, SIM_evaluation_lost);
     }
     sim->exec.hooking_count = 0;
+    sim->exec.answered_count = 0;
 }

@@ -164,6 +164,21 @@ void sim_share_durable(struct sim *sim, struct sim_run *run, const struct mr__ev
     sim_count(sim, SIM_shared);
 }
 
+uint32_t sim_share_at(const struct sim_run *run, const char *key, size_t seen)
+{
+    struct mr__reader r;
+    struct mr__event event;
+    uint32_t number = 0;
+    mr__reader_init(&r, run->log.data, seen);
+    while (mr__reader_left(&r) > 0 && mr__event_decode(&r, 0, &event)) {
+        if (event.type == MR__EVENT_SHARE_SET && event.key.len == strlen(key) &&
+            memcmp(event.key.data, key, event.key.len) == 0) {
+            number = event.payload.data == NULL ? 0 : number_of(event.payload);
+        }
+    }
+    return number;
+}
+
 void sim_share_check(struct sim *sim, const struct sim_run *run, struct mr__share *share,
                      bool exact)
 {

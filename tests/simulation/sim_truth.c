@@ -127,6 +127,7 @@ static void read_entry(struct sim *sim, uint32_t event_count)
         if (is_created) {
             run = truth->by_slot[slot] = created(sim, &event);
         }
+        run->seen = sim_scripts_seen(sim, run, &event, run->log.len);
         mr__buf_bytes(&run->log, begin, (size_t)(r.at - begin));
         sim_rules_apply(sim, run, &event);
         remember(sim, run, &event);
@@ -186,6 +187,19 @@ static void write_live(struct sim *sim, struct mr__bytes key, struct mr__bytes v
     sim->truth.by_slot[live.slot] = run;
 }
 
+/* Entries go when a run is removed, the one by id as the last; and by status when it is retried. */
+static void delete_index(struct sim *sim, struct mr__bytes key)
+{
+    const uint8_t *id = mr__key_run_id(key);
+    uint8_t kind = ((const uint8_t *)key.data)[1];
+    struct sim_run *run = id == NULL || kind == 'k' ? NULL : sim_truth_find(sim, id);
+    if (run != NULL && kind == 'i') {
+        sim_prune_durable(sim, run);
+    } else if (run != NULL && kind == 's') {
+        run->torn = run->archived && !run->pruned;
+    }
+}
+
 void sim_truth_write(struct sim *sim, const struct mr__batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
@@ -199,6 +213,9 @@ void sim_truth_write(struct sim *sim, const struct mr__batch *batch)
             if (mr__key_lsn(key, &from, &part) && from <= sim->truth.last_lsn) {
                 sim_count(sim, SIM_journal_trimmed);
             }
+        }
+        if (op->kind == MR__OP_DEL && table == MR__TABLE_INDEX) {
+            delete_index(sim, key);
         }
         if (op->kind == MR__OP_PUT && table == MR__TABLE_INDEX) {
             sim_count(sim, SIM_indexed);
@@ -214,6 +231,11 @@ void sim_truth_crash(struct sim *sim)
 {
     if (sim->truth.entry.len > 0) {
         sim_count(sim, SIM_crash_in_split);
+    }
+    for (size_t i = 0; i < sim->truth.run_count; i++) {
+        if (sim->truth.runs[i].torn) {
+            sim_count(sim, SIM_pruned_in_part);
+        }
     }
     mr__buf_reset(&sim->truth.entry);
 }

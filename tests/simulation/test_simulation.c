@@ -131,6 +131,11 @@ static void step(struct sim *sim)
         sim_after(sim);
     } else if (choice < 96 && sim->knobs.fail > 0) {
         sim->failing = !sim->failing && sim_chance(sim, 100);
+    } else if (choice == 99) {
+        sim_prune(sim);
+    }
+    if (sim_chance(sim, 400)) {
+        sim_prune_go(sim);
     }
     sim_pump(sim);
     check(sim, sim_chance(sim, 200));
@@ -168,7 +173,7 @@ static void say_what_hangs(struct sim *sim)
 /* Nothing goes wrong any more: everything must come to its end. */
 static void drain(struct sim *sim)
 {
-    for (uint32_t i = 0; !all_over(sim); i++, sim->step++) {
+    for (uint32_t i = 0; !all_over(sim) || sim_prune_is_running(sim); i++, sim->step++) {
         int64_t due = sim_next_due(sim);
         if (i == DRAIN_STEPS_MAX) {
             say_what_hangs(sim);
@@ -183,6 +188,7 @@ static void drain(struct sim *sim)
                 sim_command_of(sim, run, MR__COMMAND_UNPAUSE);
             }
         }
+        sim_prune_go(sim);
         sim_pump(sim);
         sim_poll(sim);
         if (sim->flying == NULL && due != INT64_MAX) {
@@ -241,6 +247,10 @@ static uint64_t play(uint64_t seed, uint32_t *count)
         drain(sim);
     }
     check_end(sim);
+    sim_prune_all(sim);
+    sim_pump(sim);
+    drain(sim);
+    sim_archive_check_empty(sim);
     uint64_t trace = sim->trace;
     sim_finish(sim);
     free(sim);

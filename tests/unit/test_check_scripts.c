@@ -89,12 +89,29 @@ static void scripts__of_the_same_text_are_each_shown(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* Short ones are checked some at a time: which of them is wrong is said all the same. */
+static void scripts__among_many_the_wrong_ones_are_found(void **state)
+{
+    static char text[64 << 10];
+    size_t len = (size_t)snprintf(text, sizeof text, "id: d\ntasks:\n");
+    for (unsigned i = 0; i < 3 * MR__LUA_JOINED_MAX; i++) { /* task i on line i + 3 */
+        bool wrong = i == MR__LUA_JOINED_MAX + 7 || i == 3 * MR__LUA_JOINED_MAX - 1;
+        len += (size_t)snprintf(text + len, sizeof text - len,
+                                "  - {id: t%u, runIf: \"7 %s %u\"}\n", i, wrong ? "=" : "==", i);
+    }
+    check(text);
+    assert_int_equal(problems.count, 2);
+    expect(0, MR__LUA_JOINED_MAX + 10, 23);
+    expect(1, 3 * MR__LUA_JOINED_MAX + 2, 24);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(scripts__that_are_good_add_nothing),
         TEST(scripts__that_are_none_are_shown_where_they_stand),
         TEST(scripts__of_the_same_text_are_each_shown),
+        TEST(scripts__among_many_the_wrong_ones_are_found),
     };
     return cmocka_run_group_tests_name("check_scripts", tests, NULL, NULL);
 }

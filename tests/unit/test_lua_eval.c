@@ -183,6 +183,68 @@ static void eval__versions_are_told_apart_by_their_bytes(void **state)
     assert_int_equal(value.u.i, 2);
 }
 
+/* What a call has parsed is kept under its name: that of a variable is no key of the share data,
+ * nor "run" or "item" one of either. */
+static void eval__what_was_parsed_is_told_apart(void **state)
+{
+    (void)state;
+    f.vars = fixture_json(&f, "{\"run\":[1],\"item\":[2]}");
+    f.share = fixture_json(&f, "{\"run\":[3],\"item\":[4],\"1\":[5]}");
+    f.scope.item_name = "it";
+    f.scope.item = (struct mr__blob){"[6]", 3};
+    for (int i = 0; i < 2; i++) { /* and nothing is left from the call before */
+        assert_int_equal(
+            fixture_eval(&f, "(function() local all = {} for i = 1, 2 do"
+                             " all[i] = {vars.run[1], share.run[1], run.id, vars.item[1],"
+                             " share.item[1], it[1], share['1'][1], tasks.fetch.output.pages[1]}"
+                             " end return all end)()"),
+            MR_OK);
+        assert_string_equal(mr__buf_cstr(&f.text),
+                            i == 0 ? "[[1,3,\"r1\",2,4,6,5,1],[1,3,\"r1\",2,4,6,5,1]]"
+                                   : "[[1,3,\"r1\",2,4,8,5,7],[1,3,\"r1\",2,4,8,5,7]]");
+        f.scope.item = (struct mr__blob){"[8]", 3};
+        f.outputs[0] = "{\"pages\":[7]}";
+    }
+}
+
+/* Neighbours must not make good of each other what is no expression by itself. */
+static void eval__what_is_checked_together_compiles_alone(void **state)
+{
+    static const char *const texts[] = {
+        "1",      "vars.n == 4", "a b",  "1)",      "(1",    "(",    "'x",   "'",        "\"",
+        "--",     "-- '",        "--[[", "[[",      "]]",    "--]]", "[=[",  "]=]",      "a[1]",
+        "a[[x]]", "{",           "}",    "{1}",     "{1",    "1}",   "'a\\", "'a\\z",    "1,2",
+        "...",    "a=1",         "_",    "_=",      ";",     "1;2",  "end",  "function", "return 1",
+        "goto x", "::x::",       " ",    "\n",      "not",   "-",    "a.",   "a:",       "a:b",
+        "'%d'",   "1 -- ok",     "nil",  "1) _=(2", "a and", "or b"};
+    (void)state;
+    struct mr__script scripts[MR__COUNT(texts)];
+    bool good[MR__COUNT(texts)];
+    unsigned joined = 0;
+    for (size_t i = 0; i < MR__COUNT(texts); i++) {
+        uint32_t line;
+        mr_error error;
+        scripts[i] = (struct mr__script){.text = texts[i],
+                                         .len = strlen(texts[i]),
+                                         .pos = {.line = 1, .column = 1},
+                                         .kind = MR__SCRIPT_EXPRESSION};
+        good[i] = mr__lua_compile_check(f.lua, &scripts[i], &line, &error) == MR_OK;
+    }
+    for (size_t i = 0; i < MR__COUNT(texts); i++) {
+        for (size_t k = 0; k < MR__COUNT(texts); k++) {
+            const struct mr__script *both[] = {&scripts[i], &scripts[k]};
+            if (!mr__lua_compile_joins(both[0]) || !mr__lua_compile_joins(both[1])) {
+                continue;
+            }
+            if (mr__lua_compile_check_all(f.lua, both, 2) != (good[i] && good[k])) {
+                fail_msg("%s and %s", texts[i], texts[k]);
+            }
+            joined++;
+        }
+    }
+    assert_true(joined > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +255,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(eval__long_file_names_and_lines_are_whole, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(eval__versions_are_told_apart_by_their_bytes, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(eval__what_was_parsed_is_told_apart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(eval__what_is_checked_together_compiles_alone, set_up,
                                         tear_down),
     };
     return cmocka_run_group_tests_name("lua_eval", tests, NULL, NULL);
