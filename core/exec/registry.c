@@ -517,8 +517,9 @@ static void json_action(struct mr__buf *buf, const struct mr__action *action)
     json_text(buf, "file", action->file);
     json_text(buf, "help", table->help);
     json_text(buf, "where", table->where == MR_ON_LOOP ? "loop" : "worker");
-    mr__buf_printf(buf, "\"idempotent\":%s,\"params\":[",
-                   (table->flags & MR_IDEMPOTENT) != 0 ? "true" : "false");
+    mr__buf_printf(buf, "\"idempotent\":%s,\"isolated\":%s,\"params\":[",
+                   (table->flags & MR_IDEMPOTENT) != 0 ? "true" : "false",
+                   (table->flags & MR_ISOLATED) != 0 ? "true" : "false");
     for (uint32_t i = 0; (row = mr__params_row(table, i)) != NULL; i++) {
         mr__buf_text(buf, i == 0 ? "{" : ",{");
         json_text(buf, "name", row->name);

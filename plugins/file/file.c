@@ -19,13 +19,12 @@
 #include "plugins/path.h"
 #include "plugins/text.h"
 
-#define BLOCK_BYTES    (1u << 20) /* read at once; between two looks whether it is to stop */
-#define PROGRESS_BYTES (UINT64_C(1) << 30) /* between two lines of the trace */
+#define BLOCK_BYTES (1u << 20) /* read at once; between two looks whether it is to stop */
 
 /* What went through: the output. */
 struct sum {
     struct sha256_ctx hash;
-    uint64_t bytes;
+    uint64_t bytes, whole;                 /* so far, and of the file as it was opened */
     char text[2 * SHA256_DIGEST_SIZE + 1]; /* "" before sum_end */
 };
 
@@ -233,6 +232,7 @@ static mr_status copy_run(mr_task *t)
         return status;
     }
     to.mode_if_new = stat.st_mode & 0777;
+    sum.whole = (uint64_t)stat.st_size;
     status = mr__replacement_open(&to, to_path, mr_info(t)->idempotency_key, &error);
     if (status == MR_OK) {
         status = read_all(t, from_path, fd, &to, &sum);
@@ -267,6 +267,7 @@ static mr_status checksum_run(mr_task *t)
     if (status != MR_OK) {
         return status;
     }
+    sum.whole = (uint64_t)stat.st_size;
     status = read_all(t, path, fd, NULL, &sum);
     (void)close(fd); /* It was only read. */
     if (status == MR_OK) {
@@ -292,13 +293,10 @@ static mr_status read_all(mr_task *t, const char *path, int fd, struct mr__repla
         if (len < 0 && errno != EINTR) {
             status = mr__file_error(&error, path, "read", errno);
         } else if (len > 0) {
-            unsigned long long steps = sum->bytes / PROGRESS_BYTES;
             sha256_update(&sum->hash, (size_t)len, (const uint8_t *)block);
             sum->bytes += (uint64_t)len;
             status = to == NULL ? MR_OK : mr__replacement_add(to, block, (size_t)len, &error);
-            if (sum->bytes / PROGRESS_BYTES > steps) {
-                mr_trace(t, "%llu GiB are done", steps + 1);
-            }
+            mr_progress(t, sum->whole > 0 ? (double)sum->bytes / (double)sum->whole : -1, NULL);
         }
     }
     sum_end(sum);

@@ -144,7 +144,9 @@ static void print_action(struct mr__cli *cli, struct mr__pick action)
     if (!mr__pick_text(mr__pick_member(action, "version"), &text) || text.len == before + 1) {
         text.len = before; /* a Lua file has none */
     }
-    mr__text_puts(&text, ")\n");
+    mr__text_puts(&text, mr__pick_is(mr__pick_member(action, "isolated"), "true")
+                             ? ", in a process of its own)\n"
+                             : ")\n");
     if (mr__pick_text(mr__pick_member(action, "help"), &text)) {
         mr__text_puts(&text, "\n");
     }

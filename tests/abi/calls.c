@@ -69,6 +69,52 @@ static mr_status fail_with_details(mr_task *t)
 }
 #endif
 
+#if MR_ABI_MINOR >= 2
+/* Once as the only holder, twice over, and never as one who holds nothing. */
+static mr_status use_1_2(mr_task *t)
+{
+    mr_lock_options options = MR_LOCK(.ttl_ms = 1000, .wait_ms = 1000);
+    uint64_t first = 0, again = 0;
+    mr_logf(t, MR_LOG_ERROR, "%s", "line");
+    mr_logf(t, MR_LOG_DEBUG, "%s", "line");
+    mr_progress(t, 0.5, "half");
+    mr_heartbeat(t);
+    NEED(t, mr_unlock(t, NAME("lock")) == MR_ECONFLICT);
+    NEED(t, mr_lock(t, NAME("lock"), NULL, &first) == MR_OK && first > 0);
+    NEED(t, mr_lock(t, NAME("lock"), &options, &again) == MR_OK && again == first);
+    NEED(t, mr_lock_renew(t, NAME("lock"), 0) == MR_OK);
+    NEED(t, mr_unlock(t, NAME("lock")) == MR_OK && mr_unlock(t, NAME("lock")) == MR_OK);
+    NEED(t, mr_unlock(t, NAME("lock")) == MR_ECONFLICT);
+    NEED(t, mr_lock_then(t, NAME("lock"), NULL, NULL, NULL) == MR_EINVAL); /* for the loop */
+    return MR_OK;
+}
+
+static void on_lock(mr_task *t, mr_status status, uint64_t fence, void *arg)
+{
+    (void)arg;
+    (void)mr_finish(t, status == MR_OK && fence > 0 ? MR_OK : MR_EFAILED); /* it is pending */
+}
+
+static mr_status lock_on_loop(mr_task *t)
+{
+    mr_lock_options options = MR_LOCK(.wait_ms = -1);
+    mr_status status = mr_lock_then(t, NAME("lock"), &options, on_lock, NULL);
+    return status == MR_OK ? MR_PENDING : status;
+}
+#else
+static mr_status use_1_2(mr_task *t)
+{
+    (void)t;
+    return MR_OK;
+}
+
+static mr_status lock_on_loop(mr_task *t)
+{
+    (void)t;
+    return MR_OK;
+}
+#endif
+
 static mr_status before(mr_task *t)
 {
     NEED(t, mr_data(t) == NULL || strcmp((const char *)mr_data(t), "retry") == 0);
@@ -107,7 +153,8 @@ static mr_status work(mr_task *t)
     NEED(t, mr_output(t, "number", &number) == MR_OK);
     NEED(t, mr_output_str(t, "data", (const char *)mr_data(t)) == MR_OK);
     NEED(t, mr_output_json(t, "json", "{\"a\":[1,null]}", 14) == MR_OK);
-    return use_1_1(t);
+    mr_status status = use_1_1(t);
+    return status == MR_OK ? use_1_2(t) : status;
 }
 
 static mr_status after(mr_task *t)
@@ -224,4 +271,8 @@ static void stop_staying(mr_task *t)
 static const mr_action stays =
     MR_ACTION(.name = NAME("stay"), .where = MR_ON_LOOP, .run = stay, .cancel = stop_staying);
 
-MR_PLUGIN(NAME("plugin"), "1", &worker, &loop, &moment, &stays);
+/* A lock that is waited for, where there are locks. */
+static const mr_action locks =
+    MR_ACTION(.name = NAME("lock"), .where = MR_ON_LOOP, .run = lock_on_loop);
+
+MR_PLUGIN(NAME("plugin"), "1", &worker, &loop, &moment, &stays, &locks);

@@ -17,6 +17,7 @@ tasks:
   - {{id: loop, action: calls-{0}-loop, timeout: 1m}}
   - {{id: wait, action: calls-{0}-wait}}
   - {{id: stay, action: calls-{0}-stay, timeout: 100ms}}
+  - {{id: lock, action: calls-{0}-lock, timeout: 1m}}
 """
 
 
@@ -26,7 +27,7 @@ def run(case, number, more=""):
 
 
 def check(case, document, number):
-    equal(statuses(document), {"worker": "success", "loop": "success", "wait": "success", "stay": "failed"}, number)
+    equal(statuses(document), {"worker": "success", "loop": "success", "wait": "success", "stay": "failed", "lock": "success"}, number)
     worker = task_of(document, "worker")
     equal((worker["output"], worker["attempts"]),
           ({"number": 0.5, "data": "retry, before", "json": {"a": [1, None]}}, 2), number)
@@ -54,6 +55,17 @@ def test_calls_of_1_1(case):
 def test_calls_of_today(case):
     document = run(case, "now", ", if: \"error.code == 42 and error.kind == 'why'\"")
     check(case, document, "now")
+    has(case.m("logs", document["id"], "worker").exits(0).out, "error: line\n", "debug: line\n")
+
+
+def test_calls_in_a_process_of_their_own(case):
+    """All that a plugin can call but mr_spawn, which a host process refuses."""
+    case.file("dag.yaml", DAG.format("now", ", if: \"error.code == 42 and error.kind == 'why'\"")
+              .replace("calls-now-loop,", "calls-now-loop, isolation: none,") + "isolation: process\n")
+    document = case.m("run", "dag.yaml", *PLUGINS, "-o", "json").exits(1).json()
+    equal(statuses(document), {"worker": "success", "loop": "success", "wait": "success", "stay": "failed", "lock": "success"})
+    equal(document["share"], {"flag": True, "text": "a", "json": [1]})
+    equal(task_of(document, "worker")["output"], {"number": 0.5, "data": "retry, before", "json": {"a": [1, None]}})
 
 
 def test_all_released_minors_at_once(case):

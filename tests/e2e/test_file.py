@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import resource
+import signal
 import subprocess
 
 from harness import Skip, equal, has, main, statuses, task_of, wait_until
@@ -181,10 +182,13 @@ def test_cancel(case):
 
 
 def test_progress(case):
-    sparse(case, "from", GIB + 1)
-    task = do(case, {"a": ("checksum", {"path": "from"})})["a"]
-    equal(output(task)["bytes"], GIB + 1)
-    equal([line["message"] for line in task["traces"]], ["1 GiB are done"])
+    sparse(case, "from", 64 * GIB)
+    case.file("dag.yaml", "tasks: [{id: a, action: file-checksum, params: {path: from}, heartbeat: 10s}]\n")
+    run = case.start("run", "dag.yaml")
+    fraction = wait_until(lambda: run.out() and task_of(case.show(run.run_id()), "a").get("progress", {}).get("fraction"),
+                          "its progress")
+    assert 0 < fraction < 1, fraction
+    run.kill(signal.SIGINT).end().exits(130)
 
 
 def test_killed_while_it_copies(case):

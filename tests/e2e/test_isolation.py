@@ -172,6 +172,7 @@ def test_it_asks_to_be_isolated(case):
     equal((b, a != b, d not in (a, b)), (c, True, True))
     document = run(case, "isolation: none\n" + text.replace(", isolation: none", "").split("  - {id: d")[0])
     equal(len({task_of(document, i)["output"]["pid"] for i in "abc"}), 1)
+    has(case.m("actions", "shy", "--plugins", PLUGINS).exits(0).out, "in a process of its own")
 
 
 def test_phases(case):

@@ -193,6 +193,7 @@ static void json__lists_actions(void **state)
     assert_string_equal(mr_value_str(mr_value_get(action, "name"), ""), "sh");
     assert_string_equal(mr_value_str(mr_value_get(action, "where"), ""), "loop");
     assert_int_equal(mr_value_int(mr_value_get(action, "idempotent"), 9), 0);
+    assert_int_equal(mr_value_int(mr_value_get(action, "isolated"), 9), 0);
     const mr_value *params = mr_value_get(action, "params");
     assert_int_equal(params->len, 3);
     const mr_value *output = &params->u.list[2];
