@@ -248,7 +248,7 @@ mr_status mr__folder_listen(struct mr__folder *folder, int *ret_fd, mr_error *re
 {
     MR_ASSERT(folder->lock_fd >= 0);
     struct sockaddr_un address;
-    socklen_t address_len;
+    socklen_t address_len = 0;
     mr_status status = sock_address(folder, SOCK_NEW_NAME, &address, &address_len, reterr);
     if (status != MR_OK) {
         return status;
@@ -274,7 +274,7 @@ mr_status mr__folder_listen(struct mr__folder *folder, int *ret_fd, mr_error *re
 mr_status mr__folder_connect(struct mr__folder *folder, int *ret_fd, mr_error *reterr)
 {
     struct sockaddr_un address;
-    socklen_t address_len;
+    socklen_t address_len = 0;
     mr_status status = sock_check(folder, reterr);
     if (status == MR_OK) {
         status = sock_address(folder, SOCK_NAME, &address, &address_len, reterr);

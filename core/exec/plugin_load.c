@@ -209,7 +209,7 @@ static mr_status read_file(int folder_fd, const char *name, const char *file,
                            struct mr__buf *ret_text, mr_error *reterr)
 {
     char part[4096];
-    int fd;
+    int fd = -1;
     mr_status status = open_file(folder_fd, name, file, &fd, reterr);
     if (status != MR_OK) {
         return status;
@@ -240,7 +240,7 @@ static mr_status load_file(int folder_fd, const char *name, const char *file,
 {
     char path[256];
     mr_plugin_entry_fn entry = NULL;
-    int fd;
+    int fd = -1;
     mr_status status = open_file(folder_fd, name, file, &fd, reterr);
     if (status != MR_OK) {
         return status;

@@ -345,7 +345,7 @@ static int find_key(struct prepare *s, const struct mr__scope *scope, uint32_t i
 static int add_item(struct prepare *s, struct mr__scope *scope, struct mr__hash *seen,
                     struct mr__buf *json, const mr_value *item)
 {
-    mr_value key;
+    mr_value key = {.type = MR_NULL};
     uint64_t first;
     uint32_t index = s->prepared->item_count;
     mr__buf_reset(json);
