@@ -174,10 +174,12 @@ void mr_close(mr_engine *h)
         (void)pthread_mutex_lock(&h->lock);
         bool drain = !h->stopped;
         (void)pthread_mutex_unlock(&h->lock);
-        mr__engine_destroy(h->engine, drain); /* mr_stop may still end its waiting */
+        struct mr__engine *engine = h->engine;
+        mr__engine_end(engine, drain); /* mr_stop may still end its waiting */
         (void)pthread_mutex_lock(&h->lock);
-        h->engine = NULL;
+        h->engine = NULL; /* From here on mr_stop finds none. */
         (void)pthread_mutex_unlock(&h->lock);
+        mr__engine_free(engine);
     } else {
         close_streams(h);
     }
@@ -251,7 +253,8 @@ fail_handle:
 static void handle_destroy(mr_engine *h)
 {
     if (h->engine != NULL) {
-        mr__engine_destroy(h->engine, false); /* mr_open failed after it was made */
+        mr__engine_end(h->engine, false); /* mr_open failed after it was made */
+        mr__engine_free(h->engine);
     }
     mr__client_destroy(h->client);
     mr__registry_destroy(h->registry);

@@ -384,7 +384,8 @@ mr_status mr__bench(const char *path, struct mr__registry *registry, const char 
     status = mr__buf_cstr(&json) == NULL
                  ? MR_ENOMEM
                  : wait_for_answer(engine, (const char *)json.data, &waiting);
-    mr__engine_destroy(engine, false);
+    mr__engine_end(engine, false);
+    mr__engine_free(engine);
     (void)pthread_mutex_destroy(&waiting.lock);
     (void)pthread_cond_destroy(&waiting.done);
     mr__buf_finish(&json);

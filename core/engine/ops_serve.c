@@ -120,7 +120,7 @@ static bool retention_begin(struct mr__serve *serve, int64_t age_ms)
     retention->engine = engine;
     retention->serve = serve;
     retention->age_ms = age_ms;
-    (void)uv_timer_init(&engine->loop, &retention->timer); /* cannot fail */
+    (void)uv_timer_init(engine->loop, &retention->timer); /* cannot fail */
     retention->timer.data = retention;
     (void)uv_timer_start(&retention->timer, retention_on_timer, 0, (uint64_t)step_ms);
     serve->retention = retention;

@@ -474,7 +474,7 @@ static mr_status open_timer(struct mr__schedules *schedules, mr_error *reterr)
     schedules->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     int rc = schedules->timer_fd < 0
                  ? -errno
-                 : uv_poll_init(&schedules->engine->loop, &schedules->poll, schedules->timer_fd);
+                 : uv_poll_init(schedules->engine->loop, &schedules->poll, schedules->timer_fd);
     if (rc != 0) {
         if (schedules->timer_fd >= 0) {
             (void)close(schedules->timer_fd);

@@ -36,7 +36,7 @@ mr_status mr__served_create(struct mr__engine *engine, const char *path, bool co
     served->compat = compat;
     served->folder_tail = &served->folder_queue;
     served->file_tail = &served->file_queue;
-    (void)uv_timer_init(&engine->loop, &served->timer); /* cannot fail */
+    (void)uv_timer_init(engine->loop, &served->timer); /* cannot fail */
     served->timer.data = served;
     served->handles = 1;
     served->root = folder_make(served, NULL, path);
@@ -329,7 +329,7 @@ static struct mr__served_folder *folder_make(struct mr__served *served,
         }
         parent->folders = folder;
     }
-    (void)uv_fs_event_init(&served->engine->loop, &folder->event); /* cannot fail */
+    (void)uv_fs_event_init(served->engine->loop, &folder->event); /* cannot fail */
     served->handles++;
     served->folder_count++;
     int result = uv_fs_event_start(&folder->event, folder_on_event, path, 0);
@@ -400,7 +400,7 @@ static void on_moment(uv_timer_t *timer)
 void mr__served_moment(struct mr__served *served)
 {
     if (uv_is_active((uv_handle_t *)&served->timer) == 0) {
-        uv_update_time(&served->engine->loop);
+        uv_update_time(served->engine->loop);
         (void)uv_timer_start(&served->timer, on_moment, DEBOUNCE_MS, 0); /* it has a callback */
     }
 }
