@@ -27,7 +27,8 @@ mr_status mr_plan(const mr_plan_options *options, char **ret_json, mr_error *ret
     mr__buf_init(&out);
     mr_status status = mr__dag_file_need(known.file, &known.text, &known.text_len, &read, reterr);
     if (status == MR_OK) {
-        status = mr__registry_create(known.plugins, NULL, NULL, &registry, reterr);
+        status =
+            mr__registry_create_with(known.plugins, known.actions, NULL, NULL, &registry, reterr);
     }
     if (status == MR_OK) {
         struct mr__parse_options how = {.file = known.file, .compat = known.compat != 0};

@@ -198,11 +198,8 @@ static void mail_take(struct mr__engine *engine)
         struct mr__mail *next = mail->next;
         if (mail->kind == MAIL_REQUEST) {
             /* The sender may be answered before it knows its request: it waits for neither. */
-            mail->status =
-                engine->shutting
-                    ? MR_ECLOSED
-                    : mr__engine_request_on_loop(engine, mail->json, mail->len, mail->answer,
-                                                 mail->user, mail->ret_request);
+            mail->status = mr__engine_request_on_loop(engine, mail->json, mail->len, mail->answer,
+                                                      mail->user, mail->ret_request);
         } else {
             mr__engine_close_request_on_loop(engine, mail->request);
         }

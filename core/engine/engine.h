@@ -60,7 +60,7 @@ mr_status mr__engine_request(struct mr__engine *engine, const char *json, size_t
 void mr__engine_close_request(struct mr__engine *engine, struct mr__request *request);
 
 /* The same two for the loop thread itself (the socket server, and whoever brought the loop), but
- * not from within an answer. */
+ * not from within an answer. MR_ECLOSED: the engine is ending. */
 mr_status mr__engine_request_on_loop(struct mr__engine *engine, const char *json, size_t len,
                                      mr__answer_fn answer, void *user,
                                      struct mr__request **ret_request);

@@ -213,9 +213,9 @@ mr_status mr__engine_request_on_loop(struct mr__engine *engine, const char *json
                                      mr__answer_fn answer, void *user,
                                      struct mr__request **ret_request)
 {
-    struct mr__request *request = calloc(1, sizeof *request);
+    struct mr__request *request = engine->shutting ? NULL : calloc(1, sizeof *request);
     if (request == NULL) {
-        return MR_ENOMEM;
+        return engine->shutting ? MR_ECLOSED : MR_ENOMEM;
     }
     request->engine = engine;
     request->answer = answer;

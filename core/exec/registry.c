@@ -20,6 +20,8 @@
 
 #define ACTIONS_MAX 65536u
 
+#define PROGRAM "the program" /* whose actions they are that came with the options */
+
 struct mr__registry {
     struct mr__arena arena;      /* names and files */
     struct mr__action **actions; /* each from the arena; sorted by name once all are there */
@@ -36,6 +38,7 @@ struct loading {
     struct mr__lua *lua; /* to read Lua files with; made when the first is met */
 };
 
+static mr_status load_program(struct loading *loading, const mr_action *const *actions);
 static mr_status load_named(struct loading *loading, const char *folders);
 static mr_status load_installed(struct loading *loading);
 static mr_status on_found(void *user, const char *file, const mr_plugin *plugin,
@@ -48,6 +51,13 @@ static int by_name(const void *a, const void *b);
 mr_status mr__registry_create(const char *folders, mr__registry_log log, void *user,
                               struct mr__registry **ret_registry, mr_error *reterr)
 {
+    return mr__registry_create_with(folders, NULL, log, user, ret_registry, reterr);
+}
+
+mr_status mr__registry_create_with(const char *folders, const mr_action *const *actions,
+                                   mr__registry_log log, void *user,
+                                   struct mr__registry **ret_registry, mr_error *reterr)
+{
     struct mr__registry *registry = calloc(1, sizeof *registry);
     if (registry == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
@@ -56,6 +66,9 @@ mr_status mr__registry_create(const char *folders, mr__registry_log log, void *u
     mr__hash_init(&registry->by_name);
     struct loading loading = {.registry = registry, .log = log, .user = user, .reterr = reterr};
     mr_status status = add_plugin(&loading, NULL, &mr__lua_plugin, NULL, reterr);
+    if (status == MR_OK && actions != NULL) {
+        status = load_program(&loading, actions);
+    }
     if (status == MR_OK && folders != NULL) {
         status = load_named(&loading, folders);
     }
@@ -87,6 +100,24 @@ void mr__registry_destroy(struct mr__registry *registry)
         free(registry->actions);
         free(registry);
     }
+}
+
+/* They come as a plugin would that this very program was built with. */
+static mr_status load_program(struct loading *loading, const mr_action *const *actions)
+{
+    mr_plugin *plugin = mr__arena_alloc(&loading->registry->arena, sizeof *plugin);
+    if (plugin == NULL) {
+        return mr__error_set(loading->reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
+    }
+    *plugin = (mr_plugin){.magic = MR_PLUGIN_MAGIC,
+                          .abi_major = MR_ABI_MAJOR,
+                          .abi_minor = MR_ABI_MINOR,
+                          .size = sizeof *plugin,
+                          .name = PROGRAM,
+                          .version = "",
+                          .actions = actions};
+    mr_status status = mr__plugin_check(PROGRAM, plugin, loading->reterr);
+    return status == MR_OK ? add_plugin(loading, NULL, plugin, NULL, loading->reterr) : status;
 }
 
 static mr_status load_named(struct loading *loading, const char *folders)
@@ -219,6 +250,14 @@ static mr_status add_action(struct mr__registry *registry, const char *file,
     return status;
 }
 
+static const char *owner_of(const struct mr__action *action)
+{
+    if (action->file != NULL) {
+        return action->file;
+    }
+    return strcmp(action->plugin, PROGRAM) == 0 ? PROGRAM : "millrace itself";
+}
+
 static mr_status add_plugin(struct loading *loading, const char *file, const mr_plugin *plugin,
                             const struct mr__lua_file *lua, mr_error *reterr)
 {
@@ -229,14 +268,15 @@ static mr_status add_plugin(struct loading *loading, const char *file, const mr_
     for (const mr_action *const *at = plugin->actions; *at != NULL; at++) {
         uint64_t other;
         if (mr__hash_get(&registry->by_name, (*at)->name, strlen((*at)->name), &other)) {
-            const char *first = registry->actions[other]->file;
-            return mr__error_set(reterr, MR_EABI, "%s: action \"%s\" is already that of %s", file,
-                                 (*at)->name, first == NULL ? "millrace itself" : first);
+            return mr__error_set(reterr, MR_EABI, "%s: action \"%s\" is already that of %s",
+                                 file == NULL ? PROGRAM : file, (*at)->name,
+                                 owner_of(registry->actions[other]));
         }
     }
     for (const mr_action *const *at = plugin->actions; *at != NULL; at++) {
         if (registry->count == ACTIONS_MAX) {
-            return mr__error_set(reterr, MR_ELIMIT, "%s: more than %u actions", file, ACTIONS_MAX);
+            return mr__error_set(reterr, MR_ELIMIT, "%s: more than %u actions",
+                                 file == NULL ? PROGRAM : file, ACTIONS_MAX);
         }
         mr_status status = add_action(registry, file, plugin, lua, *at);
         if (status != MR_OK) {
