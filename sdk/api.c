@@ -45,9 +45,17 @@ const char *mr_version(void)
     return MR__VERSION_TEXT;
 }
 
+mr_status mr_set_allocator(mr_malloc_fn malloc_fn, mr_realloc_fn realloc_fn, mr_free_fn free_fn)
+{
+    if (malloc_fn == NULL || realloc_fn == NULL || free_fn == NULL) {
+        return MR_EINVAL;
+    }
+    return mr__alloc_set(malloc_fn, realloc_fn, free_fn) ? MR_OK : MR_ECONFLICT;
+}
+
 void mr_free(void *memory)
 {
-    free(memory);
+    mr__free(memory);
 }
 
 /* ---- starting a run ------------------------------------------------------------------------ */
@@ -366,8 +374,8 @@ mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr)
     if (file == NULL) {
         return mr__error_set(reterr, MR_EINVAL, "a file must be given");
     }
-    char *real = realpath(file, NULL);
-    if (real == NULL) {
+    char real[PATH_MAX];
+    if (realpath(file, real) == NULL) {
         mr_status status = mr__status_from_errno(errno);
         return mr__error_set(reterr, status, "%s: %s", file, strerror(errno));
     }
@@ -393,12 +401,11 @@ mr_status mr_plugin_check(const char *file, char **ret_json, mr_error *reterr)
         status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
     if (status == MR_OK && ret_json != NULL) {
-        *ret_json = (char *)out.data; /* malloc's, as buf.h has it */
+        *ret_json = (char *)out.data; /* for mr_free, as buf.h has it */
         mr__buf_init(&out);
     }
 finish:
     mr__buf_finish(&out);
-    free(real);
     return status;
 }
 

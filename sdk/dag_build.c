@@ -45,7 +45,7 @@ static void escape(struct mr__buf *out, const struct mr__buf *json);
 
 mr_dag *mr_dag_create(const char *id)
 {
-    mr_dag *dag = calloc(1, sizeof *dag);
+    mr_dag *dag = mr__calloc(1, sizeof *dag);
     if (dag == NULL) {
         return NULL;
     }
@@ -79,7 +79,7 @@ void mr_dag_destroy(mr_dag *dag)
     mr__buf_finish(&dag->text);
     mr__hash_finish(&dag->seen);
     mr__arena_finish(&dag->arena);
-    free(dag);
+    mr__free(dag);
 }
 
 void mr_dag_set(mr_dag *dag, const char *key, const char *value_json)

@@ -186,7 +186,7 @@ uint32_t mr_is_owner(mr_engine *h)
 
 static mr_status handle_create(const mr_options *options, mr_engine **ret_engine, mr_error *reterr)
 {
-    mr_engine *h = calloc(1, sizeof *h);
+    mr_engine *h = mr__calloc(1, sizeof *h);
     if (h == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
@@ -206,7 +206,7 @@ static mr_status handle_create(const mr_options *options, mr_engine **ret_engine
     if (status != MR_OK) {
         goto fail_handle;
     }
-    if (options->plugins != NULL && (h->plugins = strdup(options->plugins)) == NULL) {
+    if (options->plugins != NULL && (h->plugins = mr__strdup(options->plugins)) == NULL) {
         status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
         goto fail_wake;
     }
@@ -218,11 +218,11 @@ static mr_status handle_create(const mr_options *options, mr_engine **ret_engine
     return MR_OK;
 
 fail_plugins:
-    free(h->plugins);
+    mr__free(h->plugins);
 fail_wake:
     mr__wake_finish(&h->wake);
 fail_handle:
-    free(h);
+    mr__free(h);
     return status;
 }
 
@@ -256,10 +256,10 @@ void mr__handle_destroy(mr_engine *h)
     mr__wake_finish(&h->wake);
     (void)pthread_cond_destroy(&h->freed);
     (void)pthread_mutex_destroy(&h->lock);
-    free(h->started.list);
-    free(h->resumed.list);
-    free(h->plugins);
-    free(h);
+    mr__free(h->started.list);
+    mr__free(h->resumed.list);
+    mr__free(h->plugins);
+    mr__free(h);
 }
 
 void mr__handle_log(mr_engine *h, int32_t level, const char *fmt, ...)

@@ -61,7 +61,7 @@ static void loop_destroy(struct mr__loop *loop);
 
 mr_status mr__loop_create(mr_engine *h, void *uv_loop, struct mr__loop **ret_loop, mr_error *reterr)
 {
-    struct mr__loop *loop = calloc(1, sizeof *loop);
+    struct mr__loop *loop = mr__calloc(1, sizeof *loop);
     if (loop == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
@@ -89,7 +89,7 @@ mr_status mr__loop_create(mr_engine *h, void *uv_loop, struct mr__loop **ret_loo
 fail_lock:
     (void)pthread_mutex_destroy(&loop->lock);
 fail_loop:
-    free(loop);
+    mr__free(loop);
     return mr__error_set(reterr, MR_ENOMEM, "out of memory");
 }
 
@@ -105,7 +105,7 @@ static void loop_destroy(struct mr__loop *loop)
 {
     (void)pthread_cond_destroy(&loop->made);
     (void)pthread_mutex_destroy(&loop->lock);
-    free(loop);
+    mr__free(loop);
 }
 
 bool mr__loop_is_here(const mr_engine *h)

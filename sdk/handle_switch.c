@@ -304,7 +304,7 @@ static bool run_ids_add(struct run_ids *ids, const char *id, uint32_t max)
         at = ids->turn++ % max;
     } else if (ids->count == ids->cap) {
         uint32_t cap = ids->cap == 0 ? 16 : ids->cap * 2;
-        void *list = cap < ids->cap ? NULL : realloc(ids->list, cap * sizeof *ids->list);
+        void *list = cap < ids->cap ? NULL : mr__realloc(ids->list, cap * sizeof *ids->list);
         if (list == NULL) {
             return false;
         }

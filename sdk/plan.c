@@ -42,7 +42,7 @@ mr_status mr_plan(const mr_plan_options *options, char **ret_json, mr_error *ret
         status = write_plan(&known, dag, valid, &out, reterr);
     }
     if (status == MR_OK) {
-        *ret_json = (char *)out.data; /* malloc's, as buf.h has it */
+        *ret_json = (char *)out.data; /* for mr_free, as buf.h has it */
         mr__buf_init(&out);
     }
     mr_free(valid);

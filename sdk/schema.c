@@ -133,7 +133,7 @@ mr_status mr_schema_with(const mr_schema_options *options, char **ret_json, mr_e
     }
     mr__registry_destroy(registry);
     if (status == MR_OK) {
-        *ret_json = (char *)out.data; /* malloc's, as buf.h has it */
+        *ret_json = (char *)out.data; /* for mr_free, as buf.h has it */
         mr__buf_init(&out);
     }
     mr__buf_finish(&out);
@@ -149,6 +149,6 @@ mr_status mr_lua_annotations(char **ret_text, mr_error *reterr)
         mr__buf_finish(&out);
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
-    *ret_text = (char *)out.data; /* malloc's, as buf.h has it */
+    *ret_text = (char *)out.data; /* for mr_free, as buf.h has it */
     return MR_OK;
 }

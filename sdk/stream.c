@@ -138,7 +138,7 @@ mr_status mr_stream_next(mr_stream *stream, int64_t timeout_ms, const char **ret
 mr_status mr__stream_next(mr_stream *stream, int64_t timeout_ms, const char **ret_json,
                           mr_error *reterr)
 {
-    free(stream->current);
+    mr__free(stream->current);
     stream->current = NULL;
     *ret_json = NULL;
     mr_status status = stream_take(stream, timeout_ms, reterr);
@@ -184,7 +184,7 @@ mr_status mr_call(mr_engine *engine, const char *request_json, char **ret_json, 
     const char *json = NULL;
     status = mr_stream_next(stream, MR_FOREVER, &json, reterr);
     if (status == MR_OK) {
-        *ret_json = strdup(json);
+        *ret_json = mr__strdup(json);
         if (*ret_json == NULL) {
             status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
         }
@@ -197,7 +197,7 @@ mr_status mr_call(mr_engine *engine, const char *request_json, char **ret_json, 
 
 mr_status mr__stream_create(const char *json, bool attach, mr_stream **ret_stream, mr_error *reterr)
 {
-    mr_stream *stream = calloc(1, sizeof *stream);
+    mr_stream *stream = mr__calloc(1, sizeof *stream);
     if (stream == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
@@ -228,7 +228,7 @@ fail_arrived:
 fail_attributes:
     (void)pthread_condattr_destroy(&attributes);
 fail_stream:
-    free(stream);
+    mr__free(stream);
     return mr__error_set(reterr, MR_ENOMEM, "out of memory");
 }
 
@@ -237,14 +237,14 @@ void mr__stream_destroy(mr_stream *stream)
     while (stream->first != NULL) {
         struct mr__line *line = stream->first;
         stream->first = line->next;
-        free(line);
+        mr__free(line);
     }
-    free(stream->current);
-    free(stream->text);
-    free(stream->run);
+    mr__free(stream->current);
+    mr__free(stream->text);
+    mr__free(stream->run);
     (void)pthread_mutex_destroy(&stream->lock);
     (void)pthread_cond_destroy(&stream->arrived);
-    free(stream);
+    mr__free(stream);
 }
 
 static mr_status stream_set_text(mr_stream *stream, const char *json, mr_error *reterr)
@@ -302,7 +302,7 @@ static mr_status stream_set_op(mr_stream *stream, const mr_value *request)
     }
     const char *run = mr_value_str(mr_value_get(request, "run"), NULL);
     if (run != NULL) {
-        stream->run = strdup(run);
+        stream->run = mr__strdup(run);
     }
     return run != NULL && stream->run == NULL ? MR_ENOMEM : MR_OK;
 }
@@ -341,7 +341,7 @@ static mr_status stream_write_text(mr_stream *stream, const char *json, size_t l
     while (buf.data[buf.len - 1] == ' ') {
         buf.data[--buf.len] = '\0';
     }
-    stream->text = (char *)buf.data; /* malloc's, as buf.h has it */
+    stream->text = (char *)buf.data; /* for mr_free, as buf.h has it */
     stream->text_len = buf.len;
     return MR_OK;
 }
@@ -376,7 +376,7 @@ bool mr__stream_push(mr_stream *stream, const char *json, size_t len, bool last)
                             "more than %u answers wait to be read: the stream was cut off",
                             MR__STREAM_LINES_MAX);
     } else {
-        line = malloc(sizeof *line + len + 1);
+        line = mr__malloc(sizeof *line + len + 1);
     }
     if (line == NULL) {
         if (error.status == MR_OK) {

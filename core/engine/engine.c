@@ -72,21 +72,21 @@ static mr_status read_run(struct mr__snapshot *snapshot, void *user)
 static void read_done(void *user, mr_status status)
 {
     struct reading reading = *(struct reading *)user;
-    free(user);
+    mr__free(user);
     reading.engine->reads--;
     reading.cb(reading.user, status);
 }
 
 mr_status mr__engine_read(struct mr__engine *engine, mr__read_fn fn, mr__read_cb cb, void *user)
 {
-    struct reading *reading = engine->shutting ? NULL : malloc(sizeof *reading);
+    struct reading *reading = engine->shutting ? NULL : mr__malloc(sizeof *reading);
     if (reading == NULL) {
         return engine->shutting ? MR_ECLOSED : MR_ENOMEM;
     }
     *reading = (struct reading){.engine = engine, .fn = fn, .cb = cb, .user = user};
     mr_status status = engine->store->ops->read(engine->store, read_run, read_done, reading);
     if (status != MR_OK) {
-        free(reading);
+        mr__free(reading);
         return status;
     }
     engine->reads++;
@@ -502,15 +502,15 @@ void mr__engine_free(struct mr__engine *engine)
     }
     for (size_t i = 0; i < engine->watches.cap; i++) {
         if (engine->watches.rows[i].key != NULL) {
-            free((void *)(uintptr_t)engine->watches.rows[i].number);
+            mr__free((void *)(uintptr_t)engine->watches.rows[i].number);
         }
     }
     mr__hash_finish(&engine->watches);
     mr__definitions_finish(&engine->definitions);
     (void)pthread_mutex_destroy(&engine->lock);
     (void)pthread_cond_destroy(&engine->done);
-    free(engine->path);
-    free(engine);
+    mr__free(engine->path);
+    mr__free(engine);
 }
 
 /* Its threads wake the loop: before that goes. */
@@ -541,7 +541,7 @@ static void fail_engine(struct mr__engine *engine)
 
 static struct mr__engine *make_engine(const struct mr__engine_options *options)
 {
-    struct mr__engine *engine = calloc(1, sizeof *engine);
+    struct mr__engine *engine = mr__calloc(1, sizeof *engine);
     if (engine == NULL) {
         return NULL;
     }
@@ -549,7 +549,7 @@ static struct mr__engine *make_engine(const struct mr__engine_options *options)
     if (engine->opt.shutdown_ms <= 0) {
         engine->opt.shutdown_ms = 10000;
     }
-    engine->path = strdup(options->path);
+    engine->path = mr__strdup(options->path);
     engine->opt.path = engine->path;
     engine->clock = mr__clock_system();
     mr__lua_evaluator_init_loop(&engine->evaluator);
@@ -557,8 +557,8 @@ static struct mr__engine *make_engine(const struct mr__engine_options *options)
     mr__id_source_init(&engine->ids, 0);
     engine->ids.random = random_bytes;
     if (engine->path == NULL || pthread_mutex_init(&engine->lock, NULL) != 0) {
-        free(engine->path);
-        free(engine);
+        mr__free(engine->path);
+        mr__free(engine);
         return NULL;
     }
     (void)pthread_cond_init(&engine->done, NULL);

@@ -58,7 +58,7 @@ mr_status mr__registry_create_with(const char *folders, const mr_action *const *
                                    mr__registry_log log, void *user,
                                    struct mr__registry **ret_registry, mr_error *reterr)
 {
-    struct mr__registry *registry = calloc(1, sizeof *registry);
+    struct mr__registry *registry = mr__calloc(1, sizeof *registry);
     if (registry == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
     }
@@ -97,8 +97,8 @@ void mr__registry_destroy(struct mr__registry *registry)
     if (registry != NULL) {
         mr__hash_finish(&registry->by_name);
         mr__arena_finish(&registry->arena);
-        free(registry->actions);
-        free(registry);
+        mr__free(registry->actions);
+        mr__free(registry);
     }
 }
 
@@ -126,14 +126,14 @@ static mr_status load_named(struct loading *loading, const char *folders)
     loading->named = true;
     while (status == MR_OK && *folders != '\0') {
         size_t len = strcspn(folders, ":");
-        char *folder = strndup(folders, len);
+        char *folder = mr__strndup(folders, len);
         if (folder == NULL) {
             status = mr__error_set(loading->reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
         } else if (len > 0) {
             status =
                 mr__plugin_load_folder(folder, on_found, on_found_lua, loading, loading->reterr);
         }
-        free(folder);
+        mr__free(folder);
         folders += len + (folders[len] == ':');
     }
     return status;
@@ -224,7 +224,8 @@ static mr_status add_action(struct mr__registry *registry, const char *file,
 {
     if (registry->count == registry->cap) {
         uint32_t cap = registry->cap == 0 ? 16 : registry->cap * 2;
-        struct mr__action **actions = realloc(registry->actions, cap * sizeof(struct mr__action *));
+        struct mr__action **actions =
+            mr__realloc(registry->actions, cap * sizeof(struct mr__action *));
         if (actions == NULL) {
             return MR_ENOMEM;
         }

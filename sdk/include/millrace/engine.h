@@ -103,6 +103,15 @@ typedef struct mr_options {
 /* The library's version, "0.1.0". Static. */
 MR_API const char *mr_version(void);
 
+/* The process's allocator for all memory of this library and its Lua, like malloc, realloc and free
+ * of the C library, from any thread. Once, before any other call: MR_ECONFLICT later, MR_EINVAL for
+ * a NULL. What libuv, LMDB, libyaml and the C library allocate is not theirs. Since 0.2. */
+typedef void *(*mr_malloc_fn)(size_t size);
+typedef void *(*mr_realloc_fn)(void *memory, size_t size);
+typedef void (*mr_free_fn)(void *memory);
+MR_API mr_status mr_set_allocator(mr_malloc_fn malloc_fn, mr_realloc_fn realloc_fn,
+                                  mr_free_fn free_fn);
+
 /* Opens a store. Returns MR_OK and a handle, **owned**: mr_close. MR_ESTORE (unusable folder, not
  * ours, others may write), MR_EFORMAT (made by a newer version), MR_EFULL, MR_EABI (a refused
  * plugin in a folder that was named), MR_ENOMEM. Blocks while the store is read. With `loop` a
