@@ -98,7 +98,7 @@ void mr_dag_var(mr_dag *dag, const char *name, const char *value_json)
 
 void mr_dag_task(mr_dag *dag, const char *task_id, const char *action)
 {
-    struct task *task = mr__arena_alloc(&dag->arena, sizeof *task);
+    struct task *task = dag == NULL ? NULL : mr__arena_alloc(&dag->arena, sizeof *task);
     if (task == NULL) {
         fail(dag, MR_ENOMEM, "out of memory");
         return;
@@ -166,7 +166,8 @@ void mr_dag_task_set(mr_dag *dag, const char *task_id, const char *key, const ch
 mr_status mr_dag_text(mr_dag *dag, const char **ret_text, mr_error *reterr)
 {
     if (dag == NULL || ret_text == NULL) {
-        return mr__error_set(reterr, MR_EINVAL, "dag and text must be given");
+        return dag == NULL ? mr__error_set(reterr, MR_ENOMEM, "there is no dag: out of memory")
+                           : mr__error_set(reterr, MR_EINVAL, "a place for the text must be given");
     }
     if (dag->failed.status != MR_OK) {
         return mr__error_set(reterr, dag->failed.status, "%s", dag->failed.message);
@@ -200,7 +201,7 @@ mr_status mr_dag_text(mr_dag *dag, const char **ret_text, mr_error *reterr)
 
 static void fail(mr_dag *dag, mr_status status, const char *fmt, ...)
 {
-    if (dag->failed.status == MR_OK) {
+    if (dag != NULL && dag->failed.status == MR_OK) {
         va_list args;
         va_start(args, fmt);
         (void)mr__error_setv(&dag->failed, status, fmt, args);
@@ -213,7 +214,7 @@ static bool see(mr_dag *dag, const char *what, const char *task_id, const char *
                 uint64_t number)
 {
     uint64_t other;
-    if (dag->failed.status != MR_OK) {
+    if (dag == NULL || dag->failed.status != MR_OK) {
         return false;
     }
     if (name == NULL) {
@@ -238,7 +239,7 @@ static bool see(mr_dag *dag, const char *what, const char *task_id, const char *
 static struct task *task_find(mr_dag *dag, const char *task_id)
 {
     uint64_t address = 0;
-    if (dag->failed.status != MR_OK) {
+    if (dag == NULL || dag->failed.status != MR_OK) {
         return NULL;
     }
     char *key = mr__arena_printf(&dag->arena, "task  %s", task_id == NULL ? "" : task_id);

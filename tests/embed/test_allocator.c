@@ -3,14 +3,16 @@
  * Goal: all memory is the program's to give, and a failed allocation is an error that is returned:
  * no crash, no leak, no hanging, and what was acknowledged is in the store. Method: this program's
  * allocator counts, and fails the n-th allocation, for every n that a life of an engine has: open,
- * start a run, wait, ask, close. Then once more with each that follows it failing too, until the
- * close. After each life the store is opened again, with memory enough.
+ * start a run of a dag in code, wait, ask by callback, close. Then once more with each that follows
+ * it failing too, until the close; and once on a loop of the program. After each life the store is
+ * opened again, with memory enough.
  *
  * usage: test_allocator [FIRST [LAST]] tries these n alone.
  */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <uv.h>
 
 #include "embed_fixture.h"
 
@@ -75,35 +77,102 @@ struct life {
     const char *name;
 };
 
-static const char dag[] =
-    "{\"id\":\"d\",\"vars\":{\"who\":{\"defaultValue\":\"you\"}},\"tasks\":["
-    "{\"id\":\"a\",\"action\":\"say\",\"params\":{\"text\":\"hello {{who}}\"}},"
-    "{\"id\":\"b\",\"action\":\"say\",\"dependOn\":[\"a\"],"
-    "\"runIf\":\"tasks.a.output.said ~= ''\"}]}";
+static mr_dag *make_dag(void)
+{
+    mr_dag *dag = mr_dag_create("d");
+    mr_dag_var(dag, "who", "{\"defaultValue\":\"you\"}");
+    mr_dag_task(dag, "a", "say");
+    mr_dag_param_str(dag, "a", "text", "hello {{who}}");
+    mr_dag_task(dag, "b", "say");
+    mr_dag_depend(dag, "b", "a");
+    mr_dag_task_set(dag, "b", "runIf", "\"tasks.a.output.said ~= ''\"");
+    return dag;
+}
 
 static struct life live(void)
 {
     struct life life = {.opened = MR_ECLOSED, .started = MR_ECLOSED, .name = ""};
+    struct embed_told told = EMBED_TOLD;
     mr_options options = MR_OPTIONS(.store = embed_store, .actions = embed_actions, .jobs = 1);
-    mr_start_options start = MR_START(.text = dag, .folder = "/");
     mr_engine *engine = NULL;
-    char *json = NULL;
     life.opened = mr_open(&options, &engine, NULL);
     if (life.opened != MR_OK) {
         return life;
     }
+    mr_start_options start = MR_START(.dag = make_dag(), .folder = "/");
     life.started = mr_start(engine, &start, life.run, NULL);
+    mr_dag_destroy(start.dag);
     if (life.started == MR_OK) {
         life.waited = mr_wait(engine, life.run, EMBED_WAIT_MS, &life.name, NULL);
-        life.asked = mr_call(engine, "{\"op\":\"show\",\"run\":\"-\"}", &json, NULL);
+        life.asked = mr_request_cb(engine, "{\"op\":\"events\",\"run\":\"-\"}", embed_on_answer,
+                                   &told, NULL, NULL);
         if (life.asked == MR_OK) {
-            mr_free(json);
+            embed_wait_ended(&told);
         }
     }
     atomic_store(&fail_on, false);
     mr_close(engine);
     return life;
 }
+
+/* ---- on a loop of the program --------------------------------------------------------------- */
+
+struct loop_life {
+    struct life life;
+    mr_engine *engine;
+};
+
+static void loop_close(struct loop_life *of)
+{
+    mr_close(of->engine);
+}
+
+static void loop_on_waited(const mr_answer *answer, void *user)
+{
+    struct loop_life *of = user;
+    if (answer->status == MR_OK) {
+        of->life.name = strstr(answer->json, "\"success\"") != NULL ? "success" : "";
+        return;
+    }
+    of->life.waited = answer->status == MR_END ? MR_OK : answer->status;
+    loop_close(of);
+}
+
+static void loop_on_started(const mr_answer *answer, void *user)
+{
+    struct loop_life *of = user;
+    if (answer->status == MR_OK) {
+        of->life.started = MR_OK;
+        embed_run_id(answer->json, of->life.run);
+    } else if (answer->status != MR_END ||
+               mr_request_cb(of->engine, "{\"op\":\"wait\",\"run\":\"-\"}", loop_on_waited, of,
+                             NULL, NULL) != MR_OK) {
+        loop_close(of);
+    }
+}
+
+static struct life live_on_loop(void)
+{
+    struct loop_life of = {
+        .life = {.opened = MR_ECLOSED, .started = MR_ECLOSED, .waited = MR_ECLOSED, .name = ""}};
+    uv_loop_t loop;
+    assert_int_equal(uv_loop_init(&loop), 0);
+    mr_options options =
+        MR_OPTIONS(.store = embed_store, .actions = embed_actions, .jobs = 1, .loop = &loop);
+    of.life.opened = mr_open(&options, &of.engine, NULL);
+    if (of.life.opened == MR_OK) {
+        mr_start_options start = MR_START(.dag = make_dag(), .folder = "/");
+        if (mr_start_cb(of.engine, &start, loop_on_started, &of, NULL) != MR_OK) {
+            loop_close(&of);
+        }
+        mr_dag_destroy(start.dag);
+    }
+    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    return of.life;
+}
+
+/* ---- each allocation ------------------------------------------------------------------------ */
 
 /* Memory is back: the run is there, goes on and ends. */
 static void look_after(const struct life *life, long n)
@@ -136,14 +205,14 @@ static void make_store(void)
     }
 }
 
-static void try_one(long n, bool on, struct life *ret_life)
+static void try_one(struct life (*lives)(void), long n, bool on, struct life *ret_life)
 {
     make_store();
     long before = atomic_load(&allocated);
     atomic_store(&fail_on, on);
     atomic_store(&counted, 0);
     atomic_store(&fail_from, n);
-    *ret_life = live();
+    *ret_life = lives();
     atomic_store(&fail_from, 0);
     atomic_store(&fail_on, false);
     long left = atomic_load(&allocated) - before;
@@ -160,11 +229,11 @@ static void try_one(long n, bool on, struct life *ret_life)
 
 static long first = 1, last = 100000;
 
-static void each(bool on)
+static void each(struct life (*lives)(void), bool on)
 {
     struct life life;
     for (long n = first; n <= last; n++) {
-        try_one(n, on, &life);
+        try_one(lives, n, on, &life);
         if (atomic_load(&counted) < n) {
             print_message("%ld allocations\n", n - 1);
             return;
@@ -178,7 +247,10 @@ static void allocator__is_set_before_anything_else(void **state)
     assert_int_equal(mr_set_allocator(NULL, give_again, take), MR_EINVAL);
     assert_int_equal(mr_set_allocator(give, give_again, take), MR_OK);
     assert_int_equal(mr_set_allocator(give, give_again, take), MR_ECONFLICT);
-    try_one(0, false, &life);
+    try_one(live_on_loop, 0, false, &life);
+    assert_int_equal(life.waited, MR_OK);
+    assert_string_equal(life.name, "success");
+    try_one(live, 0, false, &life);
     assert_int_equal(life.waited, MR_OK);
     assert_string_equal(life.name, "success");
     assert_true(atomic_load(&counted) > 100);
@@ -187,12 +259,17 @@ static void allocator__is_set_before_anything_else(void **state)
 
 static void allocator__fails_once(void **state)
 {
-    each(false);
+    each(live, false);
 }
 
 static void allocator__fails_from_then_on(void **state)
 {
-    each(true);
+    each(live, true);
+}
+
+static void allocator__fails_once_on_a_loop(void **state)
+{
+    each(live_on_loop, false);
 }
 
 int main(int argc, char **argv)
@@ -201,6 +278,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(allocator__is_set_before_anything_else),
         cmocka_unit_test(allocator__fails_once),
         cmocka_unit_test(allocator__fails_from_then_on),
+        cmocka_unit_test(allocator__fails_once_on_a_loop),
     };
     first = argc > 1 ? strtol(argv[1], NULL, 10) : first;
     last = argc > 2 ? strtol(argv[2], NULL, 10) : last;

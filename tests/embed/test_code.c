@@ -249,7 +249,21 @@ static void dag__each_fault_has_its_words(void **state)
     expect_fault(dag, MR_EINVAL, "param \"text\" of task \"t\" is NULL");
     expect_fault(mr_dag_create(NULL), MR_EINVAL, "a dag needs an id");
     const char *text;
-    assert_int_equal(mr_dag_text(NULL, &text, NULL), MR_EINVAL);
+    mr_error error;
+    assert_int_equal(mr_dag_text(NULL, &text, &error), MR_ENOMEM);
+    dag = with_task();
+    assert_int_equal(mr_dag_text(dag, NULL, &error), MR_EINVAL);
+    mr_dag_destroy(dag);
+
+    /* A dag that could not be made takes all calls. */
+    mr_dag_set(NULL, "desc", "1");
+    mr_dag_var(NULL, "v", "1");
+    mr_dag_task(NULL, "t", "say");
+    mr_dag_param(NULL, "t", "p", "1");
+    mr_dag_param_str(NULL, "t", "p", "x");
+    mr_dag_param_int(NULL, "t", "p", 1);
+    mr_dag_depend(NULL, "t", "u");
+    mr_dag_task_set(NULL, "t", "k", "1");
 }
 
 /* What the names mean is the parser's business, with the place in the text. */

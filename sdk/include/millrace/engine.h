@@ -132,7 +132,8 @@ MR_API mr_status mr_close_async(mr_engine *engine, void (*cb)(void *user), void 
 
 /* Makes an owner let go at once: ends all children (TERM, then KILL) and leaves every run
  * resumable. Calls in progress on this handle return MR_ECLOSED. Attached: only closes the
- * connection. Any thread, until mr_close returns or the `cb` of mr_close_async is called. */
+ * connection. Any thread, also while mr_close waits on another one: that returns after it. Who may
+ * come later than that must know that the handle is gone. */
 MR_API void mr_stop(mr_engine *engine);
 
 /* 1 if this handle owns the store now, 0 if it is attached. */
@@ -140,8 +141,8 @@ MR_API uint32_t mr_is_owner(mr_engine *engine);
 
 /* ---- runs ---------------------------------------------------------------------------------- */
 
-/* A run to start. Strings are copied. One of `file` (read by this call), `text` or `dag` is needed.
- */
+/* A run to start. Strings are copied. One of `dag`, `text` or `file` (read by this call) is needed;
+ * the first of these that is given is taken. */
 typedef struct mr_start_options {
     uint32_t size;
     uint32_t unused;
@@ -219,8 +220,8 @@ typedef struct mr_answer {
 } mr_answer;
 
 /* Called on the thread of mr_options.loop, or else on one thread of the handle's own, one call at a
- * time. Inside every call on the handle is allowed that thread allows: with `loop` those that do
- * not wait; without it all but mr_close. */
+ * time. It may make any call that does not wait; without `loop` also those that do, but not
+ * mr_close of its handle. Since 0.2. */
 typedef void (*mr_answer_cb)(const mr_answer *answer, void *user);
 
 /* mr_request whose answers come by callback: one call for each, and a last one, never before this
@@ -244,13 +245,14 @@ MR_API mr_status mr_start_cb(mr_engine *engine, const mr_start_options *options,
 /* A dag under construction; one thread at a time. **Owned**: mr_dag_destroy. It becomes the text of
  * a dag file, in JSON, which is checked as any other: what a key means says docs/dag-file.md. None
  * of the calls below fails: the first thing that goes wrong is remembered, and told by mr_dag_text
- * and mr_start. Strings are copied. NULL: out of memory. Since 0.2. */
+ * and mr_start. Strings are copied. NULL: out of memory; the calls below do nothing with it, and
+ * mr_dag_text says so. Since 0.2. */
 MR_API mr_dag *mr_dag_create(const char *id);
 
-/* NULL is allowed. Since 0.2. */
+/* Frees a dag; runs that were started with it do not need it. NULL is allowed. Since 0.2. */
 MR_API void mr_dag_destroy(mr_dag *dag);
 
-/* Sets a key of the dag, such as "timeout" or "onFailure", to a value in JSON: exactly one, else
+/* Sets a key of the dag, such as "timeout" or "hooks", to a value in JSON: exactly one, else
  * MR_EINVAL is remembered, as for a key that was set already. Since 0.2. */
 MR_API void mr_dag_set(mr_dag *dag, const char *key, const char *value_json);
 
