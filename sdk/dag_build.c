@@ -186,8 +186,11 @@ mr_status mr_dag_text(mr_dag *dag, const char **ret_text, mr_error *reterr)
     }
     mr__buf_text(&json, "]}\n");
     mr__buf_reset(&dag->text);
-    dag->text.failed = json.failed;
-    escape(&dag->text, &json);
+    if (json.failed) {
+        dag->text.failed = true;
+    } else {
+        escape(&dag->text, &json);
+    }
     mr__buf_finish(&json);
     const char *text = mr__buf_cstr(&dag->text);
     if (text == NULL) {
