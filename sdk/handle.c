@@ -36,6 +36,7 @@ static void registry_log(void *user, int32_t level, const char *line);
 static void call_hook(void *user, enum mr__hook hook, const struct mr__scope_run *run);
 static void close_request(mr_engine *h, struct mr__engine *engine, struct mr__request *request);
 static void send_to_engine(mr_engine *h, mr_stream *stream, mr_error *ret_error);
+static void unsent_remove(mr_engine *h, mr_stream *stream);
 static void stream_unlink(mr_engine *h, mr_stream *stream);
 static void wait_for_resumed(mr_engine *h);
 
@@ -200,6 +201,7 @@ static mr_status handle_create(const mr_options *options, mr_engine **ret_engine
     h->on_hook = options->on_hook;
     h->hooks = options->hooks;
     h->mode = SWITCHING;
+    h->unsent_end = &h->unsent;
     h->next_id = 1; /* 0 is the handle's own: its answers are nobody's */
     mr__hash_init(&h->by_id);
     mr_status status = mr__wake_init(&h->wake, reterr);
@@ -513,7 +515,9 @@ static void send_to_engine(mr_engine *h, mr_stream *stream, mr_error *ret_error)
                                     stream, &stream->request);
     } else if (!stream->unsent) {
         stream->unsent = true;
-        h->unsent++;
+        stream->unsent_next = NULL;
+        *h->unsent_end = stream;
+        h->unsent_end = &stream->unsent_next;
         mr__loop_ring(h->loop);
     }
     (void)mr__error_set(ret_error, status, "%s", mr_status_text(status));
@@ -522,25 +526,32 @@ static void send_to_engine(mr_engine *h, mr_stream *stream, mr_error *ret_error)
 void mr__handle_send_rest(mr_engine *h)
 {
     (void)pthread_mutex_lock(&h->lock);
-    mr_stream *stream = h->last; /* New ones stand at the end. */
-    for (uint32_t left = h->unsent; left > 0; stream = left > 0 ? stream->prev : stream) {
-        left -= stream->unsent ? 1 : 0;
-    }
-    for (; h->unsent > 0; stream = stream->next) {
-        if (stream->unsent) {
-            stream->unsent = false;
-            h->unsent--;
-            mr_status status =
-                mr__engine_request_on_loop(h->engine, stream->text, stream->text_len,
-                                           owner_on_answer, stream, &stream->request);
-            if (status != MR_OK) {
-                mr_error error;
-                (void)mr__error_set(&error, status, "%s", mr_status_text(status));
-                mr__stream_fail(stream, &error);
-            }
+    while (h->unsent != NULL) {
+        mr_stream *stream = h->unsent;
+        unsent_remove(h, stream);
+        mr_status status = mr__engine_request_on_loop(h->engine, stream->text, stream->text_len,
+                                                      owner_on_answer, stream, &stream->request);
+        if (status != MR_OK) {
+            mr_error error;
+            (void)mr__error_set(&error, status, "%s", mr_status_text(status));
+            mr__stream_fail(stream, &error);
         }
     }
     (void)pthread_mutex_unlock(&h->lock);
+}
+
+/* In the order in which they were to be sent: a wait comes after the resume that it needs. */
+static void unsent_remove(mr_engine *h, mr_stream *stream)
+{
+    mr_stream **at = &h->unsent;
+    while (*at != stream) {
+        at = &(*at)->unsent_next;
+    }
+    *at = stream->unsent_next;
+    if (h->unsent_end == &stream->unsent_next) {
+        h->unsent_end = at;
+    }
+    stream->unsent = false;
 }
 
 void mr__handle_link(mr_engine *h, mr_stream *stream)
@@ -570,8 +581,9 @@ static void stream_unlink(mr_engine *h, mr_stream *stream)
     }
     (void)mr__hash_del(&h->by_id, &stream->id, sizeof stream->id);
     stream->prev = stream->next = NULL;
-    h->unsent -= stream->unsent ? 1 : 0;
-    stream->unsent = false;
+    if (stream->unsent) {
+        unsent_remove(h, stream);
+    }
     atomic_store(&stream->handle, NULL); /* Last: who sees it does not take the lock. */
 }
 

@@ -61,9 +61,9 @@ struct mr_engine {
     struct mr__engine *engine;
     struct mr__client *client;
     uint64_t next_id;
-    mr_stream *first, *last; /* all streams, oldest first */
-    uint32_t unsent;         /* of them: those that the caller's loop has yet to send */
-    struct mr__hash by_id;   /* stream id -> its address */
+    mr_stream *first, *last;         /* all streams, oldest first */
+    mr_stream *unsent, **unsent_end; /* of them: those that the caller's loop has yet to send */
+    struct mr__hash by_id;           /* stream id -> its address */
     struct run_ids started;
 };
 

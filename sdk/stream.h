@@ -37,8 +37,9 @@ struct mr_stream {
     struct mr__request *request; /* an owner's: to be closed once */
     uint64_t id;                 /* of the request on the socket */
     bool sent;
-    bool unsent; /* the caller's loop has yet to send it */
-    bool busy;   /* its request is being closed: it stays where it is */
+    bool unsent; /* the caller's loop has yet to send it; then unsent_next is the one after */
+    struct mr_stream *unsent_next;
+    bool busy; /* its request is being closed: it stays where it is */
 
     /* Set once, before anybody else knows the stream. */
     char *text; /* the request: one line, beginning with its brace */

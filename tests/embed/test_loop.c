@@ -4,6 +4,8 @@
  * the loop as it was. Method: the loop turns in the test's thread, by hand, until what is expected
  * has come; each test ends with uv_loop_close, which fails where a handle was left.
  */
+#include <signal.h>
+#include <sys/wait.h>
 #include <uv.h>
 
 #include "embed_fixture.h"
@@ -18,7 +20,10 @@ static int loop_set_up(void **state)
 
 static int loop_tear_down(void **state)
 {
-    (void)uv_run(&loop, UV_RUN_DEFAULT);
+    /* What a failed test has left must not keep its message back. */
+    for (int i = 0; i < 200 && uv_run(&loop, UV_RUN_NOWAIT) != 0; i++) {
+        (void)usleep(5000);
+    }
     assert_int_equal(uv_loop_close(&loop), 0);
     return embed_tear_down(state);
 }
@@ -377,6 +382,66 @@ static void loop__attached_handle_closes_while_it_takes_over(void **state)
     close_here(attached);
 }
 
+/* An owner in a process of its own, with a run that sleeps. */
+static pid_t fork_owner(char ret_run[MR_RUN_ID_BYTES])
+{
+    int out[2];
+    assert_int_equal(pipe(out), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        mr_start_options start = MR_START(.text = EMBED_NAP);
+        char run[MR_RUN_ID_BYTES] = "";
+        mr_engine *engine = embed_open_default();
+        if (mr_start(engine, &start, run, NULL) == MR_OK && write(out[1], run, sizeof run) > 0) {
+            (void)pause();
+        }
+        _exit(1);
+    }
+    (void)close(out[1]);
+    assert_int_equal(read(out[0], ret_run, MR_RUN_ID_BYTES), MR_RUN_ID_BYTES);
+    (void)close(out[0]);
+    return pid;
+}
+
+/* Its runs are gone on with, and open streams do not notice. The wait was sent before the resume
+ * that it needs, and got a conflict. */
+static void loop__attached_handle_inherits_from_a_dead_owner(void **state)
+{
+    char run[MR_RUN_ID_BYTES];
+    struct embed_told wait = EMBED_TOLD, told = EMBED_TOLD;
+    pid_t pid = fork_owner(run);
+    mr_engine *attached = open_here();
+    assert_int_equal(mr_is_owner(attached), 0);
+    ask_here(attached, "wait", run, &wait);
+    ask_here(attached, "ping", "-", &told); /* so that the owner knows of the wait */
+    turn_until_ended(&told);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    turn_until_ended(&wait);
+    assert_int_equal(wait.status, MR_END);
+    assert_non_null(strstr(wait.json, "\"failed\"")); /* its attempt was lost */
+    assert_int_equal(mr_is_owner(attached), 1);
+    close_here(attached);
+}
+
+static void loop__closing_waits_for_what_was_inherited(void **state)
+{
+    char run[MR_RUN_ID_BYTES];
+    const char *name = "";
+    pid_t pid = fork_owner(run);
+    mr_engine *attached = open_here();
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    while (mr_is_owner(attached) == 0) {
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    }
+    close_here(attached);
+    mr_engine *engine = embed_open_default();
+    assert_int_equal(mr_wait(engine, run, EMBED_WAIT_MS, &name, NULL), MR_OK);
+    assert_string_equal(name, "failed");
+    mr_close(engine);
+}
+
 #define LOOP_TEST(test) cmocka_unit_test_setup_teardown(test, loop_set_up, loop_tear_down)
 
 int main(void)
@@ -395,6 +460,8 @@ int main(void)
         LOOP_TEST(loop__two_engines_share_it),
         LOOP_TEST(loop__attached_handle_takes_over),
         LOOP_TEST(loop__attached_handle_closes_while_it_takes_over),
+        LOOP_TEST(loop__attached_handle_inherits_from_a_dead_owner),
+        LOOP_TEST(loop__closing_waits_for_what_was_inherited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
