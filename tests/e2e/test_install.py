@@ -84,6 +84,18 @@ def test_embed_uv_builds_outside(case):
     has(run([program, case.store], env, case.work), '"status":"success"')
 
 
+def test_static_library(case):
+    """Whoever links it asks for what it needs, and gets a program that needs no libmillrace.so."""
+    _, env, library = install(case)
+    asked = run([tool("pkg-config"), "--static", "--cflags", "--libs", "millrace"], env).split()
+    archive = os.path.join(os.path.dirname(library), "libmillrace.a")
+    program = case.path("program")
+    run([tool("cc"), os.path.join(EXAMPLES, "embed/embed.c"), "-o", program,
+         *(archive if flag == "-lmillrace" else flag for flag in asked)], env)
+    assert "libmillrace" not in run([tool("readelf"), "-d", program])
+    equal(run([program, os.path.join(EXAMPLES, "hello.yaml"), case.store, plugins(env)], env, case.work), "success\n")
+
+
 def test_headers_alone(case):
     destination, env, _ = install(case)
     headers = glob.glob(os.path.join(destination, "**", "millrace", "*.h"), recursive=True)
