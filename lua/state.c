@@ -55,7 +55,7 @@ static void *allocate(void *user, void *old, size_t old_bytes, size_t bytes)
     struct mr__lua *lua = user;
     size_t before = old == NULL ? 0 : old_bytes;
     if (bytes == 0) {
-        free(old);
+        mr__free(old);
         lua->bytes -= before;
         return NULL;
     }
@@ -80,7 +80,7 @@ static void *allocate(void *user, void *old, size_t old_bytes, size_t bytes)
             return NULL;
         }
     }
-    void *memory = realloc(old, bytes);
+    void *memory = mr__realloc(old, bytes);
     if (memory == NULL) {
         lua->out_of_memory = bytes > before;
         return bytes > before ? NULL : old; /* Lua takes it that shrinking never fails */
@@ -518,7 +518,7 @@ static bool open_protected(struct mr__lua *lua)
 
 mr_status mr__lua_create(struct mr__lua **ret_lua)
 {
-    struct mr__lua *lua = calloc(1, sizeof *lua);
+    struct mr__lua *lua = mr__calloc(1, sizeof *lua);
     if (lua == NULL) {
         return MR_ENOMEM;
     }
@@ -549,5 +549,5 @@ void mr__lua_destroy(struct mr__lua *lua)
     mr__hash_finish(&lua->chunk_rows);
     mr__buf_finish(&lua->out);
     mr__buf_finish(&lua->reason);
-    free(lua);
+    mr__free(lua);
 }

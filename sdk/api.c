@@ -15,12 +15,15 @@
 #include "core/exec/registry.h"
 #include "core/model/dag.h"
 #include "sdk/dag_file.h"
+#include "sdk/handle.h"
 #include "sdk/stream.h"
 
 static mr_status start_text(const mr_start_options *options, struct mr__buf *file,
                             const char **ret_text, size_t *ret_len, mr_error *reterr);
-static mr_status start_request(const mr_start_options *options, const char *text, size_t len,
-                               struct mr__buf *buf, mr_error *reterr);
+static mr_status write_submit(const mr_start_options *options, const char *text, size_t len,
+                              struct mr__buf *buf, mr_error *reterr);
+static mr_status start_request(mr_engine *engine, const mr_start_options *options,
+                               struct mr__buf *request, mr_error *reterr);
 static mr_status write_map(struct mr__buf *buf, const char *name, const char *json,
                            mr_error *reterr);
 static void write_text(struct mr__buf *buf, const char *name, const char *text, size_t len);
@@ -38,9 +41,17 @@ const char *mr_version(void)
     return MR__VERSION_TEXT;
 }
 
+mr_status mr_set_allocator(mr_malloc_fn malloc_fn, mr_realloc_fn realloc_fn, mr_free_fn free_fn)
+{
+    if (malloc_fn == NULL || realloc_fn == NULL || free_fn == NULL) {
+        return MR_EINVAL;
+    }
+    return mr__alloc_set(malloc_fn, realloc_fn, free_fn) ? MR_OK : MR_ECONFLICT;
+}
+
 void mr_free(void *memory)
 {
-    free(memory);
+    mr__free(memory);
 }
 
 /* ---- starting a run ------------------------------------------------------------------------ */
@@ -48,20 +59,12 @@ void mr_free(void *memory)
 mr_status mr_start(mr_engine *engine, const mr_start_options *options,
                    char ret_run_id[MR_RUN_ID_BYTES], mr_error *reterr)
 {
-    if (engine == NULL || options == NULL || options->size < sizeof(uint32_t)) {
-        return mr__error_set(reterr, MR_EINVAL, "handle and options must be given");
-    }
-    mr_start_options known = {.size = sizeof known};
-    memcpy(&known, options, MR__MIN((size_t)options->size, sizeof known));
-    struct mr__buf file, request, answer;
-    mr__buf_init(&file);
+    struct mr__buf request, answer;
     mr__buf_init(&request);
     mr__buf_init(&answer);
-    const char *text = NULL;
-    size_t len = 0;
-    mr_status status = start_text(&known, &file, &text, &len, reterr);
+    mr_status status = mr__handle_may_wait(engine, "mr_start", "mr_start_cb", reterr);
     if (status == MR_OK) {
-        status = start_request(&known, text, len, &request, reterr);
+        status = start_request(engine, options, &request, reterr);
     }
     if (status == MR_OK) {
         status = call_text(engine, (const char *)request.data, true, &answer, reterr);
@@ -79,9 +82,43 @@ mr_status mr_start(mr_engine *engine, const mr_start_options *options,
         }
         mr__arena_finish(&arena);
     }
-    mr__buf_finish(&file);
     mr__buf_finish(&request);
     mr__buf_finish(&answer);
+    return status;
+}
+
+mr_status mr_start_cb(mr_engine *engine, const mr_start_options *options, mr_answer_cb cb,
+                      void *user, mr_error *reterr)
+{
+    struct mr__buf request;
+    mr__buf_init(&request);
+    mr_status status = start_request(engine, options, &request, reterr);
+    if (status == MR_OK) {
+        status =
+            mr__request_cb_attach(engine, (const char *)request.data, true, cb, user, NULL, reterr);
+    }
+    mr__buf_finish(&request);
+    return status;
+}
+
+/* The whole request, with a final NUL. */
+static mr_status start_request(mr_engine *engine, const mr_start_options *options,
+                               struct mr__buf *request, mr_error *reterr)
+{
+    if (engine == NULL || options == NULL || options->size < sizeof(uint32_t)) {
+        return mr__error_set(reterr, MR_EINVAL, "handle and options must be given");
+    }
+    mr_start_options known = {.size = sizeof known};
+    memcpy(&known, options, MR__MIN((size_t)options->size, sizeof known));
+    struct mr__buf file;
+    mr__buf_init(&file);
+    const char *text = NULL;
+    size_t len = 0;
+    mr_status status = start_text(&known, &file, &text, &len, reterr);
+    if (status == MR_OK) {
+        status = write_submit(&known, text, len, request, reterr);
+    }
+    mr__buf_finish(&file);
     return status;
 }
 
@@ -89,7 +126,13 @@ mr_status mr_start(mr_engine *engine, const mr_start_options *options,
 static mr_status start_text(const mr_start_options *options, struct mr__buf *file,
                             const char **ret_text, size_t *ret_len, mr_error *reterr)
 {
-    if (options->text != NULL) {
+    if (options->dag != NULL) {
+        mr_status status = mr_dag_text(options->dag, ret_text, reterr);
+        if (status != MR_OK) {
+            return status;
+        }
+        *ret_len = strlen(*ret_text);
+    } else if (options->text != NULL) {
         *ret_text = options->text;
         *ret_len = strlen(options->text);
     } else if (options->file != NULL) {
@@ -100,7 +143,7 @@ static mr_status start_text(const mr_start_options *options, struct mr__buf *fil
         *ret_text = (const char *)file->data;
         *ret_len = file->len;
     } else {
-        return mr__error_set(reterr, MR_EINVAL, "a file or a text must be given");
+        return mr__error_set(reterr, MR_EINVAL, "a file, a text or a dag must be given");
     }
     if (*ret_len > MR__DAG_FILE_BYTES_MAX || memchr(*ret_text, '\0', *ret_len) != NULL ||
         !mr__utf8_valid(*ret_text, *ret_len)) {
@@ -114,8 +157,8 @@ static mr_status start_text(const mr_start_options *options, struct mr__buf *fil
     return MR_OK;
 }
 
-static mr_status start_request(const mr_start_options *options, const char *text, size_t len,
-                               struct mr__buf *buf, mr_error *reterr)
+static mr_status write_submit(const mr_start_options *options, const char *text, size_t len,
+                              struct mr__buf *buf, mr_error *reterr)
 {
     char folder[PATH_MAX];
     if (options->folder == NULL && getcwd(folder, sizeof folder) == NULL) {
@@ -182,6 +225,10 @@ mr_status mr_wait(mr_engine *engine, const char *run_id, int64_t timeout_ms,
     if (engine == NULL || run_id == NULL) {
         return mr__error_set(reterr, MR_EINVAL, "handle and run must be given");
     }
+    mr_status status = mr__handle_may_wait(engine, "mr_wait", "mr_request_cb", reterr);
+    if (status != MR_OK) {
+        return status;
+    }
     struct mr__buf request;
     mr__buf_init(&request);
     mr__buf_text(&request, "{\"op\":\"wait\"");
@@ -190,8 +237,8 @@ mr_status mr_wait(mr_engine *engine, const char *run_id, int64_t timeout_ms,
     const char *text = mr__buf_cstr(&request);
     mr_stream *stream = NULL;
     const char *json = NULL;
-    mr_status status = text == NULL ? mr__error_set(reterr, MR_ENOMEM, "out of memory")
-                                    : mr_request(engine, text, &stream, reterr);
+    status = text == NULL ? mr__error_set(reterr, MR_ENOMEM, "out of memory")
+                          : mr_request(engine, text, &stream, reterr);
     mr__buf_finish(&request);
     if (status == MR_OK) {
         status = mr_stream_next(stream, timeout_ms, &json, reterr);
@@ -240,6 +287,12 @@ static mr_status command(mr_engine *engine, const char *op, const char *run_id, 
     if (engine == NULL || run_id == NULL) {
         return mr__error_set(reterr, MR_EINVAL, "handle and run must be given");
     }
+    char call[32];
+    (void)snprintf(call, sizeof call, "mr_%s", op);
+    mr_status status = mr__handle_may_wait(engine, call, "mr_request_cb", reterr);
+    if (status != MR_OK) {
+        return status;
+    }
     struct mr__buf request, answer;
     mr__buf_init(&request);
     mr__buf_init(&answer);
@@ -247,8 +300,8 @@ static mr_status command(mr_engine *engine, const char *op, const char *run_id, 
     write_text(&request, "run", run_id, strlen(run_id));
     mr__buf_text(&request, "}");
     const char *text = mr__buf_cstr(&request);
-    mr_status status = text == NULL ? mr__error_set(reterr, MR_ENOMEM, "out of memory")
-                                    : call_text(engine, text, attach, &answer, reterr);
+    status = text == NULL ? mr__error_set(reterr, MR_ENOMEM, "out of memory")
+                          : call_text(engine, text, attach, &answer, reterr);
     mr__buf_finish(&request);
     mr__buf_finish(&answer);
     return status;
@@ -297,7 +350,8 @@ mr_status mr_validate_with(const mr_validate_options *options, char **ret_json, 
     struct mr__registry *registry = NULL;
     mr_status status = mr__dag_file_need(known.file, &known.text, &known.text_len, &read, reterr);
     if (status == MR_OK) {
-        status = mr__registry_create(known.plugins, NULL, NULL, &registry, reterr);
+        status =
+            mr__registry_create_with(known.plugins, known.actions, NULL, NULL, &registry, reterr);
     }
     if (status == MR_OK) {
         struct mr__parse_options how = {.file = known.file, .compat = known.compat != 0};

@@ -118,9 +118,9 @@ mr_status mr__client_create(struct mr__folder *folder, struct mr__wake *wake, in
     if (status != MR_OK) {
         return status;
     }
-    struct mr__client *client = calloc(1, sizeof *client);
+    struct mr__client *client = mr__calloc(1, sizeof *client);
     if (client == NULL || pthread_mutex_init(&client->lock, NULL) != 0) {
-        free(client);
+        mr__free(client);
         (void)close(fd); /* Nothing was written. */
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
@@ -148,7 +148,7 @@ void mr__client_destroy(struct mr__client *client)
     mr__buf_finish(&client->sending);
     mr__buf_finish(&client->out);
     (void)pthread_mutex_destroy(&client->lock);
-    free(client);
+    mr__free(client);
 }
 
 int64_t mr__client_pid(const struct mr__client *client)

@@ -140,7 +140,7 @@ mr_status mr__dag_file_check(const struct mr__parse_options *options, const char
         goto finish;
     }
     if (ret_json != NULL) {
-        *ret_json = (char *)document->data; /* malloc's, as buf.h has it */
+        *ret_json = (char *)document->data; /* for mr_free, as buf.h has it */
         mr__buf_init(document);
     }
     if (status == MR_EDEFINITION) {

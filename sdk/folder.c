@@ -65,10 +65,15 @@ mr_status mr__folder_open(const char *store, bool make, struct mr__folder *ret_f
         return mr__error_set(reterr, MR_ESTORE, "cannot open the store %s: %s", path,
                              errno == ENOTDIR ? "it is not a folder" : strerror(errno));
     }
-    folder.path = realpath(path, NULL);
+    char real[PATH_MAX];
+    if (realpath(path, real) == NULL) {
+        status =
+            mr__error_set(reterr, MR_ESTORE, "cannot open the store %s: %s", path, strerror(errno));
+        goto fail_open;
+    }
+    folder.path = mr__strdup(real);
     if (folder.path == NULL) {
-        status = errno == ENOMEM ? MR_ENOMEM : MR_ESTORE;
-        (void)mr__error_set(reterr, status, "cannot open the store %s: %s", path, strerror(errno));
+        status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
         goto fail_open;
     }
     status = folder_check(folder.path, folder.dir_fd, reterr);
@@ -79,7 +84,7 @@ mr_status mr__folder_open(const char *store, bool make, struct mr__folder *ret_f
     return MR_OK;
 
 fail_open:
-    free(folder.path);
+    mr__free(folder.path);
     (void)close(folder.dir_fd); /* Nothing was written through it. */
     return status;
 }
@@ -159,7 +164,7 @@ void mr__folder_close(struct mr__folder *folder)
         (void)close(folder->dir_fd); /* Nothing was written through it. */
         folder->dir_fd = -1;
     }
-    free(folder->path);
+    mr__free(folder->path);
     folder->path = NULL;
 }
 

@@ -5,114 +5,40 @@
  *
  *     mr_open -> OWNER      the lock is ours: the engine is in this process, until mr_close
  *     mr_open -> ATTACHED   somebody else has the lock: the engine is behind the socket
- *     ATTACHED -> SWITCHING the connection broke
+ *     ATTACHED -> SWITCHING the connection broke: handle_switch.c
  *     SWITCHING -> OWNER    the lock was free
  *     SWITCHING -> ATTACHED somebody else was faster
  *     SWITCHING -> BROKEN   no owner within the time, or an error: every request gets it
  *
- * Streams live through SWITCHING: each is asked again, except for commands that may have been done
- * (MR_EUNKNOWN). An owner that dies says nothing; one that leaves says "bye" and ends what is still
- * open with MR_ECLOSED, which is not passed on. What then goes on:
- *
- *   - who takes over from a dead owner resumes all unfinished runs (contract.md, "The program");
- *   - after a bye, or where somebody else has taken over (who may have had no reason to resume
- *     anything), a handle asks for its own alone: runs that it started and has not seen end, and
- *     those that its open streams wait for. An owner that was not stopped has left none of these.
- *
  * mr_close of a taker waits for what it resumed, then the engine for the runs of attached handles.
- *
- * `lock` guards what handle.h's callers share; the engine's loop thread never takes it. A stream's
- * own lock may be taken while it is held.
  */
-#include "sdk/handle.h"
-
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
-#include <signal.h>
+#include <millrace/plugin.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
-#include "core/base/hash.h"
 #include "core/base/value.h"
-#include "core/engine/engine.h"
-#include "sdk/client.h"
-#include "sdk/folder.h"
-#include "sdk/stream.h"
+#include "sdk/handle_impl.h"
 
-#define OPEN_WAIT_MS     10000 /* for an owner that holds the lock and does not listen yet */
-#define SWITCH_WAIT_MS   60000 /* the same after a take-over: a large store takes its time */
-#define ORPHAN_WAIT_MS   2000  /* for somebody else to take over, where this handle may not */
-#define PAUSE_MAX_MS     200
-#define SHUTDOWN_MS      10000
-#define STARTED_RUNS_MAX 65536u /* of the runs that a handle started, those it remembers */
-
-enum mode { OWNER, ATTACHED, SWITCHING, BROKEN };
-
-/* Ids of runs as text, unordered. */
-struct run_ids {
-    char (*list)[MR_RUN_ID_BYTES];
-    uint32_t count, cap, turn;
-};
-
-struct mr_engine {
-    /* Set by mr_open, then fixed. */
-    uint32_t jobs, read_only, shutdown_ms;
-    char *plugins;
-    void (*on_log)(int32_t level, const char *line, void *user);
-    void (*on_hook)(const mr_hook *hook, void *user);
-    uint32_t hooks;
-    void *user;
-    struct mr__wake wake;
-
-    /* The opening thread's, then the handle's own while it runs, then the closing one's. */
-    struct mr__folder folder;
-    struct mr__registry *registry;
-    struct run_ids resumed;
-    pthread_t thread;
-    bool has_thread;
-
-    pthread_mutex_t lock;
-    /* Guarded by lock. */
-    enum mode mode;
-    bool stopped;
-    mr_error broken;
-    struct mr__engine *engine;
-    struct mr__client *client;
-    uint64_t next_id;
-    mr_stream *first, *last; /* all streams, oldest first */
-    struct mr__hash by_id;   /* stream id -> its address */
-    struct run_ids started;
-};
+#define OPEN_WAIT_MS 10000 /* for an owner that holds the lock and does not listen yet */
+#define PAUSE_MAX_MS 200
+#define SHUTDOWN_MS  10000
 
 static mr_status handle_create(const mr_options *options, mr_engine **ret_engine, mr_error *reterr);
-static void handle_destroy(mr_engine *h);
-static void handle_log(mr_engine *h, int32_t level, const char *fmt, ...) MR__PRINTF(3, 4);
-static mr_status thread_start(mr_engine *h, mr_error *reterr);
-static void *thread_main(void *arg);
-static mr_status establish(mr_engine *h, int64_t wait_ms, int64_t orphan_ms, mr_error *reterr);
+static mr_status make_sync(mr_engine *h, mr_error *reterr);
+static void close_waiting(mr_engine *h);
 static mr_status establish_once(mr_engine *h, int64_t wait_ms, int64_t *ret_pid, mr_error *reterr);
 static mr_status become_owner(mr_engine *h, mr_error *reterr);
 static void registry_log(void *user, int32_t level, const char *line);
 static void call_hook(void *user, enum mr__hook hook, const struct mr__scope_run *run);
-static void attached_on_line(void *user, uint64_t id, const char *json, size_t len);
-static void attached_note_end(mr_engine *h, const mr_stream *stream, const char *json, size_t len);
-static void switch_begin(mr_engine *h, bool ended);
-static void switch_end(mr_engine *h, bool died, mr_stream **ret_resume);
-static void switch_fail(mr_engine *h, const mr_error *error);
-static void switch_resume_attached(mr_engine *h);
-static mr_stream *switch_resume_owner(mr_engine *h, bool all);
-static bool write_own_runs(mr_engine *h, struct mr__buf *buf);
-static void take_resumed(mr_engine *h, mr_stream *resume);
-static void stream_send(mr_engine *h, mr_stream *stream);
-static void stream_link(mr_engine *h, mr_stream *stream);
+static void close_request(mr_engine *h, struct mr__engine *engine, struct mr__request *request);
+static void send_to_engine(mr_engine *h, mr_stream *stream, mr_error *ret_error);
+static void unsent_remove(mr_engine *h, mr_stream *stream);
 static void stream_unlink(mr_engine *h, mr_stream *stream);
 static void wait_for_resumed(mr_engine *h);
-static void close_streams(mr_engine *h);
-static bool run_ids_add(struct run_ids *ids, const char *id, uint32_t max);
-static void run_ids_del(struct run_ids *ids, const char *id);
 
 /* ---- opening and closing ------------------------------------------------------------------- */
 
@@ -132,7 +58,12 @@ mr_status mr_open(const mr_options *options, mr_engine **ret_engine, mr_error *r
     if (status != MR_OK) {
         goto fail_handle;
     }
-    status = establish(h, OPEN_WAIT_MS, 0, reterr);
+    if (known.loop != NULL) {
+        status = mr__loop_create(h, known.loop, &h->loop, reterr);
+    }
+    if (status == MR_OK) {
+        status = mr__handle_establish(h, OPEN_WAIT_MS, 0, reterr);
+    }
     if (status != MR_OK) {
         goto fail_handle;
     }
@@ -140,7 +71,7 @@ mr_status mr_open(const mr_options *options, mr_engine **ret_engine, mr_error *r
         h->mode = OWNER;
     } else {
         h->mode = ATTACHED;
-        status = thread_start(h, reterr);
+        status = mr__switch_start(h, reterr);
         if (status != MR_OK) {
             goto fail_handle;
         }
@@ -149,8 +80,26 @@ mr_status mr_open(const mr_options *options, mr_engine **ret_engine, mr_error *r
     return MR_OK;
 
 fail_handle:
-    handle_destroy(h);
+    mr__loop_abandon(h->loop);
+    mr__delivery_finish(&h->delivery);
+    mr__handle_destroy(h);
     return status;
+}
+
+/* Of mr_close on another thread than the loop's, which waits for it. */
+struct closing {
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    bool is_over;
+};
+
+static void closing_on_over(void *user)
+{
+    struct closing *closing = user;
+    (void)pthread_mutex_lock(&closing->lock);
+    closing->is_over = true;
+    (void)pthread_cond_signal(&closing->over);
+    (void)pthread_mutex_unlock(&closing->lock);
 }
 
 void mr_close(mr_engine *h)
@@ -158,6 +107,33 @@ void mr_close(mr_engine *h)
     if (h == NULL) {
         return;
     }
+    if (h->loop == NULL) {
+        close_waiting(h);
+    } else if (mr__loop_is_here(h)) {
+        mr__loop_close(h->loop, NULL, NULL);
+    } else {
+        struct closing closing = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                                  .over = PTHREAD_COND_INITIALIZER};
+        mr__loop_close(h->loop, closing_on_over, &closing);
+        (void)pthread_mutex_lock(&closing.lock);
+        while (!closing.is_over) {
+            (void)pthread_cond_wait(&closing.over, &closing.lock);
+        }
+        (void)pthread_mutex_unlock(&closing.lock);
+    }
+}
+
+mr_status mr_close_async(mr_engine *h, void (*cb)(void *user), void *user, mr_error *reterr)
+{
+    if (h == NULL || h->loop == NULL) {
+        return mr__error_set(reterr, MR_EINVAL, "only a handle with a loop can be closed so");
+    }
+    mr__loop_close(h->loop, cb, user);
+    return MR_OK;
+}
+
+static void close_waiting(mr_engine *h)
+{
     if (h->has_thread) {
         /* A taker's thread ends by itself. */
         (void)pthread_mutex_lock(&h->lock);
@@ -170,18 +146,21 @@ void mr_close(mr_engine *h)
     }
     if (h->engine != NULL) {
         wait_for_resumed(h);
-        close_streams(h);
-        (void)pthread_mutex_lock(&h->lock);
-        bool drain = !h->stopped;
-        (void)pthread_mutex_unlock(&h->lock);
-        mr__engine_destroy(h->engine, drain); /* mr_stop may still end its waiting */
-        (void)pthread_mutex_lock(&h->lock);
-        h->engine = NULL;
-        (void)pthread_mutex_unlock(&h->lock);
-    } else {
-        close_streams(h);
     }
-    handle_destroy(h);
+    mr__handle_close_streams(h);
+    mr__delivery_finish(&h->delivery);
+    (void)pthread_mutex_lock(&h->lock);
+    bool drain = !h->stopped;
+    struct mr__engine *engine = h->engine;
+    (void)pthread_mutex_unlock(&h->lock);
+    if (engine != NULL) {
+        mr__engine_end(engine, drain); /* mr_stop may still end its waiting */
+        (void)pthread_mutex_lock(&h->lock);
+        h->engine = NULL; /* From here on mr_stop finds none. */
+        (void)pthread_mutex_unlock(&h->lock);
+        mr__engine_free(engine);
+    }
+    mr__handle_destroy(h);
 }
 
 void mr_stop(mr_engine *h)
@@ -208,7 +187,7 @@ uint32_t mr_is_owner(mr_engine *h)
 
 static mr_status handle_create(const mr_options *options, mr_engine **ret_engine, mr_error *reterr)
 {
-    mr_engine *h = calloc(1, sizeof *h);
+    mr_engine *h = mr__calloc(1, sizeof *h);
     if (h == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
@@ -218,54 +197,74 @@ static mr_status handle_create(const mr_options *options, mr_engine **ret_engine
     h->shutdown_ms = options->shutdown_ms != 0 ? options->shutdown_ms : SHUTDOWN_MS;
     h->on_log = options->on_log;
     h->user = options->user;
+    h->actions = options->actions;
     h->on_hook = options->on_hook;
     h->hooks = options->hooks;
     h->mode = SWITCHING;
+    h->unsent_end = &h->unsent;
     h->next_id = 1; /* 0 is the handle's own: its answers are nobody's */
     mr__hash_init(&h->by_id);
     mr_status status = mr__wake_init(&h->wake, reterr);
     if (status != MR_OK) {
         goto fail_handle;
     }
-    if (pthread_mutex_init(&h->lock, NULL) != 0) {
+    if (options->plugins != NULL && (h->plugins = mr__strdup(options->plugins)) == NULL) {
         status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
         goto fail_wake;
     }
-    if (options->plugins != NULL && (h->plugins = strdup(options->plugins)) == NULL) {
-        status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
-        goto fail_lock;
+    status = make_sync(h, reterr);
+    if (status != MR_OK) {
+        goto fail_plugins;
     }
     *ret_engine = h;
     return MR_OK;
 
-fail_lock:
-    (void)pthread_mutex_destroy(&h->lock);
+fail_plugins:
+    mr__free(h->plugins);
 fail_wake:
     mr__wake_finish(&h->wake);
 fail_handle:
-    free(h);
+    mr__free(h);
     return status;
 }
 
-/* The thread has ended and the engine is destroyed. */
-static void handle_destroy(mr_engine *h)
+static mr_status make_sync(mr_engine *h, mr_error *reterr)
 {
-    if (h->engine != NULL) {
-        mr__engine_destroy(h->engine, false); /* mr_open failed after it was made */
+    if (pthread_mutex_init(&h->lock, NULL) != 0) {
+        goto fail;
     }
+    if (pthread_cond_init(&h->freed, NULL) != 0) {
+        goto fail_lock;
+    }
+    if (mr__delivery_init(&h->delivery, NULL, NULL) != MR_OK) {
+        goto fail_freed;
+    }
+    return MR_OK;
+
+fail_freed:
+    (void)pthread_cond_destroy(&h->freed);
+fail_lock:
+    (void)pthread_mutex_destroy(&h->lock);
+fail:
+    return mr__error_set(reterr, MR_ENOMEM, "out of memory");
+}
+
+void mr__handle_destroy(mr_engine *h)
+{
     mr__client_destroy(h->client);
     mr__registry_destroy(h->registry);
     mr__folder_close(&h->folder);
     mr__hash_finish(&h->by_id);
     mr__wake_finish(&h->wake);
+    (void)pthread_cond_destroy(&h->freed);
     (void)pthread_mutex_destroy(&h->lock);
-    free(h->started.list);
-    free(h->resumed.list);
-    free(h->plugins);
-    free(h);
+    mr__free(h->started.list);
+    mr__free(h->resumed.list);
+    mr__free(h->plugins);
+    mr__free(h);
 }
 
-static void handle_log(mr_engine *h, int32_t level, const char *fmt, ...)
+void mr__handle_log(mr_engine *h, int32_t level, const char *fmt, ...)
 {
     if (h->on_log == NULL) {
         return;
@@ -280,9 +279,7 @@ static void handle_log(mr_engine *h, int32_t level, const char *fmt, ...)
 
 /* ---- finding or becoming the owner --------------------------------------------------------- */
 
-/* Leaves either h->engine or h->client set. Called without the lock by the one thread that may.
- * `orphan_ms`: how long a read-only handle gives others to become the owner. */
-static mr_status establish(mr_engine *h, int64_t wait_ms, int64_t orphan_ms, mr_error *reterr)
+mr_status mr__handle_establish(mr_engine *h, int64_t wait_ms, int64_t orphan_ms, mr_error *reterr)
 {
     struct mr__clock *clock = mr__clock_system();
     int64_t begun = clock->monotonic_ms(clock), pid = 0;
@@ -343,7 +340,8 @@ static mr_status become_owner(mr_engine *h, mr_error *reterr)
 {
     mr_status status;
     if (h->registry == NULL) {
-        status = mr__registry_create(h->plugins, registry_log, h, &h->registry, reterr);
+        status =
+            mr__registry_create_with(h->plugins, h->actions, registry_log, h, &h->registry, reterr);
         if (status != MR_OK) {
             return status;
         }
@@ -364,7 +362,12 @@ static mr_status become_owner(mr_engine *h, mr_error *reterr)
                                          .hook_user = h,
                                          .user = h->user};
     struct mr__engine *engine;
-    status = mr__engine_create(&options, &engine, reterr);
+    if (h->loop != NULL) {
+        mr__loop_options(h->loop, &options);
+        status = mr__loop_make_engine(h->loop, &options, &engine, reterr);
+    } else {
+        status = mr__engine_create(&options, &engine, reterr);
+    }
     if (status != MR_OK) {
         return status;
     }
@@ -391,254 +394,7 @@ static void call_hook(void *user, enum mr__hook hook, const struct mr__scope_run
 
 static void registry_log(void *user, int32_t level, const char *line)
 {
-    handle_log(user, level, "%s", line);
-}
-
-/* ---- the thread of an attached handle ------------------------------------------------------ */
-
-/* Signals are the program's business: none is ever delivered to a thread of the library. */
-static mr_status thread_start(mr_engine *h, mr_error *reterr)
-{
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    int result = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (result == 0) {
-        result = pthread_create(&h->thread, NULL, thread_main, h);
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL); /* It has just worked. */
-    }
-    if (result != 0) {
-        return mr__error_set(reterr, MR_ENOMEM, "cannot start a thread: %s", strerror(result));
-    }
-    h->has_thread = true;
-    return MR_OK;
-}
-
-static void *thread_main(void *arg)
-{
-    mr_engine *h = arg;
-    for (;;) {
-        /* This thread alone changes h->client, so that it may look at it without the lock. */
-        enum mr__client_end end = mr__client_run(h->client, attached_on_line, h);
-        mr_error error;
-        int64_t pid = mr__client_pid(h->client);
-        switch_begin(h, end != MR__CLIENT_STOPPED);
-        if (end == MR__CLIENT_STOPPED) {
-            (void)mr__error_set(&error, MR_ECLOSED, "the handle was closed");
-            switch_fail(h, &error);
-            return NULL;
-        }
-        if (establish(h, SWITCH_WAIT_MS, ORPHAN_WAIT_MS, &error) != MR_OK) {
-            switch_fail(h, &error);
-            return NULL;
-        }
-        mr_stream *resume = NULL;
-        switch_end(h, end == MR__CLIENT_DIED, &resume);
-        if (h->client == NULL) {
-            handle_log(h, 2, "the store's owner, process %" PRId64 ", %s: this one has taken over",
-                       pid, end == MR__CLIENT_DIED ? "died" : "left");
-            take_resumed(h, resume);
-            return NULL;
-        }
-    }
-}
-
-static void attached_on_line(void *user, uint64_t id, const char *json, size_t len)
-{
-    mr_engine *h = user;
-    (void)pthread_mutex_lock(&h->lock);
-    uint64_t address;
-    mr_error error;
-    bool last = mr__answer_is_last(json, len);
-    if (!mr__hash_get(&h->by_id, &id, sizeof id, &address)) {
-        goto unlock; /* The caller closed it while this was on its way. */
-    }
-    mr_stream *stream = (mr_stream *)(uintptr_t)address;
-    if (last && mr__answer_error(json, len, &error)) {
-        if (error.status == MR_ECLOSED) {
-            goto unlock; /* The owner leaves: the next one is asked. */
-        }
-    } else if (last) {
-        attached_note_end(h, stream, json, len);
-    }
-    if (!mr__stream_push(stream, json, len, last) && !last) {
-        char line[MR__REQUEST_HEAD_BYTES];
-        int line_len = snprintf(line, sizeof line, "{\"op\":\"close\",\"of\":%" PRIu64 "}", id);
-        (void)mr__client_send(h->client, line, (size_t)line_len, "", 0); /* Only to save work. */
-    }
-unlock:
-    (void)pthread_mutex_unlock(&h->lock);
-}
-
-/* Remembers which runs go on because of this handle, and forgets them when they stand still. */
-static void attached_note_end(mr_engine *h, const mr_stream *stream, const char *json, size_t len)
-{
-    if (stream->waits && stream->run != NULL) {
-        run_ids_del(&h->started, stream->run);
-    }
-    if (!stream->starts) {
-        return;
-    }
-    struct mr__arena arena;
-    mr__arena_init(&arena);
-    mr_value answer = mr__value_null();
-    (void)mr__value_parse(&arena, json, len, &answer, NULL); /* It stays null: no run. */
-    const char *run = mr_value_str(mr_value_get(&answer, "run"), NULL);
-    if (run != NULL && !run_ids_add(&h->started, run, STARTED_RUNS_MAX)) {
-        handle_log(h, 1, "out of memory: run %s may not go on if the store's owner stops", run);
-    }
-    mr__arena_finish(&arena);
-}
-
-/* ---- from one owner to the next ------------------------------------------------------------ */
-
-/* Closes the connection. `ended`: by the owner, so that what it was asked to do may be done or not.
- */
-static void switch_begin(mr_engine *h, bool ended)
-{
-    (void)pthread_mutex_lock(&h->lock);
-    struct mr__client *client = h->client;
-    h->client = NULL;
-    h->mode = SWITCHING;
-    for (mr_stream *stream = h->first; stream != NULL; stream = stream->next) {
-        if (ended && stream->kind == MR__STREAM_ONCE && stream->sent) {
-            mr_error error;
-            (void)mr__error_set(&error, MR_EUNKNOWN,
-                                "the store's owner ended before it answered: whether this was done "
-                                "is unknown; look with show");
-            mr__stream_fail(stream, &error);
-        }
-    }
-    (void)pthread_mutex_unlock(&h->lock);
-    mr__client_destroy(client);
-}
-
-/* There is an owner again: asks it everything that is open, after what makes the runs go on. */
-static void switch_end(mr_engine *h, bool died, mr_stream **ret_resume)
-{
-    (void)pthread_mutex_lock(&h->lock);
-    h->mode = h->engine != NULL ? OWNER : ATTACHED;
-    if (h->mode == OWNER) {
-        *ret_resume = switch_resume_owner(h, died);
-    } else {
-        switch_resume_attached(h);
-    }
-    for (mr_stream *stream = h->first; stream != NULL; stream = stream->next) {
-        if (stream != *ret_resume && !mr__stream_has_ended(stream)) {
-            mr__stream_again(stream);
-            stream_send(h, stream);
-        }
-    }
-    (void)pthread_mutex_unlock(&h->lock);
-}
-
-static void switch_fail(mr_engine *h, const mr_error *error)
-{
-    (void)pthread_mutex_lock(&h->lock);
-    h->mode = BROKEN;
-    h->broken = *error;
-    for (mr_stream *stream = h->first; stream != NULL; stream = stream->next) {
-        mr__stream_fail(stream, error);
-    }
-    (void)pthread_mutex_unlock(&h->lock);
-}
-
-static void switch_resume_attached(mr_engine *h)
-{
-    static const char head[] = "{\"id\":0,\"op\":\"resume\",\"attach\":true,\"runs\":[",
-                      end[] = "]}";
-    struct mr__buf buf;
-    mr__buf_init(&buf);
-    bool any = write_own_runs(h, &buf);
-    mr__buf_text(&buf, end);
-    if (any && (buf.failed || !mr__client_send(h->client, head, sizeof head - 1,
-                                               (const char *)buf.data, buf.len))) {
-        handle_log(h, 1, "out of memory: the runs of this process may not go on");
-    }
-    mr__buf_finish(&buf);
-}
-
-/* The stream of the request that was sent, or NULL. */
-static mr_stream *switch_resume_owner(mr_engine *h, bool all)
-{
-    struct mr__buf buf;
-    mr__buf_init(&buf);
-    mr__buf_text(&buf, "{\"op\":\"resume\"");
-    bool any = all;
-    if (!all) {
-        mr__buf_text(&buf, ",\"runs\":[");
-        any = write_own_runs(h, &buf);
-        mr__buf_text(&buf, "]");
-    }
-    mr__buf_text(&buf, "}");
-    const char *json = mr__buf_cstr(&buf);
-    mr_stream *resume = NULL;
-    if (any && (json == NULL || mr__stream_create(json, false, &resume, NULL) != MR_OK)) {
-        handle_log(h, 0, "out of memory: the unfinished runs do not go on");
-    }
-    if (resume != NULL) {
-        stream_link(h, resume);
-        stream_send(h, resume);
-    }
-    mr__buf_finish(&buf);
-    return resume;
-}
-
-/* "id","id",... of the runs that this handle has reason to wait for. False: there are none. */
-static bool write_own_runs(mr_engine *h, struct mr__buf *buf)
-{
-    bool any = false;
-    for (uint32_t i = 0; i < h->started.count; i++) {
-        mr__buf_text(buf, any ? ",\"" : "\"");
-        mr__buf_text(buf, h->started.list[i]);
-        mr__buf_text(buf, "\"");
-        any = true;
-    }
-    for (mr_stream *stream = h->first; stream != NULL; stream = stream->next) {
-        if (stream->waits && !mr__stream_has_ended(stream)) {
-            const char *run = stream->run != NULL ? stream->run : "-";
-            mr__buf_text(buf, any ? "," : "");
-            mr__json_str(buf, run, strlen(run));
-            any = true;
-        }
-    }
-    return any;
-}
-
-/* Reads which runs go on, for mr_close, and names those that cannot. */
-static void take_resumed(mr_engine *h, mr_stream *resume)
-{
-    if (resume == NULL) {
-        return;
-    }
-    const char *json = NULL;
-    mr_error error;
-    mr_status status = mr_stream_next(resume, MR_FOREVER, &json, &error);
-    if (status != MR_OK && status != MR_ECLOSED) {
-        handle_log(h, 0, "the unfinished runs do not go on: %s", error.message);
-    }
-    struct mr__arena arena;
-    mr__arena_init(&arena);
-    mr_value answer = mr__value_null();
-    if (status == MR_OK) {
-        (void)mr__value_parse(&arena, json, strlen(json), &answer, NULL); /* It stays null. */
-    }
-    const mr_value *runs = mr_value_get(&answer, "runs");
-    for (uint32_t i = 0; runs != NULL && runs->type == MR_LIST && i < runs->len; i++) {
-        const char *run = mr_value_str(&runs->u.list[i], "");
-        if (!run_ids_add(&h->resumed, run, UINT32_MAX)) {
-            handle_log(h, 1, "out of memory: run %s is not waited for", run);
-        }
-    }
-    const mr_value *missing = mr_value_get(&answer, "missing");
-    for (uint32_t i = 0; missing != NULL && missing->type == MR_LIST && i < missing->len; i++) {
-        const mr_value *row = &missing->u.list[i];
-        handle_log(h, 1, "run %s does not go on: task %s has action %s, which is not here",
-                   mr_value_str(mr_value_get(row, "run"), "?"),
-                   mr_value_str(mr_value_get(row, "task"), "?"),
-                   mr_value_str(mr_value_get(row, "action"), "?"));
-    }
-    mr__arena_finish(&arena);
-    mr_stream_close(resume);
+    mr__handle_log(user, level, "%s", line);
 }
 
 /* ---- streams ------------------------------------------------------------------------------- */
@@ -647,11 +403,16 @@ mr_status mr__handle_add(mr_engine *h, mr_stream *stream)
 {
     (void)pthread_mutex_lock(&h->lock);
     stream->id = h->next_id++;
-    mr_status status =
-        mr__hash_put(&h->by_id, &stream->id, sizeof stream->id, (uint64_t)(uintptr_t)stream);
+    mr_status status = h->closing ? MR_ECLOSED
+                                  : mr__hash_put(&h->by_id, &stream->id, sizeof stream->id,
+                                                 (uint64_t)(uintptr_t)stream);
     if (status == MR_OK) {
-        stream_link(h, stream);
-        stream_send(h, stream);
+        mr__handle_link(h, stream);
+        mr__handle_send(h, stream);
+        struct mr__delivery *delivery = atomic_load(&stream->delivery);
+        if (delivery != NULL && stream->text == NULL) {
+            mr__delivery_add(delivery, stream); /* It had failed before anybody could be told. */
+        }
     }
     (void)pthread_mutex_unlock(&h->lock);
     return status;
@@ -659,12 +420,18 @@ mr_status mr__handle_add(mr_engine *h, mr_stream *stream)
 
 void mr__handle_remove(mr_stream *stream)
 {
-    mr_engine *h = stream->handle;
+    mr_engine *h = atomic_load(&stream->handle);
     if (h == NULL) {
         return;
     }
     (void)pthread_mutex_lock(&h->lock);
-    stream_unlink(h, stream);
+    while (stream->busy) {
+        (void)pthread_cond_wait(&h->freed, &h->lock);
+    }
+    if (atomic_load(&stream->handle) == NULL) { /* mr_close was faster */
+        (void)pthread_mutex_unlock(&h->lock);
+        return;
+    }
     struct mr__engine *engine = h->engine;
     struct mr__request *request = stream->request;
     stream->request = NULL;
@@ -673,10 +440,37 @@ void mr__handle_remove(mr_stream *stream)
         int len = snprintf(line, sizeof line, "{\"op\":\"close\",\"of\":%" PRIu64 "}", stream->id);
         (void)mr__client_send(h->client, line, (size_t)len, "", 0); /* Only to save work. */
     }
+    stream_unlink(h, stream);
     (void)pthread_mutex_unlock(&h->lock);
-    if (request != NULL) {
-        mr__engine_close_request(engine, request); /* May wait for the loop: not under the lock. */
+    close_request(h, engine, request);
+}
+
+/* May wait for the loop: not under the lock. */
+static void close_request(mr_engine *h, struct mr__engine *engine, struct mr__request *request)
+{
+    if (request == NULL) {
+        return;
     }
+    if (mr__loop_is_here(h)) {
+        mr__engine_close_request_on_loop(engine, request);
+    } else {
+        mr__engine_close_request(engine, request);
+    }
+}
+
+mr_status mr__handle_may_wait(mr_engine *h, const char *call, const char *instead, mr_error *reterr)
+{
+    if (h != NULL && mr__loop_is_here(h)) {
+        return mr__error_set(reterr, MR_EINVAL,
+                             "%s would wait for the loop of this very thread: use %s", call,
+                             instead);
+    }
+    return MR_OK;
+}
+
+struct mr__delivery *mr__handle_delivery(mr_engine *h)
+{
+    return &h->delivery;
 }
 
 static void owner_on_answer(void *user, const char *json, size_t len, bool last)
@@ -684,8 +478,7 @@ static void owner_on_answer(void *user, const char *json, size_t len, bool last)
     (void)mr__stream_push(user, json, len, last); /* A failed stream takes no more. */
 }
 
-/* Sends the request the way that is open now; SWITCHING sends it at its end. */
-static void stream_send(mr_engine *h, mr_stream *stream)
+void mr__handle_send(mr_engine *h, mr_stream *stream)
 {
     if (h->stopped) {
         mr__stream_stop(stream);
@@ -696,9 +489,7 @@ static void stream_send(mr_engine *h, mr_stream *stream)
     }
     mr_error error = h->broken;
     if (h->mode == OWNER) {
-        mr_status status = mr__engine_request(h->engine, stream->text, stream->text_len,
-                                              owner_on_answer, stream, &stream->request);
-        (void)mr__error_set(&error, status, "%s", mr_status_text(status));
+        send_to_engine(h, stream, &error);
     } else if (h->mode == ATTACHED) {
         char head[MR__REQUEST_HEAD_BYTES];
         bool more = stream->text_len > strspn(stream->text + 1, " ") + 2;
@@ -714,9 +505,58 @@ static void stream_send(mr_engine *h, mr_stream *stream)
     }
 }
 
-static void stream_link(mr_engine *h, mr_stream *stream)
+/* A caller's loop sends by itself when it turns next: here it may be in the middle of anything, and
+ * nobody who holds the lock may wait for it. */
+static void send_to_engine(mr_engine *h, mr_stream *stream, mr_error *ret_error)
 {
-    stream->handle = h;
+    mr_status status = MR_OK;
+    if (h->loop == NULL) {
+        status = mr__engine_request(h->engine, stream->text, stream->text_len, owner_on_answer,
+                                    stream, &stream->request);
+    } else if (!stream->unsent) {
+        stream->unsent = true;
+        stream->unsent_next = NULL;
+        *h->unsent_end = stream;
+        h->unsent_end = &stream->unsent_next;
+        mr__loop_ring(h->loop);
+    }
+    (void)mr__error_set(ret_error, status, "%s", mr_status_text(status));
+}
+
+void mr__handle_send_rest(mr_engine *h)
+{
+    (void)pthread_mutex_lock(&h->lock);
+    while (h->unsent != NULL) {
+        mr_stream *stream = h->unsent;
+        unsent_remove(h, stream);
+        mr_status status = mr__engine_request_on_loop(h->engine, stream->text, stream->text_len,
+                                                      owner_on_answer, stream, &stream->request);
+        if (status != MR_OK) {
+            mr_error error;
+            (void)mr__error_set(&error, status, "%s", mr_status_text(status));
+            mr__stream_fail(stream, &error);
+        }
+    }
+    (void)pthread_mutex_unlock(&h->lock);
+}
+
+/* In the order in which they were to be sent: a wait comes after the resume that it needs. */
+static void unsent_remove(mr_engine *h, mr_stream *stream)
+{
+    mr_stream **at = &h->unsent;
+    while (*at != stream) {
+        at = &(*at)->unsent_next;
+    }
+    *at = stream->unsent_next;
+    if (h->unsent_end == &stream->unsent_next) {
+        h->unsent_end = at;
+    }
+    stream->unsent = false;
+}
+
+void mr__handle_link(mr_engine *h, mr_stream *stream)
+{
+    atomic_store(&stream->handle, h);
     stream->prev = h->last;
     stream->next = NULL;
     if (h->last != NULL) {
@@ -741,7 +581,10 @@ static void stream_unlink(mr_engine *h, mr_stream *stream)
     }
     (void)mr__hash_del(&h->by_id, &stream->id, sizeof stream->id);
     stream->prev = stream->next = NULL;
-    stream->handle = NULL;
+    if (stream->unsent) {
+        unsent_remove(h, stream);
+    }
+    atomic_store(&stream->handle, NULL); /* Last: who sees it does not take the lock. */
 }
 
 /* ---- closing ------------------------------------------------------------------------------- */
@@ -759,44 +602,26 @@ static void wait_for_resumed(mr_engine *h)
     }
 }
 
-/* Streams that the caller has not closed stay its own, and closed. */
-static void close_streams(mr_engine *h)
+/* The engine lets go of a stream before that is told of its end, and may be gone. */
+void mr__handle_close_streams(mr_engine *h)
 {
+    (void)pthread_mutex_lock(&h->lock);
+    h->closing = true;
     while (h->first != NULL) {
         mr_stream *stream = h->first;
-        mr__handle_remove(stream);
+        struct mr__request *request = stream->request;
+        struct mr__engine *engine = h->engine;
+        stream->request = NULL;
+        if (request != NULL) {
+            stream->busy = true;
+            (void)pthread_mutex_unlock(&h->lock);
+            close_request(h, engine, request);
+            (void)pthread_mutex_lock(&h->lock);
+            stream->busy = false;
+            (void)pthread_cond_broadcast(&h->freed);
+        }
         mr__stream_stop(stream);
+        stream_unlink(h, stream);
     }
-}
-
-/* ---- run ids ------------------------------------------------------------------------------- */
-
-/* False: out of memory. With `max` ids in it one of the older ones gives way. */
-static bool run_ids_add(struct run_ids *ids, const char *id, uint32_t max)
-{
-    uint32_t at = ids->count;
-    if (ids->count >= max) {
-        at = ids->turn++ % max;
-    } else if (ids->count == ids->cap) {
-        uint32_t cap = ids->cap == 0 ? 16 : ids->cap * 2;
-        void *list = cap < ids->cap ? NULL : realloc(ids->list, cap * sizeof *ids->list);
-        if (list == NULL) {
-            return false;
-        }
-        ids->list = list;
-        ids->cap = cap;
-    }
-    (void)snprintf(ids->list[at], sizeof ids->list[at], "%s", id);
-    ids->count = MR__MAX(ids->count, at + 1);
-    return true;
-}
-
-static void run_ids_del(struct run_ids *ids, const char *id)
-{
-    for (uint32_t i = 0; i < ids->count; i++) {
-        if (strcmp(ids->list[i], id) == 0) {
-            memcpy(ids->list[i], ids->list[--ids->count], sizeof ids->list[i]);
-            return;
-        }
-    }
+    (void)pthread_mutex_unlock(&h->lock);
 }

@@ -70,7 +70,7 @@ mr_status mr_bench(const char *store, const char *plugins, const char *options_j
     }
     mr__buf_init(&out);
     (void)snprintf(name, sizeof name, "bench-%d", (int)getpid());
-    char *path = malloc(strlen(folder.path) + sizeof name + 1);
+    char *path = mr__malloc(strlen(folder.path) + sizeof name + 1);
     if (path == NULL) {
         status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
     } else {
@@ -99,7 +99,7 @@ mr_status mr_bench(const char *store, const char *plugins, const char *options_j
     }
     mr__registry_destroy(registry);
     mr__buf_finish(&out);
-    free(path);
+    mr__free(path);
     mr__folder_close(&folder);
     return status;
 }

@@ -27,7 +27,8 @@ mr_status mr_plan(const mr_plan_options *options, char **ret_json, mr_error *ret
     mr__buf_init(&out);
     mr_status status = mr__dag_file_need(known.file, &known.text, &known.text_len, &read, reterr);
     if (status == MR_OK) {
-        status = mr__registry_create(known.plugins, NULL, NULL, &registry, reterr);
+        status =
+            mr__registry_create_with(known.plugins, known.actions, NULL, NULL, &registry, reterr);
     }
     if (status == MR_OK) {
         struct mr__parse_options how = {.file = known.file, .compat = known.compat != 0};
@@ -41,7 +42,7 @@ mr_status mr_plan(const mr_plan_options *options, char **ret_json, mr_error *ret
         status = write_plan(&known, dag, valid, &out, reterr);
     }
     if (status == MR_OK) {
-        *ret_json = (char *)out.data; /* malloc's, as buf.h has it */
+        *ret_json = (char *)out.data; /* for mr_free, as buf.h has it */
         mr__buf_init(&out);
     }
     mr_free(valid);

@@ -121,10 +121,22 @@ static void write_actions(struct mr__buf *out, const struct mr__registry *regist
 
 mr_status mr_schema(const char *plugins, char **ret_json, mr_error *reterr)
 {
+    mr_schema_options options = MR_SCHEMA(.plugins = plugins);
+    return mr_schema_with(&options, ret_json, reterr);
+}
+
+mr_status mr_schema_with(const mr_schema_options *options, char **ret_json, mr_error *reterr)
+{
+    mr_schema_options known = {.size = sizeof known};
+    if (options == NULL || options->size < sizeof(uint32_t) || ret_json == NULL) {
+        return mr__error_set(reterr, MR_EINVAL, "options and a place for the schema must be given");
+    }
+    memcpy(&known, options, MR__MIN((size_t)options->size, sizeof known));
     struct mr__registry *registry = NULL;
     struct mr__buf out;
     mr__buf_init(&out);
-    mr_status status = mr__registry_create(plugins, NULL, NULL, &registry, reterr);
+    mr_status status =
+        mr__registry_create_with(known.plugins, known.actions, NULL, NULL, &registry, reterr);
     if (status == MR_OK) {
         mr__buf_text(&out, "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\","
                            "\"title\":\"a dag of millrace " MR__VERSION_TEXT "\","
@@ -139,7 +151,7 @@ mr_status mr_schema(const char *plugins, char **ret_json, mr_error *reterr)
     }
     mr__registry_destroy(registry);
     if (status == MR_OK) {
-        *ret_json = (char *)out.data; /* malloc's, as buf.h has it */
+        *ret_json = (char *)out.data; /* for mr_free, as buf.h has it */
         mr__buf_init(&out);
     }
     mr__buf_finish(&out);
@@ -155,6 +167,6 @@ mr_status mr_lua_annotations(char **ret_text, mr_error *reterr)
         mr__buf_finish(&out);
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
-    *ret_text = (char *)out.data; /* malloc's, as buf.h has it */
+    *ret_text = (char *)out.data; /* for mr_free, as buf.h has it */
     return MR_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Streams: mr_request, mr_stream_next, mr_stream_close, mr_call. See stream.h.
+ * Streams: mr_request, mr_request_cb, mr_stream_next, mr_stream_close, mr_call. See stream.h.
  *
  * The queue is bounded. A reader that is too slow gets what was queued, then MR_ELIMIT; what else
  * comes is dropped at no cost until the reader notices and the request is closed on the other side.
@@ -77,13 +77,68 @@ mr_status mr__request_attach(mr_engine *engine, const char *request_json, bool a
     return MR_OK;
 }
 
+mr_status mr_request_cb(mr_engine *engine, const char *request_json, mr_answer_cb cb, void *user,
+                        mr_stream **ret_stream, mr_error *reterr)
+{
+    return mr__request_cb_attach(engine, request_json, false, cb, user, ret_stream, reterr);
+}
+
+mr_status mr__request_cb_attach(mr_engine *engine, const char *request_json, bool attach,
+                                mr_answer_cb cb, void *user, mr_stream **ret_stream,
+                                mr_error *reterr)
+{
+    if (engine == NULL || request_json == NULL || cb == NULL) {
+        return mr__error_set(reterr, MR_EINVAL, "an argument is NULL");
+    }
+    mr_stream *stream;
+    mr_status status = mr__stream_create(request_json, attach, &stream, reterr);
+    if (status != MR_OK) {
+        return status;
+    }
+    struct mr__delivery *delivery = mr__handle_delivery(engine);
+    mr_stream *before = ret_stream == NULL ? NULL : *ret_stream;
+    stream->cb = cb;
+    stream->user = user;
+    stream->owned = ret_stream != NULL;
+    atomic_store(&stream->delivery, delivery);
+    if (ret_stream != NULL) {
+        *ret_stream = stream; /* Now: from mr__handle_add on a callback may ask for it. */
+    }
+    status = mr__delivery_begin(delivery);
+    if (status == MR_OK) {
+        status = mr__handle_add(engine, stream);
+    }
+    if (status != MR_OK) {
+        if (ret_stream != NULL) {
+            *ret_stream = before;
+        }
+        mr__stream_destroy(stream);
+        return mr__error_set(reterr, status, "%s", mr_status_text(status));
+    }
+    return MR_OK;
+}
+
 mr_status mr_stream_next(mr_stream *stream, int64_t timeout_ms, const char **ret_json,
                          mr_error *reterr)
 {
     if (stream == NULL || ret_json == NULL) {
         return mr__error_set(reterr, MR_EINVAL, "an argument is NULL");
     }
-    free(stream->current);
+    if (stream->cb != NULL) {
+        return mr__error_set(reterr, MR_EINVAL, "the answers of this stream come by callback");
+    }
+    mr_engine *engine = atomic_load(&stream->handle);
+    mr_status status =
+        timeout_ms == 0
+            ? MR_OK
+            : mr__handle_may_wait(engine, "mr_stream_next", "mr_request_cb, or no timeout", reterr);
+    return status == MR_OK ? mr__stream_next(stream, timeout_ms, ret_json, reterr) : status;
+}
+
+mr_status mr__stream_next(mr_stream *stream, int64_t timeout_ms, const char **ret_json,
+                          mr_error *reterr)
+{
+    mr__free(stream->current);
     stream->current = NULL;
     *ret_json = NULL;
     mr_status status = stream_take(stream, timeout_ms, reterr);
@@ -106,8 +161,11 @@ void mr_stream_close(mr_stream *stream)
     if (stream == NULL) {
         return;
     }
+    struct mr__delivery *delivery = atomic_load(&stream->delivery);
     mr__handle_remove(stream);
-    mr__stream_destroy(stream);
+    if (delivery == NULL || mr__delivery_drop(delivery, stream)) {
+        mr__stream_destroy(stream);
+    }
 }
 
 mr_status mr_call(mr_engine *engine, const char *request_json, char **ret_json, mr_error *reterr)
@@ -116,14 +174,17 @@ mr_status mr_call(mr_engine *engine, const char *request_json, char **ret_json, 
         return mr__error_set(reterr, MR_EINVAL, "an argument is NULL");
     }
     mr_stream *stream;
-    mr_status status = mr_request(engine, request_json, &stream, reterr);
+    mr_status status = mr__handle_may_wait(engine, "mr_call", "mr_request_cb", reterr);
+    if (status == MR_OK) {
+        status = mr_request(engine, request_json, &stream, reterr);
+    }
     if (status != MR_OK) {
         return status;
     }
     const char *json = NULL;
     status = mr_stream_next(stream, MR_FOREVER, &json, reterr);
     if (status == MR_OK) {
-        *ret_json = strdup(json);
+        *ret_json = mr__strdup(json);
         if (*ret_json == NULL) {
             status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
         }
@@ -136,7 +197,7 @@ mr_status mr_call(mr_engine *engine, const char *request_json, char **ret_json, 
 
 mr_status mr__stream_create(const char *json, bool attach, mr_stream **ret_stream, mr_error *reterr)
 {
-    mr_stream *stream = calloc(1, sizeof *stream);
+    mr_stream *stream = mr__calloc(1, sizeof *stream);
     if (stream == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
@@ -167,7 +228,7 @@ fail_arrived:
 fail_attributes:
     (void)pthread_condattr_destroy(&attributes);
 fail_stream:
-    free(stream);
+    mr__free(stream);
     return mr__error_set(reterr, MR_ENOMEM, "out of memory");
 }
 
@@ -176,14 +237,14 @@ void mr__stream_destroy(mr_stream *stream)
     while (stream->first != NULL) {
         struct mr__line *line = stream->first;
         stream->first = line->next;
-        free(line);
+        mr__free(line);
     }
-    free(stream->current);
-    free(stream->text);
-    free(stream->run);
+    mr__free(stream->current);
+    mr__free(stream->text);
+    mr__free(stream->run);
     (void)pthread_mutex_destroy(&stream->lock);
     (void)pthread_cond_destroy(&stream->arrived);
-    free(stream);
+    mr__free(stream);
 }
 
 static mr_status stream_set_text(mr_stream *stream, const char *json, mr_error *reterr)
@@ -241,7 +302,7 @@ static mr_status stream_set_op(mr_stream *stream, const mr_value *request)
     }
     const char *run = mr_value_str(mr_value_get(request, "run"), NULL);
     if (run != NULL) {
-        stream->run = strdup(run);
+        stream->run = mr__strdup(run);
     }
     return run != NULL && stream->run == NULL ? MR_ENOMEM : MR_OK;
 }
@@ -280,12 +341,22 @@ static mr_status stream_write_text(mr_stream *stream, const char *json, size_t l
     while (buf.data[buf.len - 1] == ' ') {
         buf.data[--buf.len] = '\0';
     }
-    stream->text = (char *)buf.data; /* malloc's, as buf.h has it */
+    stream->text = (char *)buf.data; /* for mr_free, as buf.h has it */
     stream->text_len = buf.len;
     return MR_OK;
 }
 
 /* ---- the queue ----------------------------------------------------------------------------- */
+
+/* Under the lock: whoever takes answers has something to look at. */
+static void arrived(mr_stream *stream)
+{
+    struct mr__delivery *delivery = atomic_load(&stream->delivery);
+    (void)pthread_cond_signal(&stream->arrived);
+    if (delivery != NULL) {
+        mr__delivery_add(delivery, stream);
+    }
+}
 
 bool mr__stream_push(mr_stream *stream, const char *json, size_t len, bool last)
 {
@@ -305,7 +376,7 @@ bool mr__stream_push(mr_stream *stream, const char *json, size_t len, bool last)
                             "more than %u answers wait to be read: the stream was cut off",
                             MR__STREAM_LINES_MAX);
     } else {
-        line = malloc(sizeof *line + len + 1);
+        line = mr__malloc(sizeof *line + len + 1);
     }
     if (line == NULL) {
         if (error.status == MR_OK) {
@@ -324,7 +395,7 @@ bool mr__stream_push(mr_stream *stream, const char *json, size_t len, bool last)
     stream->count++;
     stream->received++;
     stream->ended = last;
-    (void)pthread_cond_signal(&stream->arrived);
+    arrived(stream);
 unlock:
     (void)pthread_mutex_unlock(&stream->lock);
     return pushed;
@@ -342,7 +413,7 @@ static void stream_fail_locked(mr_stream *stream, const mr_error *error)
     if (!stream->ended) {
         stream->ended = true;
         stream->failed = *error;
-        (void)pthread_cond_signal(&stream->arrived);
+        arrived(stream);
     }
 }
 
@@ -351,7 +422,7 @@ void mr__stream_stop(mr_stream *stream)
     (void)pthread_mutex_lock(&stream->lock);
     stream->stopped = true;
     stream->ended = true;
-    (void)pthread_cond_signal(&stream->arrived);
+    arrived(stream);
     (void)pthread_mutex_unlock(&stream->lock);
 }
 

@@ -11,9 +11,11 @@
 
 #include <millrace/engine.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "core/base/base.h"
 #include "core/engine/engine.h"
+#include "sdk/delivery.h"
 
 /* What becomes of a request that was sent to an owner which then ended. */
 enum mr__stream_kind {
@@ -30,11 +32,14 @@ struct mr__line {
 
 struct mr_stream {
     /* Guarded by the handle's lock. */
-    struct mr_engine *handle; /* NULL: no longer known to it */
+    _Atomic(struct mr_engine *) handle; /* NULL: no longer known to it */
     struct mr_stream *prev, *next;
     struct mr__request *request; /* an owner's: to be closed once */
     uint64_t id;                 /* of the request on the socket */
     bool sent;
+    bool unsent; /* the caller's loop has yet to send it; then unsent_next is the one after */
+    struct mr_stream *unsent_next;
+    bool busy; /* its request is being closed: it stays where it is */
 
     /* Set once, before anybody else knows the stream. */
     char *text; /* the request: one line, beginning with its brace */
@@ -56,6 +61,15 @@ struct mr_stream {
     mr_error failed;         /* given after the lines; status 0: none */
 
     struct mr__line *current; /* the caller's thread alone */
+
+    /* Answers by callback; `cb` NULL: they are taken with mr_stream_next. */
+    mr_answer_cb cb;
+    void *user;
+    bool owned; /* the caller closes it; else it goes after its last answer */
+    _Atomic(struct mr__delivery *) delivery; /* NULL: it has told its last answer, or has no cb */
+    /* Guarded by the delivery's lock. */
+    mr_stream *ready_next;
+    bool ready, told;
 };
 
 /* Checks a request and makes its stream, known to nobody yet. MR_EINVAL: no JSON object. A request
@@ -72,12 +86,20 @@ void mr__stream_fail(mr_stream *stream, const mr_error *error);
 /* The caller gets MR_ECLOSED, now and later. */
 void mr__stream_stop(mr_stream *stream);
 bool mr__stream_has_ended(mr_stream *stream);
+/* mr_stream_next, whoever takes the answers. */
+mr_status mr__stream_next(mr_stream *stream, int64_t timeout_ms, const char **ret_json,
+                          mr_error *reterr);
 /* The request is about to be sent again. */
 void mr__stream_again(mr_stream *stream);
 
 /* mr_request, where `attach` makes an owner stay that the request goes to through the socket. */
 mr_status mr__request_attach(mr_engine *engine, const char *request_json, bool attach,
                              mr_stream **ret_stream, mr_error *reterr);
+
+/* mr_request_cb, likewise. */
+mr_status mr__request_cb_attach(mr_engine *engine, const char *request_json, bool attach,
+                                mr_answer_cb cb, void *user, mr_stream **ret_stream,
+                                mr_error *reterr);
 
 /* If `json` is an error answer: its status and message, with the place where it has one. */
 bool mr__answer_error(const char *json, size_t len, mr_error *ret_error);

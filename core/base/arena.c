@@ -28,7 +28,7 @@ void mr__arena_finish(struct mr__arena *arena)
     struct mr__arena_block *block = arena->blocks;
     while (block != NULL) {
         struct mr__arena_block *older = block->older;
-        free(block);
+        mr__free(block);
         block = older;
     }
     memset(arena, 0, sizeof *arena);
@@ -42,7 +42,7 @@ void mr__arena_reset(struct mr__arena *arena)
     }
     for (struct mr__arena_block *block = keep->older; block != NULL;) {
         struct mr__arena_block *older = block->older;
-        free(block);
+        mr__free(block);
         block = older;
     }
     keep->older = NULL;
@@ -58,7 +58,7 @@ static bool grow(struct mr__arena *arena, size_t bytes)
     /* Rounded up, so that what is left of a block always ends aligned: room for a pad is never
      * missing. */
     size = (MR__MAX(size, bytes + ALIGNMENT) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-    struct mr__arena_block *block = malloc(sizeof *block + size);
+    struct mr__arena_block *block = mr__malloc(sizeof *block + size);
     if (block == NULL) {
         return false;
     }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "core/base/alloc.h"
 #include "core/base/limits.h"
 
 #define MR__PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))

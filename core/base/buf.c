@@ -14,7 +14,7 @@ void mr__buf_init(struct mr__buf *buf)
 
 void mr__buf_finish(struct mr__buf *buf)
 {
-    free(buf->data);
+    mr__free(buf->data);
     memset(buf, 0, sizeof *buf);
 }
 
@@ -34,7 +34,7 @@ bool mr__buf_reserve(struct mr__buf *buf, size_t bytes)
         }
         cap *= 2;
     }
-    uint8_t *data = realloc(buf->data, cap);
+    uint8_t *data = mr__realloc(buf->data, cap);
     if (data == NULL) {
         buf->failed = true;
         return false;

@@ -76,7 +76,7 @@ struct mr__reader {
 static inline void mr__reader_init(struct mr__reader *r, const void *bytes, size_t len)
 {
     r->at = (const uint8_t *)bytes;
-    r->end = r->at + len;
+    r->end = len == 0 ? r->at : r->at + len; /* no bytes may be no pointer */
     r->failed = false;
 }
 static inline size_t mr__reader_left(const struct mr__reader *r)

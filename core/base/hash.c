@@ -27,7 +27,7 @@ void mr__hash_init(struct mr__hash *table)
 
 void mr__hash_finish(struct mr__hash *table)
 {
-    free(table->rows);
+    mr__free(table->rows);
     memset(table, 0, sizeof *table);
 }
 
@@ -47,7 +47,7 @@ static size_t find(const struct mr__hash *table, const void *key, size_t len, ui
 static mr_status grow(struct mr__hash *table)
 {
     struct mr__hash bigger = {.cap = table->cap == 0 ? 16 : table->cap * 2, .count = table->count};
-    bigger.rows = calloc(bigger.cap, sizeof *bigger.rows);
+    bigger.rows = mr__calloc(bigger.cap, sizeof *bigger.rows);
     if (bigger.rows == NULL) {
         return MR_ENOMEM;
     }
@@ -57,7 +57,7 @@ static mr_status grow(struct mr__hash *table)
             bigger.rows[find(&bigger, row->key, row->len, row->hash)] = *row;
         }
     }
-    free(table->rows);
+    mr__free(table->rows);
     *table = bigger;
     return MR_OK;
 }

@@ -159,7 +159,9 @@ void mr__json_str(struct mr__buf *buf, const char *text, size_t len)
         }
         done = ++i;
     }
-    mr__buf_bytes(buf, p + done, len - done);
+    if (len > done) { /* no text may be no pointer */
+        mr__buf_bytes(buf, p + done, len - done);
+    }
     mr__buf_u8(buf, '"');
 }
 

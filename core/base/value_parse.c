@@ -87,7 +87,7 @@ mr_status mr__value_parse(struct mr__arena *arena, const char *json, size_t len,
             status = fail(&p, p.at, "text after the JSON value");
         }
     }
-    free(p.stack);
+    mr__free(p.stack);
     if (status == MR_OK) {
         *ret_value = value;
     }
@@ -138,7 +138,7 @@ static mr_member *push(struct parser *p)
 {
     if (p->count == p->cap) {
         size_t cap = p->cap == 0 ? 32 : p->cap * 2;
-        mr_member *stack = realloc(p->stack, cap * sizeof *stack);
+        mr_member *stack = mr__realloc(p->stack, cap * sizeof *stack);
         if (stack == NULL) {
             return NULL;
         }

@@ -56,9 +56,9 @@ const struct mr__zone *mr__zone_utc(void)
 void mr__zone_destroy(struct mr__zone *zone)
 {
     if (zone != NULL) {
-        free(zone->times);
-        free(zone->offsets);
-        free(zone);
+        mr__free(zone->times);
+        mr__free(zone->offsets);
+        mr__free(zone);
     }
 }
 
@@ -83,7 +83,7 @@ mr_status mr__zone_load(const char *name, struct mr__zone **ret_zone, mr_error *
             "a time zone has a name like Europe/Paris or UTC: letters, digits, _ + - /");
     }
     if (strcmp(name, "UTC") == 0) {
-        struct mr__zone *zone = calloc(1, sizeof *zone);
+        struct mr__zone *zone = mr__calloc(1, sizeof *zone);
         if (zone == NULL) {
             return mr__error_set(reterr, MR_ENOMEM, "out of memory");
         }
@@ -129,7 +129,7 @@ static mr_status read_file(int fd, const char *name, struct mr__zone **ret_zone,
         return mr__error_set(reterr, MR_ENOTFOUND, "there is no time zone %s: it is a folder",
                              name);
     }
-    uint8_t *bytes = malloc(MR__ZONE_BYTES_MAX + 1); /* one more: to see that it is too large */
+    uint8_t *bytes = mr__malloc(MR__ZONE_BYTES_MAX + 1); /* one more: to see that it is too large */
     if (bytes == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
@@ -138,7 +138,7 @@ static mr_status read_file(int fd, const char *name, struct mr__zone **ret_zone,
     while (got != 0 && len <= MR__ZONE_BYTES_MAX) {
         got = read(fd, bytes + len, MR__ZONE_BYTES_MAX + 1 - len);
         if (got < 0 && errno != EINTR) {
-            free(bytes);
+            mr__free(bytes);
             return mr__error_set(reterr, mr__status_from_errno(errno), "time zone %s: %s", name,
                                  strerror(errno));
         }
@@ -146,7 +146,7 @@ static mr_status read_file(int fd, const char *name, struct mr__zone **ret_zone,
     }
     mr_error error = {0};
     mr_status status = mr__zone_parse(bytes, len, ret_zone, &error);
-    free(bytes);
+    mr__free(bytes);
     return status == MR_OK ? MR_OK
                            : mr__error_set(reterr, status, "time zone %s: %s", name, error.message);
 }
@@ -265,10 +265,10 @@ mr_status mr__zone_parse(const uint8_t *bytes, size_t len, struct mr__zone **ret
         block_bytes(&h, time_bytes) > mr__reader_left(&r)) {
         return mr__error_set(reterr, MR_EFORMAT, "a damaged TZif file");
     }
-    struct mr__zone *zone = calloc(1, sizeof *zone);
+    struct mr__zone *zone = mr__calloc(1, sizeof *zone);
     if (zone != NULL) {
-        zone->times = calloc((size_t)h.time_count + 1, sizeof *zone->times);
-        zone->offsets = calloc((size_t)h.time_count + 1, sizeof *zone->offsets);
+        zone->times = mr__calloc((size_t)h.time_count + 1, sizeof *zone->times);
+        zone->offsets = mr__calloc((size_t)h.time_count + 1, sizeof *zone->offsets);
     }
     if (zone == NULL || zone->times == NULL || zone->offsets == NULL) {
         mr__zone_destroy(zone);

@@ -85,7 +85,7 @@ static struct mr__pending *pending_at(const struct mr__shard *sh, size_t i)
 static bool pending_grow(struct mr__shard *sh)
 {
     size_t cap = sh->pending_cap == 0 ? 64 : sh->pending_cap * 2;
-    struct mr__pending *ring = malloc(cap * sizeof *ring);
+    struct mr__pending *ring = mr__malloc(cap * sizeof *ring);
     if (ring == NULL) {
         return false;
     }
@@ -93,7 +93,7 @@ static bool pending_grow(struct mr__shard *sh)
     for (size_t i = 0; i < sh->pending_count; i++) {
         ring[i] = *pending_at(sh, i);
     }
-    free(sh->pending);
+    mr__free(sh->pending);
     sh->pending = ring;
     sh->pending_cap = cap;
     sh->pending_head = 0;
@@ -109,7 +109,7 @@ static bool pending_grow(struct mr__shard *sh)
 static bool copy_text(char **ret_text, struct mr__blob blob, size_t len_min)
 {
     if (blob.len >= len_min) {
-        *ret_text = strndup(blob.data, blob.len);
+        *ret_text = mr__strndup(blob.data, blob.len);
         return *ret_text != NULL;
     }
     return true;
@@ -117,10 +117,10 @@ static bool copy_text(char **ret_text, struct mr__blob blob, size_t len_min)
 
 static void free_texts(struct mr__pending *pending)
 {
-    free(pending->dag);
-    free(pending->tags);
-    free(pending->key);
-    free(pending->token);
+    mr__free(pending->dag);
+    mr__free(pending->tags);
+    mr__free(pending->key);
+    mr__free(pending->token);
 }
 
 mr_status mr__archive_add_pending(struct mr__shard *sh, const struct mr__finished *finished,

@@ -57,7 +57,7 @@ static void bench_free(struct mr__bench *bench)
         bench->bare->ops->close(bench->bare);
     }
     mr__request_unref(bench->request);
-    free(bench);
+    mr__free(bench);
 }
 
 static void bench_fail(struct mr__bench *bench, mr_status status, const char *what)
@@ -282,7 +282,7 @@ void mr__op_bench(struct mr__request *request)
     struct mr__shard_stats stats;
     mr_error error = {0};
     char path[4096];
-    struct mr__bench *bench = engine->opt.bench ? calloc(1, sizeof *bench) : NULL;
+    struct mr__bench *bench = engine->opt.bench ? mr__calloc(1, sizeof *bench) : NULL;
     if (bench == NULL) {
         mr__answer_fail(request, MR_EPERM, "this engine is not for measuring");
         return;
@@ -384,7 +384,8 @@ mr_status mr__bench(const char *path, struct mr__registry *registry, const char 
     status = mr__buf_cstr(&json) == NULL
                  ? MR_ENOMEM
                  : wait_for_answer(engine, (const char *)json.data, &waiting);
-    mr__engine_destroy(engine, false);
+    mr__engine_end(engine, false);
+    mr__engine_free(engine);
     (void)pthread_mutex_destroy(&waiting.lock);
     (void)pthread_cond_destroy(&waiting.done);
     mr__buf_finish(&json);

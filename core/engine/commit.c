@@ -29,14 +29,14 @@ mr_status mr__commit_entry_bytes(struct mr__shard *sh, uint64_t lsn, size_t byte
     size_t count = (size_t)(lsn - sh->journal_first) + 1;
     if (count > sh->entry_cap) {
         size_t cap = sh->entry_cap == 0 ? 64 : sh->entry_cap * 2;
-        uint32_t *ring = malloc(cap * sizeof *ring);
+        uint32_t *ring = mr__malloc(cap * sizeof *ring);
         if (ring == NULL) {
             return MR_ENOMEM;
         }
         for (uint64_t l = sh->journal_first; l < lsn; l++) {
             ring[l & (cap - 1)] = sh->entry_bytes[l & (sh->entry_cap - 1)];
         }
-        free(sh->entry_bytes);
+        mr__free(sh->entry_bytes);
         sh->entry_bytes = ring;
         sh->entry_cap = cap;
     }

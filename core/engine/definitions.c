@@ -11,7 +11,7 @@
 static void rows_drop(struct mr__definitions *definitions)
 {
     while (definitions->count > 0) {
-        free(definitions->rows[--definitions->count]);
+        mr__free(definitions->rows[--definitions->count]);
     }
 }
 
@@ -23,13 +23,13 @@ void mr__definitions_init(struct mr__definitions *definitions)
 void mr__definitions_finish(struct mr__definitions *definitions)
 {
     rows_drop(definitions);
-    free(definitions->rows);
+    mr__free(definitions->rows);
     while (definitions->problems != NULL) {
         struct mr__file_problem *problem = definitions->problems;
         definitions->problems = problem->next;
-        free(problem->file);
-        free(problem->message);
-        free(problem);
+        mr__free(problem->file);
+        mr__free(problem->message);
+        mr__free(problem);
     }
     mr__definitions_init(definitions);
 }
@@ -84,7 +84,7 @@ mr_status mr__definitions_read(struct mr__definitions *definitions, struct mr__s
                              error.status == status ? error.message : mr_status_text(status));
     }
     rows_drop(definitions);
-    free(definitions->rows);
+    mr__free(definitions->rows);
     definitions->rows = fresh.rows;
     definitions->count = fresh.count;
     definitions->cap = fresh.cap;
@@ -132,8 +132,9 @@ static char *copy_blob(char *at, struct mr__blob *blob)
 
 static struct mr__dag_row *row_make(struct mr__blob id, const struct mr__pushed *pushed)
 {
-    struct mr__dag_row *row = malloc(sizeof *row + id.len + pushed->file.len + pushed->folder.len +
-                                     pushed->cron.len + pushed->timezone.len + 5);
+    struct mr__dag_row *row =
+        mr__malloc(sizeof *row + id.len + pushed->file.len + pushed->folder.len + pushed->cron.len +
+                   pushed->timezone.len + 5);
     if (row == NULL) {
         return NULL;
     }
@@ -156,7 +157,7 @@ static mr_status rows_grow(struct mr__definitions *definitions)
         return MR_ELIMIT;
     }
     size_t cap = definitions->cap == 0 ? 16 : definitions->cap * 2;
-    struct mr__dag_row **rows = realloc(definitions->rows, cap * sizeof(struct mr__dag_row *));
+    struct mr__dag_row **rows = mr__realloc(definitions->rows, cap * sizeof(struct mr__dag_row *));
     if (rows == NULL) {
         return MR_ENOMEM;
     }
@@ -181,7 +182,7 @@ mr_status mr__definitions_put(struct mr__definitions *definitions, struct mr__bl
         row->waiting = old->waiting;
         row->skipped = old->skipped;
         row->skipped_ms = old->skipped_ms;
-        free(definitions->rows[at]);
+        mr__free(definitions->rows[at]);
     } else {
         memmove(definitions->rows + at + 1, definitions->rows + at,
                 (definitions->count - at) * sizeof(struct mr__dag_row *));
@@ -242,24 +243,24 @@ mr_status mr__definitions_set_problem(struct mr__definitions *definitions, const
     struct mr__file_problem **at = problem_place(definitions, file), *problem = *at;
     if (problem != NULL) {
         *at = problem->next;
-        free(problem->file);
-        free(problem->message);
-        free(problem);
+        mr__free(problem->file);
+        mr__free(problem->message);
+        mr__free(problem);
     }
     if (message == NULL) {
         return MR_OK;
     }
-    problem = calloc(1, sizeof *problem);
+    problem = mr__calloc(1, sizeof *problem);
     if (problem != NULL) {
-        problem->file = strdup(file);
-        problem->message = strdup(message);
+        problem->file = mr__strdup(file);
+        problem->message = mr__strdup(message);
     }
     if (problem == NULL || problem->file == NULL || problem->message == NULL) {
         if (problem != NULL) {
-            free(problem->file);
-            free(problem->message);
+            mr__free(problem->file);
+            mr__free(problem->message);
         }
-        free(problem);
+        mr__free(problem);
         return MR_ENOMEM;
     }
     problem->next = definitions->problems;

@@ -127,7 +127,7 @@ static bool docs_grow(struct task_docs *docs, uint32_t count)
     if (count <= docs->count) {
         return true;
     }
-    struct task_doc *list = realloc(docs->list, count * sizeof *list);
+    struct task_doc *list = mr__realloc(docs->list, count * sizeof *list);
     if (list == NULL) {
         return false;
     }
@@ -344,7 +344,7 @@ mr_status mr__doc_run(struct mr__buf *out, struct mr__dag *dag, struct mr__blob 
         status = print_run(out, past.run, &past.created, &last, &docs, traces);
     }
     mr__past_finish(&past);
-    free(docs.list);
+    mr__free(docs.list);
     return status;
 }
 
@@ -446,7 +446,7 @@ static mr_status tell_event(struct telling *telling, const struct mr__event *eve
     }
     if (telling->names.count > telling->count) {
         uint32_t count = telling->names.count;
-        uint32_t *attempts = realloc(telling->attempts, count * sizeof *attempts);
+        uint32_t *attempts = mr__realloc(telling->attempts, count * sizeof *attempts);
         if (attempts == NULL) {
             return MR_ENOMEM;
         }
@@ -489,6 +489,6 @@ mr_status mr__doc_events(const struct mr__dag *dag, struct mr__blob log,
     mr__run_names_finish(&telling.names);
     mr__buf_finish(&telling.name);
     mr__buf_finish(&telling.out);
-    free(telling.attempts);
+    mr__free(telling.attempts);
     return status;
 }

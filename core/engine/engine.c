@@ -2,7 +2,8 @@
  *
  * The loop: a thread with a libuv loop that joins shard, executor, store, socket and requests. It
  * sleeps until something happens: a letter from another thread, a commit, a child, a timer that is
- * due. Everything stateful is touched on this thread alone.
+ * due. Everything stateful is touched on this thread alone. Loop and thread are the engine's own,
+ * or those of the program that embeds it; then nothing here waits for the loop to turn.
  */
 #include "core/engine/engine.h"
 
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "core/engine/engine_impl.h"
 #include "core/engine/schedules.h"
@@ -30,8 +32,10 @@ struct mr__mail {
 };
 
 static void *loop_main(void *user);
+static void loop_over(struct mr__engine *engine);
 static void shut_begin(struct mr__engine *engine);
 static void shut_end(struct mr__engine *engine);
+static void close_store(struct mr__engine *engine);
 
 void mr__engine_log(struct mr__engine *engine, int32_t level, const char *fmt, ...)
 {
@@ -68,21 +72,21 @@ static mr_status read_run(struct mr__snapshot *snapshot, void *user)
 static void read_done(void *user, mr_status status)
 {
     struct reading reading = *(struct reading *)user;
-    free(user);
+    mr__free(user);
     reading.engine->reads--;
     reading.cb(reading.user, status);
 }
 
 mr_status mr__engine_read(struct mr__engine *engine, mr__read_fn fn, mr__read_cb cb, void *user)
 {
-    struct reading *reading = engine->shutting ? NULL : malloc(sizeof *reading);
+    struct reading *reading = engine->shutting ? NULL : mr__malloc(sizeof *reading);
     if (reading == NULL) {
         return engine->shutting ? MR_ECLOSED : MR_ENOMEM;
     }
     *reading = (struct reading){.engine = engine, .fn = fn, .cb = cb, .user = user};
     mr_status status = engine->store->ops->read(engine->store, read_run, read_done, reading);
     if (status != MR_OK) {
-        free(reading);
+        mr__free(reading);
         return status;
     }
     engine->reads++;
@@ -143,7 +147,9 @@ static void on_timer(uv_timer_t *timer)
 {
     struct mr__engine *engine = timer->data;
     engine->armed_ms = INT64_MAX;
-    mr__shard_timer(engine->shard);
+    if (!engine->failed) {
+        mr__shard_timer(engine->shard);
+    }
 }
 
 static void on_arm(void *user, int64_t due_ms)
@@ -158,7 +164,7 @@ static void on_arm(void *user, int64_t due_ms)
         return;
     }
     int64_t left = due_ms - engine->clock->monotonic_ms(engine->clock);
-    uv_update_time(&engine->loop);
+    uv_update_time(engine->loop);
     /* One more millisecond: libuv counts whole ones, and firing early would spin. */
     (void)uv_timer_start(&engine->timer, on_timer, (uint64_t)MR__MAX(left, 0) + (left > 0), 0);
 }
@@ -197,11 +203,8 @@ static void mail_take(struct mr__engine *engine)
         struct mr__mail *next = mail->next;
         if (mail->kind == MAIL_REQUEST) {
             /* The sender may be answered before it knows its request: it waits for neither. */
-            mail->status =
-                engine->shutting
-                    ? MR_ECLOSED
-                    : mr__engine_request_on_loop(engine, mail->json, mail->len, mail->answer,
-                                                 mail->user, mail->ret_request);
+            mail->status = mr__engine_request_on_loop(engine, mail->json, mail->len, mail->answer,
+                                                      mail->user, mail->ret_request);
         } else {
             mr__engine_close_request_on_loop(engine, mail->request);
         }
@@ -255,7 +258,9 @@ void mr__engine_close_request(struct mr__engine *engine, struct mr__request *req
 static void on_async(uv_async_t *async)
 {
     struct mr__engine *engine = async->data;
-    engine->store->ops->poll(engine->store);
+    if (engine->store != NULL) {
+        engine->store->ops->poll(engine->store);
+    }
     if (engine->bench != NULL) {
         mr__bench_poll(engine->bench);
     }
@@ -293,7 +298,27 @@ static void on_store_notify(void *user)
 static void handle_closed(uv_handle_t *handle)
 {
     struct mr__engine *engine = handle->data;
-    engine->handles--;
+    if (--engine->handles > 0 || engine->loop == &engine->own_loop) {
+        return;
+    }
+    loop_over(engine);
+    (void)pthread_mutex_lock(&engine->lock);
+    bool tell = engine->draining;
+    (void)pthread_mutex_unlock(&engine->lock);
+    if (engine->failed) {
+        mr__engine_free(engine);
+    } else if (tell) {
+        engine->opt.on_over(engine->opt.over_user);
+    }
+}
+
+/* No letter comes any more; those that came are read. */
+static void loop_over(struct mr__engine *engine)
+{
+    (void)pthread_mutex_lock(&engine->lock);
+    engine->stopped = true;
+    (void)pthread_mutex_unlock(&engine->lock);
+    mail_take(engine);
 }
 
 /* The last step, once nobody can call back any more. */
@@ -318,9 +343,15 @@ static void shut_server_done(void *user)
 {
     struct mr__engine *engine = user;
     engine->server = NULL;
-    mr__shard_close(engine->shard);
-    engine->executor->ops->shutdown(engine->executor, engine->opt.shutdown_ms, shut_executor_done,
-                                    engine);
+    if (engine->shard != NULL) {
+        mr__shard_close(engine->shard);
+    }
+    if (engine->executor != NULL) {
+        engine->executor->ops->shutdown(engine->executor, engine->opt.shutdown_ms,
+                                        shut_executor_done, engine);
+    } else { /* mr__engine_create did not come so far */
+        shut_executor_done(engine);
+    }
 }
 
 static void shut_begin(struct mr__engine *engine)
@@ -348,11 +379,8 @@ static void *loop_main(void *user)
     sigset_t all;
     sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, NULL); /* signals are the host program's */
-    (void)uv_run(&engine->loop, UV_RUN_DEFAULT);
-    (void)pthread_mutex_lock(&engine->lock);
-    engine->stopped = true; /* no letter comes any more; those that came are read */
-    (void)pthread_mutex_unlock(&engine->lock);
-    mail_take(engine);
+    (void)uv_run(engine->loop, UV_RUN_DEFAULT);
+    loop_over(engine);
     return NULL;
 }
 
@@ -372,31 +400,27 @@ static void random_bytes(void *user, void *bytes, size_t len)
 
 static mr_status open_loop(struct mr__engine *engine, mr_error *reterr)
 {
-    int rc = uv_loop_init(&engine->loop);
-    if (rc == 0) {
-        rc = uv_async_init(&engine->loop, &engine->async, on_async);
-    }
+    bool own = engine->opt.loop == NULL;
+    engine->loop = own ? &engine->own_loop : engine->opt.loop;
+    int rc = own ? uv_loop_init(engine->loop) : 0;
     if (rc != 0) {
         return mr__error_set(reterr, mr__status_from_errno(-rc), "the loop cannot be made: %s",
                              uv_strerror(rc));
     }
-    (void)uv_prepare_init(&engine->loop, &engine->prepare); /* these two cannot fail */
-    (void)uv_timer_init(&engine->loop, &engine->timer);
+    rc = uv_async_init(engine->loop, &engine->async, on_async);
+    if (rc != 0) {
+        if (own) {
+            (void)uv_loop_close(engine->loop); /* it has no handle */
+        }
+        return mr__error_set(reterr, mr__status_from_errno(-rc), "the loop cannot be woken: %s",
+                             uv_strerror(rc));
+    }
+    (void)uv_prepare_init(engine->loop, &engine->prepare); /* these two cannot fail */
+    (void)uv_timer_init(engine->loop, &engine->timer);
     engine->async.data = engine->prepare.data = engine->timer.data = engine;
     engine->handles = 3;
     engine->armed_ms = INT64_MAX;
     return MR_OK;
-}
-
-static void close_loop(struct mr__engine *engine)
-{
-    if (engine->handles > 0) { /* the loop never ran */
-        engine->executor_down = true;
-        engine->reads = 0;
-        shut_end(engine);
-    }
-    (void)uv_run(&engine->loop, UV_RUN_DEFAULT);
-    (void)uv_loop_close(&engine->loop);
 }
 
 static uint32_t default_jobs(void)
@@ -417,7 +441,7 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
     struct mr__exec_options exec = {
-        .loop = &engine->loop,
+        .loop = engine->loop,
         .registry = opt->registry,
         .store = engine->path,
         .jobs = opt->jobs == 0 ? default_jobs() : MR__MIN(opt->jobs, MR__JOBS_MAX),
@@ -454,7 +478,7 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
         status = mr__definitions_read(&engine->definitions, engine->store, reterr);
     }
     if (status == MR_OK && opt->listen_fd >= 0) {
-        status = mr__server_create(engine, &engine->loop, opt->listen_fd, &engine->server, reterr);
+        status = mr__server_create(engine, engine->loop, opt->listen_fd, &engine->server, reterr);
         engine->opt.listen_fd = -1;
     }
     /* Started last, so libuv calls it first: what the pump answers, the server writes in this turn.
@@ -463,15 +487,19 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
     return status;
 }
 
-static void free_engine(struct mr__engine *engine)
+void mr__engine_free(struct mr__engine *engine)
 {
+    if (engine == NULL) {
+        return;
+    }
+    MR_ASSERT(engine->handles == 0);
     if (engine->executor != NULL) {
         engine->executor->ops->destroy(engine->executor);
     }
-    if (engine->store != NULL) {
-        engine->store->ops->close(engine->store); /* its threads wake the loop: before that goes */
+    close_store(engine);
+    if (engine->loop == &engine->own_loop) {
+        (void)uv_loop_close(engine->loop);
     }
-    close_loop(engine);
     mr__shard_destroy(engine->shard);
     mr__lua_evaluator_finish(&engine->evaluator);
     while (engine->requests != NULL) {
@@ -480,29 +508,54 @@ static void free_engine(struct mr__engine *engine)
     }
     for (size_t i = 0; i < engine->watches.cap; i++) {
         if (engine->watches.rows[i].key != NULL) {
-            free((void *)(uintptr_t)engine->watches.rows[i].number);
+            mr__free((void *)(uintptr_t)engine->watches.rows[i].number);
         }
     }
     mr__hash_finish(&engine->watches);
     mr__definitions_finish(&engine->definitions);
     (void)pthread_mutex_destroy(&engine->lock);
     (void)pthread_cond_destroy(&engine->done);
-    free(engine->path);
-    free(engine);
+    mr__free(engine->path);
+    mr__free(engine);
 }
 
-mr_status mr__engine_create(const struct mr__engine_options *options,
-                            struct mr__engine **ret_engine, mr_error *reterr)
+/* Its threads wake the loop: before that goes. */
+static void close_store(struct mr__engine *engine)
 {
-    struct mr__engine *engine = calloc(1, sizeof *engine);
+    if (engine->store != NULL) {
+        engine->store->ops->close(engine->store);
+        engine->store = NULL;
+    }
+}
+
+/* Undoes an engine that has a loop and maybe some of the rest. On a caller's loop what it has there
+ * is still to be closed: the memory follows by itself. */
+static void fail_engine(struct mr__engine *engine)
+{
+    engine->opt.on_log = NULL; /* Nobody knows this engine. */
+    engine->failed = true;
+    close_store(engine); /* Somebody else may want it at once. */
+    if (engine->opt.listen_fd >= 0) {
+        (void)close(engine->opt.listen_fd); /* Nothing was written. */
+    }
+    shut_begin(engine);
+    if (engine->loop == &engine->own_loop) {
+        (void)uv_run(engine->loop, UV_RUN_DEFAULT);
+        mr__engine_free(engine);
+    }
+}
+
+static struct mr__engine *make_engine(const struct mr__engine_options *options)
+{
+    struct mr__engine *engine = mr__calloc(1, sizeof *engine);
     if (engine == NULL) {
-        return mr__error_set(reterr, MR_ENOMEM, "out of memory");
+        return NULL;
     }
     engine->opt = *options;
     if (engine->opt.shutdown_ms <= 0) {
         engine->opt.shutdown_ms = 10000;
     }
-    engine->path = strdup(options->path);
+    engine->path = mr__strdup(options->path);
     engine->opt.path = engine->path;
     engine->clock = mr__clock_system();
     mr__lua_evaluator_init_loop(&engine->evaluator);
@@ -510,23 +563,37 @@ mr_status mr__engine_create(const struct mr__engine_options *options,
     mr__id_source_init(&engine->ids, 0);
     engine->ids.random = random_bytes;
     if (engine->path == NULL || pthread_mutex_init(&engine->lock, NULL) != 0) {
-        free(engine->path);
-        free(engine);
-        return mr__error_set(reterr, MR_ENOMEM, "out of memory");
+        mr__free(engine->path);
+        mr__free(engine);
+        return NULL;
     }
     (void)pthread_cond_init(&engine->done, NULL);
-    mr_status status = open_loop(engine, reterr);
+    return engine;
+}
+
+mr_status mr__engine_create(const struct mr__engine_options *options,
+                            struct mr__engine **ret_engine, mr_error *reterr)
+{
+    struct mr__engine *engine = make_engine(options);
+    mr_status status = engine == NULL ? mr__error_set(reterr, MR_ENOMEM, "out of memory")
+                                      : open_loop(engine, reterr);
     if (status != MR_OK) {
-        free(engine->path);
-        free(engine);
+        if (options->listen_fd >= 0) {
+            (void)close(options->listen_fd); /* Nothing was written. */
+        }
+        if (engine != NULL) {
+            engine->loop = NULL; /* there is none */
+            mr__engine_free(engine);
+        }
         return status;
     }
     status = open_parts(engine, reterr);
-    if (status == MR_OK && pthread_create(&engine->thread, NULL, loop_main, engine) != 0) {
+    if (status == MR_OK && engine->loop == &engine->own_loop &&
+        pthread_create(&engine->thread, NULL, loop_main, engine) != 0) {
         status = mr__error_set(reterr, MR_ENOMEM, "the engine's thread cannot be made");
     }
     if (status != MR_OK) {
-        free_engine(engine);
+        fail_engine(engine);
         return status;
     }
     *ret_engine = engine;
@@ -543,13 +610,19 @@ void mr__engine_stop(struct mr__engine *engine)
     (void)pthread_mutex_unlock(&engine->lock);
 }
 
-void mr__engine_destroy(struct mr__engine *engine, bool drain)
+void mr__engine_end(struct mr__engine *engine, bool drain)
 {
     (void)pthread_mutex_lock(&engine->lock);
     engine->draining = true;
     engine->stopping |= !drain;
-    mr__engine_wake(engine);
+    bool over = engine->stopped; /* on a caller's loop: mr__engine_stop has brought it there */
+    if (!over) {
+        mr__engine_wake(engine);
+    }
     (void)pthread_mutex_unlock(&engine->lock);
-    (void)pthread_join(engine->thread, NULL);
-    free_engine(engine);
+    if (engine->loop == &engine->own_loop) {
+        (void)pthread_join(engine->thread, NULL);
+    } else if (over) {
+        engine->opt.on_over(engine->opt.over_user);
+    }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The engine: one owner of one store, on a libuv loop in a thread of its own.
+ * The engine: one owner of one store, on a libuv loop in a thread of its own, or on the caller's.
  *
  * It takes requests (docs/requests.md) as JSON text from any thread or from the socket and answers
  * with JSON lines; the work behind them is done by the shard (shard.h). This header is all that
@@ -16,6 +16,7 @@
 
 struct mr__engine;
 struct mr__request;
+struct uv_loop_s;
 
 struct mr__engine_options {
     const char *path; /* absolute: the store's folder; its lock is held by the caller */
@@ -29,10 +30,18 @@ struct mr__engine_options {
     void (*on_hook)(void *hook_user, enum mr__hook hook, const struct mr__scope_run *run);
     void *hook_user;
     void *user; /* of on_log */
+
+    /* NULL: a loop and a thread of its own. Else the caller's, whose thread makes the engine. */
+    struct uv_loop_s *loop;
+    /* Caller's loop alone: on it, at the end that mr__engine_end began. The engine is not used any
+     * more but for mr__engine_free, which may be called from within. */
+    void (*on_over)(void *over_user);
+    void *over_user;
 };
 
 /* Opens the store, reads it and starts the loop thread. Unfinished runs are not gone on with until
- * a request `resume` or one that names them. */
+ * a request `resume` or one that names them. Where it fails on a caller's loop, that loop still
+ * closes handles for some turns. */
 mr_status mr__engine_create(const struct mr__engine_options *options,
                             struct mr__engine **ret_engine, mr_error *reterr);
 
@@ -50,17 +59,22 @@ mr_status mr__engine_request(struct mr__engine *engine, const char *json, size_t
  * for every request that mr__engine_request accepted, also after its last answer. */
 void mr__engine_close_request(struct mr__engine *engine, struct mr__request *request);
 
-/* The same two for the loop thread itself (the socket server). */
+/* The same two for the loop thread itself (the socket server, and whoever brought the loop), but
+ * not from within an answer. MR_ECLOSED: the engine is ending. */
 mr_status mr__engine_request_on_loop(struct mr__engine *engine, const char *json, size_t len,
                                      mr__answer_fn answer, void *user,
                                      struct mr__request **ret_request);
 void mr__engine_close_request_on_loop(struct mr__engine *engine, struct mr__request *request);
 
-/* Any thread but the loop's, once: ends children (TERM, grace, KILL), leaves runs resumable,
- * answers every open request with MR_ECLOSED, stops the loop and frees everything. If `drain`,
- * first waits until no run that an attached client started or waits for is unfinished. */
-void mr__engine_destroy(struct mr__engine *engine, bool drain);
-/* Any thread, also while another one drains in mr__engine_destroy: stop waiting, end now. */
+/* Once: ends children (TERM, grace, KILL), leaves runs resumable, answers every open request with
+ * MR_ECLOSED and leaves the loop. If `drain`, first waits until no run that an attached client
+ * started or waits for is unfinished. With a loop of its own: any thread but that one, and it
+ * returns when that is done. On a caller's loop: at once, and on_over tells. */
+void mr__engine_end(struct mr__engine *engine, bool drain);
+/* After the end: closes the store and frees everything. NULL is allowed. */
+void mr__engine_free(struct mr__engine *engine);
+/* Any thread, until mr__engine_free: stop waiting in mr__engine_end, or end as soon as that is
+ * called. */
 void mr__engine_stop(struct mr__engine *engine);
 
 /* Measures (contract.md, `bench`): `options_json` as mr_bench has it, or NULL. `path` is an empty
@@ -76,7 +90,6 @@ mr_status mr__check_path(const char *path, struct mr__buf *out, mr_error *reterr
 #define MR__VERSION_TEXT "0.1.0" /* as in meson.build */
 
 struct mr__server;
-struct uv_loop_s;
 
 /* Serves `listen_fd` (taken) on the loop. Peers whose uid is neither ours nor root's are refused.
  */

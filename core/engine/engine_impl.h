@@ -32,7 +32,8 @@ struct mr__engine {
     struct mr__serve *serve;         /* the one request that serves, or NULL */
     struct mr__schedules *schedules; /* while it does, or NULL */
 
-    uv_loop_t loop;
+    uv_loop_t *loop;    /* own_loop, or the caller's */
+    uv_loop_t own_loop; /* has a thread of its own */
     pthread_t thread;
     uv_async_t async;
     uv_prepare_t prepare;
@@ -45,6 +46,7 @@ struct mr__engine {
     struct mr__mail *mail, **mail_tail;
     bool draining, stopping, stopped, closed_for_requests;
     bool shutting; /* the loop is ending things */
+    bool failed;   /* mr__engine_create did: nobody is told, and the end frees it */
     bool executor_down;
     uint32_t reads; /* jobs that the store's reader thread has: their callbacks are waited for */
     mr_error broken;

@@ -18,8 +18,8 @@ enum { ABOVE = 1, BELOW = 2 }; /* where a task stands, seen from another one */
 void mr__kept_finish(struct mr__kept_set *set)
 {
     if (set != NULL) {
-        free(set->list);
-        free(set->share);
+        mr__free(set->list);
+        mr__free(set->share);
         mr__arena_finish(&set->arena);
         *set = (struct mr__kept_set){0};
     }
@@ -34,10 +34,10 @@ mr_status mr__kept_only(const struct mr__dag *dag, const char *const *ids, size_
     if (status != MR_OK) {
         return status;
     }
-    bool *wanted = calloc(dag->task_count, sizeof *wanted);
-    ret_set->list = calloc(dag->task_count, sizeof *ret_set->list);
+    bool *wanted = mr__calloc(dag->task_count, sizeof *wanted);
+    ret_set->list = mr__calloc(dag->task_count, sizeof *ret_set->list);
     if (wanted == NULL || ret_set->list == NULL) {
-        free(wanted);
+        mr__free(wanted);
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
     for (size_t i = 0; i < count; i++) {
@@ -52,7 +52,7 @@ mr_status mr__kept_only(const struct mr__dag *dag, const char *const *ids, size_
             };
         }
     }
-    free(wanted);
+    mr__free(wanted);
     return MR_OK;
 }
 
@@ -109,7 +109,7 @@ static bool copy_output(const struct mr__run *run, uint32_t t, struct mr__kept_s
 
 static bool copy_share(const struct mr__run *run, struct mr__kept_set *set)
 {
-    set->share = calloc(2 * run->share_count + 1, sizeof *set->share);
+    set->share = mr__calloc(2 * run->share_count + 1, sizeof *set->share);
     for (uint32_t i = 0; set->share != NULL && i < run->share_count; i++) {
         const struct mr__share_row *row = run->share[i];
         struct mr__event event;
@@ -164,9 +164,9 @@ mr_status mr__kept_from(struct mr__dag *dag, struct mr__blob log, const char *fr
                              mr_status_text(status));
     }
     uint32_t task = (uint32_t)mr__dag_find(dag, from, strlen(from));
-    uint8_t *marks = calloc(dag->task_count, sizeof *marks);
-    uint32_t *stack = malloc(dag->task_count * sizeof *stack);
-    ret_set->list = calloc(dag->task_count, sizeof *ret_set->list);
+    uint8_t *marks = mr__calloc(dag->task_count, sizeof *marks);
+    uint32_t *stack = mr__malloc(dag->task_count * sizeof *stack);
+    ret_set->list = mr__calloc(dag->task_count, sizeof *ret_set->list);
     if (marks == NULL || stack == NULL || ret_set->list == NULL) {
         status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
     } else {
@@ -174,8 +174,8 @@ mr_status mr__kept_from(struct mr__dag *dag, struct mr__blob log, const char *fr
         mark(dag, task, BELOW, marks, stack);
         status = keep(past.run, task, marks, ret_set, reterr);
     }
-    free(marks);
-    free(stack);
+    mr__free(marks);
+    mr__free(stack);
     mr__past_finish(&past);
     return status;
 }

@@ -19,7 +19,7 @@ static struct mr__logbook *book_of(struct mr__shard *sh, const struct mr__attemp
     if (mr__hash_get(&sh->logbooks, key, sizeof key, &number)) {
         return (struct mr__logbook *)(uintptr_t)number;
     }
-    struct mr__logbook *book = calloc(1, sizeof *book);
+    struct mr__logbook *book = mr__calloc(1, sizeof *book);
     if (book == NULL) {
         return NULL;
     }
@@ -27,7 +27,7 @@ static struct mr__logbook *book_of(struct mr__shard *sh, const struct mr__attemp
     mr__buf_init(&book->text);
     if (mr__hash_put(&sh->logbooks, book->key, sizeof book->key, (uint64_t)(uintptr_t)book) !=
         MR_OK) {
-        free(book);
+        mr__free(book);
         return NULL;
     }
     return book;
@@ -37,8 +37,8 @@ static void book_free(struct mr__shard *sh, struct mr__logbook *book)
 {
     (void)mr__hash_del(&sh->logbooks, book->key, sizeof book->key);
     mr__buf_finish(&book->text);
-    free(book->chunks);
-    free(book);
+    mr__free(book->chunks);
+    mr__free(book);
 }
 
 static uint32_t book_task(const struct mr__logbook *book)
@@ -71,7 +71,7 @@ static void chunk_account(struct mr__shard *sh, struct mr__logbook *book, uint64
         book->chunk_head = 0;
         if (2 * (book->chunk_count + 1) > book->chunk_cap) {
             size_t cap = book->chunk_cap == 0 ? 16 : book->chunk_cap * 2;
-            uint64_t *chunks = realloc(book->chunks, cap * sizeof *chunks);
+            uint64_t *chunks = mr__realloc(book->chunks, cap * sizeof *chunks);
             if (chunks == NULL) {
                 return; /* the chunk is kept longer than it should be: no harm */
             }
@@ -225,8 +225,8 @@ void mr__logbook_finish(struct mr__shard *sh)
         if (sh->logbooks.rows[i].key != NULL) {
             struct mr__logbook *book = (struct mr__logbook *)(uintptr_t)sh->logbooks.rows[i].number;
             mr__buf_finish(&book->text);
-            free(book->chunks);
-            free(book);
+            mr__free(book->chunks);
+            mr__free(book);
         }
     }
     mr__hash_finish(&sh->logbooks);

@@ -70,7 +70,7 @@ void mr__op_resume(struct mr__request *request)
     struct mr__engine *engine = request->engine;
     struct mr__scheduler *s = mr__shard_state(engine->shard);
     struct mr__buf *out = &request->out, missing;
-    uint8_t(*ids)[MR__RUN_ID_BYTES] = malloc(s->run_count * MR__RUN_ID_BYTES + 1);
+    uint8_t(*ids)[MR__RUN_ID_BYTES] = mr__malloc(s->run_count * MR__RUN_ID_BYTES + 1);
     size_t count = 0, listed = 0;
     mr__buf_init(&missing);
     mr__buf_reset(out);
@@ -106,7 +106,7 @@ void mr__op_resume(struct mr__request *request)
     if (count > 0 && ids != NULL) {
         mr__shard_resume(engine->shard, (const uint8_t(*)[MR__RUN_ID_BYTES])ids, count);
     }
-    free(ids);
+    mr__free(ids);
     mr__buf_finish(&missing);
     mr__answer(request, true);
 }

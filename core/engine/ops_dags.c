@@ -139,7 +139,7 @@ static void push_free(struct push *push)
 {
     mr__checked_finish(&push->checked);
     mr__request_unref(push->request);
-    free(push);
+    mr__free(push);
 }
 
 static void push_done(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
@@ -201,11 +201,11 @@ static mr_status push_read(struct mr__snapshot *snapshot, void *user)
 void mr__op_push(struct mr__request *request)
 {
     const mr_value *text = mr_value_get(&request->json, "text");
-    struct push *push = calloc(1, sizeof *push);
+    struct push *push = mr__calloc(1, sizeof *push);
     if (push == NULL || text == NULL || text->type != MR_STRING) {
         mr__answer_fail(request, push == NULL ? MR_ENOMEM : MR_EINVAL,
                         push == NULL ? "out of memory" : "a push needs \"text\"");
-        free(push);
+        mr__free(push);
         return;
     }
     push->request = request;
@@ -358,13 +358,13 @@ static void list_done(void *user, mr_status status, const mr_error *error, const
     }
     mr__request_unref(list->request);
     mr__buf_finish(&list->lines);
-    free(list);
+    mr__free(list);
 }
 
 void mr__op_dags(struct mr__request *request)
 {
     const struct mr__definitions *definitions = &request->engine->definitions;
-    struct dag_list *list = calloc(1, sizeof *list);
+    struct dag_list *list = mr__calloc(1, sizeof *list);
     if (list == NULL) {
         mr__answer_fail(request, MR_ENOMEM, "out of memory");
         return;
@@ -399,7 +399,7 @@ static void dag_done(void *user, mr_status status)
     }
     mr__request_unref(job->request);
     mr__buf_finish(&job->out);
-    free(job);
+    mr__free(job);
 }
 
 /* Reader thread. */
@@ -436,7 +436,7 @@ void mr__op_dag(struct mr__request *request)
 {
     struct mr__engine *engine = request->engine;
     const struct mr__dag_row *row = mr__request_dag(request);
-    struct dag_job *job = row == NULL ? NULL : calloc(1, sizeof *job);
+    struct dag_job *job = row == NULL ? NULL : mr__calloc(1, sizeof *job);
     if (job == NULL) {
         mr__answer_fail(request, MR_ENOMEM, "out of memory"); /* unless it was answered */
         return;

@@ -48,14 +48,14 @@ static struct mr__watch *watch_make(struct mr__engine *engine, const uint8_t *ru
     if (watch != NULL) {
         return watch;
     }
-    watch = calloc(1, sizeof *watch);
+    watch = mr__calloc(1, sizeof *watch);
     if (watch == NULL) {
         return NULL;
     }
     memcpy(watch->run_id, run_id, MR__RUN_ID_BYTES);
     if (mr__hash_put(&engine->watches, watch->run_id, MR__RUN_ID_BYTES,
                      (uint64_t)(uintptr_t)watch) != MR_OK) {
-        free(watch);
+        mr__free(watch);
         return NULL;
     }
     return watch;
@@ -71,7 +71,7 @@ static void watch_drop(struct mr__engine *engine, struct mr__watch *watch)
         run->flags &= (uint8_t)~MR__RUNFLAG_WATCHED;
     }
     (void)mr__hash_del(&engine->watches, watch->run_id, MR__RUN_ID_BYTES);
-    free(watch);
+    mr__free(watch);
 }
 
 static bool join(struct mr__request *request, struct mr__run *run)
@@ -105,7 +105,7 @@ void mr__follow_leave(struct mr__request *request)
         mr__buf_finish(&follow->held);
         mr__buf_finish(&follow->settled_log);
         mr__plan_unref(follow->settled_plan);
-        free(follow);
+        mr__free(follow);
         request->follow = NULL;
     }
 }
@@ -385,7 +385,7 @@ static void follow(struct mr__request *request, struct mr__follow how, bool wait
 {
     struct mr__engine *engine = request->engine;
     struct mr__run *run = mr__shard_find(engine->shard, request->run_id);
-    struct mr__follow *follow = malloc(sizeof *follow);
+    struct mr__follow *follow = mr__malloc(sizeof *follow);
     if (follow == NULL) {
         mr__answer_fail(request, MR_ENOMEM, "out of memory");
         return;

@@ -43,12 +43,12 @@ struct list {
 static void list_free(struct list *list)
 {
     for (size_t i = 0; i < list->item_count; i++) {
-        free(list->items[i].line);
+        mr__free(list->items[i].line);
     }
-    free(list->items);
+    mr__free(list->items);
     mr__buf_finish(&list->lines);
     mr__request_unref(list->request);
-    free(list);
+    mr__free(list);
 }
 
 /* ---- filters
@@ -119,7 +119,7 @@ static char *live_line(const struct list *list, const struct mr__run *run)
     mr__buf_init(&out);
     add_line(&out, &header);
     if (mr__buf_cstr(&out) != NULL) {
-        line = strdup((const char *)out.data);
+        line = mr__strdup((const char *)out.data);
     }
     mr__buf_finish(&out);
     return line;
@@ -137,7 +137,7 @@ static bool collect(struct list *list)
     const struct mr__pending *pending;
     struct mr__shard_stats stats;
     mr__shard_stats(shard, &stats);
-    list->items = calloc(s->run_count + stats.index_pending + 1, sizeof *list->items);
+    list->items = mr__calloc(s->run_count + stats.index_pending + 1, sizeof *list->items);
     if (list->items == NULL) {
         return false;
     }
@@ -337,7 +337,7 @@ static bool read_filters(struct mr__request *request, struct list *list)
 
 static void list_begin(struct mr__request *request, bool live_only)
 {
-    struct list *list = calloc(1, sizeof *list);
+    struct list *list = mr__calloc(1, sizeof *list);
     if (list == NULL) {
         mr__answer_fail(request, MR_ENOMEM, "out of memory");
         return;

@@ -30,7 +30,7 @@ static void job_free(struct next_job *job)
     mr__checked_finish(&job->checked);
     mr__arena_finish(&job->arena);
     mr__buf_finish(&job->out);
-    free(job);
+    mr__free(job);
 }
 
 static void job_done(void *user, mr_status status)
@@ -174,7 +174,7 @@ static bool take_request(struct next_job *job)
 
 void mr__op_schedule_next(struct mr__request *request)
 {
-    struct next_job *job = calloc(1, sizeof *job);
+    struct next_job *job = mr__calloc(1, sizeof *job);
     if (job == NULL) {
         mr__answer_fail(request, MR_ENOMEM, "out of memory");
         return;

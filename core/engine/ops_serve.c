@@ -69,7 +69,7 @@ static void on_settled(void *user)
 static void retention_free(struct retention *retention)
 {
     if (retention->closed && !retention->pruning) {
-        free(retention);
+        mr__free(retention);
     }
 }
 
@@ -111,7 +111,7 @@ static void retention_on_timer(uv_timer_t *timer)
 static bool retention_begin(struct mr__serve *serve, int64_t age_ms)
 {
     struct mr__engine *engine = serve->request->engine;
-    struct retention *retention = calloc(1, sizeof *retention);
+    struct retention *retention = mr__calloc(1, sizeof *retention);
     int64_t step_ms =
         MR__MIN(MR__MAX(age_ms / RETAIN_PART, RETAIN_STEP_MS_MIN), RETAIN_STEP_MS_MAX);
     if (retention == NULL) {
@@ -120,7 +120,7 @@ static bool retention_begin(struct mr__serve *serve, int64_t age_ms)
     retention->engine = engine;
     retention->serve = serve;
     retention->age_ms = age_ms;
-    (void)uv_timer_init(&engine->loop, &retention->timer); /* cannot fail */
+    (void)uv_timer_init(engine->loop, &retention->timer); /* cannot fail */
     retention->timer.data = retention;
     (void)uv_timer_start(&retention->timer, retention_on_timer, 0, (uint64_t)step_ms);
     serve->retention = retention;
@@ -146,7 +146,7 @@ void mr__serve_leave(struct mr__request *request)
         serve->retention->serve = NULL;
         uv_close((uv_handle_t *)&serve->retention->timer, retention_on_closed);
     }
-    free(serve);
+    mr__free(serve);
 }
 
 static void serve_begin(struct mr__request *request)
@@ -155,7 +155,7 @@ static void serve_begin(struct mr__request *request)
     const char *dags = mr__field_str(request, "dags");
     bool compat = mr__field_true(request, "compat");
     int64_t retain_ms = mr_value_int(mr_value_get(&request->json, "retain"), -1);
-    struct mr__serve *serve = calloc(1, sizeof *serve);
+    struct mr__serve *serve = mr__calloc(1, sizeof *serve);
     if (serve == NULL) {
         mr__answer_fail(request, MR_ENOMEM, "out of memory");
         return;

@@ -79,7 +79,7 @@ static void check_done(void *user, mr_status status)
     }
     mr__request_unref(job->request);
     mr__buf_finish(&job->out);
-    free(job);
+    mr__free(job);
 }
 
 static void check_begin(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
@@ -95,7 +95,7 @@ static void check_begin(void *user, mr_status status, const mr_error *error, con
 
 void mr__op_check(struct mr__request *request)
 {
-    struct check_job *job = calloc(1, sizeof *job);
+    struct check_job *job = mr__calloc(1, sizeof *job);
     if (job == NULL) {
         mr__answer_fail(request, MR_ENOMEM, "out of memory");
         return;
@@ -139,7 +139,7 @@ static void backup_done(void *user, mr_status status)
         mr__answer(request, true);
     }
     mr__request_unref(request);
-    free(job);
+    mr__free(job);
 }
 
 static void backup_begin(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
@@ -161,7 +161,7 @@ void mr__op_backup(struct mr__request *request)
                         "\"dest\" must be the absolute path of the folder to be made");
         return;
     }
-    struct backup_job *job = calloc(1, sizeof *job);
+    struct backup_job *job = mr__calloc(1, sizeof *job);
     if (job == NULL) {
         mr__answer_fail(request, MR_ENOMEM, "out of memory");
         return;

@@ -36,7 +36,7 @@ static void submit_free(struct submit *submit)
     mr__plan_unref(submit->plan);
     mr__checked_finish(&submit->checked);
     mr__kept_finish(&submit->own_kept);
-    free(submit);
+    mr__free(submit);
 }
 
 static void answer_submitted(struct submit *submit, const uint8_t *run_id)
@@ -373,7 +373,7 @@ static struct mr__blob field_blob(const struct mr__request *request, const char 
 
 static struct submit *submit_create(struct mr__request *request)
 {
-    struct submit *submit = calloc(1, sizeof *submit);
+    struct submit *submit = mr__calloc(1, sizeof *submit);
     if (submit == NULL) {
         mr__answer_fail(request, MR_ENOMEM, "out of memory");
         return NULL;

@@ -50,11 +50,11 @@ mr_status mr__preview(const struct mr__dag *dag, const mr_value *vars, struct mr
 {
     struct preview p = {.dag = dag, .vars = vars, .out = out};
     uint32_t count = dag->task_count;
-    uint32_t *counts = calloc(count + 1u, sizeof *counts);
-    p.layers = calloc(count, sizeof *p.layers);
-    p.order = calloc(count, sizeof *p.order);
-    p.fates = calloc(count, sizeof *p.fates);
-    p.failing = calloc(count, sizeof *p.failing);
+    uint32_t *counts = mr__calloc(count + 1u, sizeof *counts);
+    p.layers = mr__calloc(count, sizeof *p.layers);
+    p.order = mr__calloc(count, sizeof *p.order);
+    p.fates = mr__calloc(count, sizeof *p.fates);
+    p.failing = mr__calloc(count, sizeof *p.failing);
     mr__arena_init(&p.arena);
     mr__lua_names_init(&p.names);
     mr__lua_evaluator_init_worker(&p.evaluator, &p.lua);
@@ -77,11 +77,11 @@ mr_status mr__preview(const struct mr__dag *dag, const mr_value *vars, struct mr
     mr__lua_destroy(p.lua);
     mr__lua_names_finish(&p.names);
     mr__arena_finish(&p.arena);
-    free(counts);
-    free(p.layers);
-    free(p.order);
-    free(p.fates);
-    free(p.failing);
+    mr__free(counts);
+    mr__free(p.layers);
+    mr__free(p.order);
+    mr__free(p.fates);
+    mr__free(p.failing);
     return status == MR_OK && out->failed ? MR_ENOMEM : status;
 }
 

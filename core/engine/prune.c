@@ -37,13 +37,13 @@ static void finish(struct prune *prune, mr_status status, const mr_error *error)
     prune->done(prune->user, status, error, prune->runs);
     mr__prune_step_finish(&prune->step);
     mr__batch_finish(&prune->batch);
-    free(prune);
+    mr__free(prune);
 }
 
 void mr__prune(struct mr__engine *engine, const struct mr__prune_options *options,
                mr__prune_fn done, void *user)
 {
-    struct prune *prune = calloc(1, sizeof *prune);
+    struct prune *prune = mr__calloc(1, sizeof *prune);
     if (prune == NULL) {
         mr_error error;
         (void)mr__error_set(&error, MR_ENOMEM, "out of memory");

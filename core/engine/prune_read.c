@@ -37,7 +37,7 @@ mr_status mr__prune_step_init(struct mr__prune_step *step, const struct mr__prun
 {
     *step = (struct mr__prune_step){.options = *options};
     if (options->dag != NULL) {
-        step->options.dag = strdup(options->dag);
+        step->options.dag = mr__strdup(options->dag);
         return step->options.dag == NULL ? MR_ENOMEM : MR_OK;
     }
     return MR_OK;
@@ -48,13 +48,13 @@ void mr__prune_step_finish(struct mr__prune_step *step)
     while (step->all_counts != NULL) {
         struct mr__prune_count *count = step->all_counts;
         step->all_counts = count->next;
-        free(count);
+        mr__free(count);
     }
     mr__hash_finish(&step->counts);
-    free((void *)(uintptr_t)step->options.dag); /* a copy of ours */
-    free(step->parts);
-    free(step->runs);
-    free(step->counted);
+    mr__free((void *)(uintptr_t)step->options.dag); /* a copy of ours */
+    mr__free(step->parts);
+    mr__free(step->runs);
+    mr__free(step->counted);
     mr__buf_finish(&step->bytes);
     mr__batch_finish(&step->ops);
 }
@@ -85,7 +85,7 @@ static bool grow(void *list_pointer, size_t count, size_t *cap, size_t size)
         return true;
     }
     size_t bigger = *cap == 0 ? 64 : *cap * 2;
-    void *moved = realloc(*list, bigger * size);
+    void *moved = mr__realloc(*list, bigger * size);
     if (moved == NULL) {
         return false;
     }
@@ -109,14 +109,14 @@ static uint64_t count_run(struct mr__prune_step *step, struct mr__blob dag)
 {
     uint64_t address;
     if (!mr__hash_get(&step->counts, dag.data, dag.len, &address)) {
-        struct mr__prune_count *fresh = calloc(1, sizeof *fresh + dag.len + 1);
+        struct mr__prune_count *fresh = mr__calloc(1, sizeof *fresh + dag.len + 1);
         if (fresh == NULL) {
             return UINT64_MAX;
         }
         memcpy(fresh->dag, dag.data, dag.len);
         address = (uint64_t)(uintptr_t)fresh;
         if (mr__hash_put(&step->counts, fresh->dag, dag.len, address) != MR_OK) {
-            free(fresh);
+            mr__free(fresh);
             return UINT64_MAX;
         }
         fresh->next = step->all_counts;

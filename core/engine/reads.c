@@ -251,7 +251,7 @@ static mr_status page_range(struct mr__snapshot *snapshot, struct page_read *rea
 static mr_status read_task_page(struct mr__snapshot *snapshot, struct mr__log_page *page,
                                 bool *ret_more)
 {
-    struct page_read *read = calloc(1, sizeof *read);
+    struct page_read *read = mr__calloc(1, sizeof *read);
     if (read == NULL) {
         return MR_ENOMEM;
     }
@@ -286,7 +286,7 @@ static mr_status read_task_page(struct mr__snapshot *snapshot, struct mr__log_pa
     page->next = upto + 1;
     mr__buf_finish(&read->name);
     mr__buf_finish(&read->lines);
-    free(read);
+    mr__free(read);
     return status;
 }
 

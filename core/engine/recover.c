@@ -50,7 +50,7 @@ typedef mr_status (*item_fn)(struct recovery *rec, struct mr__bytes key, struct 
 static mr_status walk(struct recovery *rec, struct mr__key from, const struct mr__key *to,
                       item_fn item)
 {
-    struct step *step = calloc(1, sizeof *step);
+    struct step *step = mr__calloc(1, sizeof *step);
     mr_status status = step == NULL ? MR_ENOMEM : MR_OK;
     for (bool more = true; status == MR_OK && more;) {
         step->count = 0;
@@ -73,7 +73,7 @@ static mr_status walk(struct recovery *rec, struct mr__key from, const struct mr
     }
     if (step != NULL) {
         mr__buf_finish(&step->bytes);
-        free(step);
+        mr__free(step);
     }
     return status;
 }
@@ -648,7 +648,7 @@ static void give_up(struct mr__shard *sh, const mr_error *error)
 /* Which runs were being gone on with. */
 static uint8_t (*active_ids(struct mr__shard *sh, size_t *ret_count))[MR__RUN_ID_BYTES]
 {
-    uint8_t(*ids)[MR__RUN_ID_BYTES] = malloc(sh->s.run_count * MR__RUN_ID_BYTES + 1);
+    uint8_t(*ids)[MR__RUN_ID_BYTES] = mr__malloc(sh->s.run_count * MR__RUN_ID_BYTES + 1);
     *ret_count = 0;
     for (uint32_t slot = 0; ids != NULL && slot < sh->s.runs_cap; slot++) {
         const struct mr__run *run = sh->s.runs[slot];
@@ -685,7 +685,7 @@ void mr__rebuild(struct mr__shard *sh)
     sh->seq_filling++;
     sh->settled_seq = 0; /* ends that were on their way are decided anew */
     if (mr__recover(sh, &error) != MR_OK) {
-        free(ids);
+        mr__free(ids);
         give_up(sh, &error);
         return;
     }
@@ -699,7 +699,7 @@ void mr__rebuild(struct mr__shard *sh)
             mr__resume_run(&sh->s, run, mr__shard_fate, sh);
         }
     }
-    free(ids);
+    mr__free(ids);
     mr__shard_count_inherited(sh);
     for (size_t i = 0; i < sh->result_count && !sh->s.failed; i++) {
         struct mr__result *result = mr__result_at(sh, i);

@@ -133,7 +133,7 @@ void mr__request_unref(struct mr__request *request)
     mr__follow_leave(request);
     mr__arena_finish(&request->arena);
     mr__buf_finish(&request->out);
-    free(request);
+    mr__free(request);
 }
 
 void mr__request_hold(struct mr__request *request)
@@ -213,9 +213,9 @@ mr_status mr__engine_request_on_loop(struct mr__engine *engine, const char *json
                                      mr__answer_fn answer, void *user,
                                      struct mr__request **ret_request)
 {
-    struct mr__request *request = calloc(1, sizeof *request);
+    struct mr__request *request = engine->shutting ? NULL : mr__calloc(1, sizeof *request);
     if (request == NULL) {
-        return MR_ENOMEM;
+        return engine->shutting ? MR_ECLOSED : MR_ENOMEM;
     }
     request->engine = engine;
     request->answer = answer;
@@ -339,7 +339,7 @@ static void resolve_done(void *user, mr_status status)
         request->then(request);
     }
     mr__request_unref(request);
-    free(resolve);
+    mr__free(resolve);
 }
 
 static bool ref_chars_ok(const char *ref, size_t len)
@@ -363,7 +363,7 @@ void mr__resolve(struct mr__request *request, mr__op_fn then)
         mr__answer_fail(request, MR_ENOTFOUND, "no run \"%s\"", ref);
         return;
     }
-    struct resolve *resolve = calloc(1, sizeof *resolve);
+    struct resolve *resolve = mr__calloc(1, sizeof *resolve);
     if (resolve == NULL) {
         mr__answer_fail(request, MR_ENOMEM, "out of memory");
         return;
@@ -408,8 +408,8 @@ static void job_free(struct mr__run_job *job)
     mr__buf_finish(&job->out);
     mr__buf_finish(&job->page.lines);
     mr__kept_finish(&job->kept);
-    free(job->progress);
-    free(job);
+    mr__free(job->progress);
+    mr__free(job);
 }
 
 static void job_done(void *user, mr_status status)
@@ -476,7 +476,7 @@ struct mr__run_job *mr__run_job_make(struct mr__request *request, struct mr__run
                                                       struct mr__run_job *job),
                                      void (*then)(struct mr__run_job *job))
 {
-    struct mr__run_job *job = calloc(1, sizeof *job);
+    struct mr__run_job *job = mr__calloc(1, sizeof *job);
     if (job == NULL) {
         mr__answer_fail(request, MR_ENOMEM, "out of memory");
         return NULL;

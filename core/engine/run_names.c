@@ -14,9 +14,9 @@ void mr__run_names_init(struct mr__run_names *names, const struct mr__dag *dag)
 void mr__run_names_finish(struct mr__run_names *names)
 {
     for (uint32_t i = 0; i < names->fan_count; i++) {
-        free(names->fans[i].items);
+        mr__free(names->fans[i].items);
     }
-    free(names->fans);
+    mr__free(names->fans);
     names->fans = NULL;
     names->fan_count = 0;
 }
@@ -29,11 +29,12 @@ mr_status mr__run_names_add(struct mr__run_names *names, const struct mr__event 
     if (event->task >= names->dag->task_count || event->count > MR__RUN_TASKS_MAX - names->count) {
         return MR_EFORMAT;
     }
-    struct mr__run_names_fan *fans = realloc(names->fans, (names->fan_count + 1) * sizeof *fans);
+    struct mr__run_names_fan *fans =
+        mr__realloc(names->fans, (names->fan_count + 1) * sizeof *fans);
     names->fans = fans == NULL ? names->fans : fans;
-    const uint8_t **items = malloc((event->count + 1) * sizeof *items);
+    const uint8_t **items = mr__malloc((event->count + 1) * sizeof *items);
     if (fans == NULL || items == NULL) {
-        free(items);
+        mr__free(items);
         return MR_ENOMEM;
     }
     struct mr__reader r;
@@ -45,7 +46,7 @@ mr_status mr__run_names_add(struct mr__run_names *names, const struct mr__event 
         (void)mr__read_blob(&r, &len);
     }
     if (r.failed) {
-        free(items);
+        mr__free(items);
         return MR_EFORMAT;
     }
     fans[names->fan_count++] = (struct mr__run_names_fan){

@@ -32,14 +32,14 @@ const struct mr__run_progress *mr__run_progress_put(struct mr__hash *table,
     if (mr__hash_get(table, key, sizeof key, &number)) {
         row = (struct mr__run_progress *)(uintptr_t)number;
     } else {
-        row = calloc(1, sizeof *row);
+        row = mr__calloc(1, sizeof *row);
         if (row == NULL) {
             return NULL;
         }
         memcpy(row->key, key, sizeof key);
         row->task = ref->task;
         if (mr__hash_put(table, row->key, sizeof row->key, (uintptr_t)row) != MR_OK) {
-            free(row);
+            mr__free(row);
             return NULL;
         }
     }
@@ -59,7 +59,7 @@ void mr__run_progress_del(struct mr__hash *table, const struct mr__attempt_ref *
     make_key(key, ref);
     if (mr__hash_get(table, key, sizeof key, &number)) {
         (void)mr__hash_del(table, key, sizeof key);
-        free((struct mr__run_progress *)(uintptr_t)number);
+        mr__free((struct mr__run_progress *)(uintptr_t)number);
     }
 }
 
@@ -67,7 +67,7 @@ void mr__run_progress_finish(struct mr__hash *table)
 {
     for (size_t i = 0; i < table->cap; i++) {
         if (table->rows[i].key != NULL) {
-            free(row_of(&table->rows[i]));
+            mr__free(row_of(&table->rows[i]));
         }
     }
     mr__hash_finish(table);
@@ -83,7 +83,7 @@ struct mr__run_progress *mr__run_progress_list(const struct mr__hash *table, con
         if (row->key == NULL || memcmp(row->key, run_id, MR__RUN_ID_BYTES) != 0) {
             continue;
         }
-        if (list == NULL && (list = calloc(table->count, sizeof *list)) == NULL) {
+        if (list == NULL && (list = mr__calloc(table->count, sizeof *list)) == NULL) {
             break;
         }
         list[(*ret_count)++] = *row_of(row);

@@ -29,7 +29,7 @@ static void start_free(struct mr__schedule_start *start)
 {
     mr__plan_unref(start->plan);
     mr__dag_unref(start->parsed);
-    free(start);
+    mr__free(start);
 }
 
 void mr__schedule_start_orphan(struct mr__schedule_start *start)
@@ -245,9 +245,9 @@ void mr__schedule_start(struct mr__schedule_row *row, int64_t time_ms)
 {
     struct mr__engine *engine = row->schedules->engine;
     const struct mr__dag_row *definition = mr__definitions_find(&engine->definitions, row->id);
-    struct mr__schedule_start *start = calloc(1, sizeof *start);
+    struct mr__schedule_start *start = mr__calloc(1, sizeof *start);
     if (start == NULL || definition == NULL) {
-        free(start);
+        mr__free(start);
         retry_later(row);
         return;
     }

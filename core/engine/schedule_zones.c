@@ -61,7 +61,7 @@ static struct mr__schedule_zone *zone_of(struct mr__schedules *schedules, const 
         zone = zone->next;
     }
     if (zone == NULL && strlen(name) < sizeof zone->name) {
-        zone = calloc(1, sizeof *zone);
+        zone = mr__calloc(1, sizeof *zone);
         if (zone != NULL) {
             zone->schedules = schedules;
             memcpy(zone->name, name, strlen(name) + 1);
@@ -107,6 +107,6 @@ void mr__schedule_zones_finish(struct mr__schedules *schedules)
         struct mr__schedule_zone *zone = schedules->zones;
         schedules->zones = zone->next;
         mr__zone_destroy(zone->zone);
-        free(zone);
+        mr__free(zone);
     }
 }

@@ -31,14 +31,14 @@ static struct mr__schedule_row *row_add(struct mr__schedules *schedules, struct 
     if (schedules->count == schedules->cap) {
         size_t cap = schedules->cap == 0 ? 16 : schedules->cap * 2;
         struct mr__schedule_row **rows =
-            realloc(schedules->rows, cap * sizeof(struct mr__schedule_row *));
+            mr__realloc(schedules->rows, cap * sizeof(struct mr__schedule_row *));
         if (rows == NULL) {
             return NULL;
         }
         schedules->rows = rows;
         schedules->cap = cap;
     }
-    struct mr__schedule_row *row = calloc(1, sizeof *row + id.len + 1);
+    struct mr__schedule_row *row = mr__calloc(1, sizeof *row + id.len + 1);
     if (row == NULL) {
         return NULL;
     }
@@ -48,7 +48,7 @@ static struct mr__schedule_row *row_add(struct mr__schedules *schedules, struct 
     row->schedules = schedules;
     row->next_ms = row->retry_ms = INT64_MAX;
     if (mr__hash_put(&schedules->by_id, row->id, id.len, schedules->count) != MR_OK) {
-        free(row);
+        mr__free(row);
         return NULL;
     }
     schedules->rows[schedules->count++] = row;
@@ -64,8 +64,8 @@ static void rows_drop(struct mr__schedules *schedules)
         if (row->start != NULL) {
             mr__schedule_start_orphan(row->start);
         }
-        free(row->runs);
-        free(row);
+        mr__free(row->runs);
+        mr__free(row);
     }
 }
 
@@ -219,7 +219,7 @@ bool mr__schedule_row_add_run(struct mr__schedule_row *row, const uint8_t *run_i
 {
     if (row->run_count == row->run_cap) {
         size_t cap = row->run_cap == 0 ? 4 : row->run_cap * 2;
-        uint8_t(*runs)[MR__RUN_ID_BYTES] = realloc(row->runs, cap * MR__RUN_ID_BYTES);
+        uint8_t(*runs)[MR__RUN_ID_BYTES] = mr__realloc(row->runs, cap * MR__RUN_ID_BYTES);
         if (runs == NULL) {
             return false;
         }
@@ -458,7 +458,7 @@ void mr__schedules_free(struct mr__schedules *schedules)
 {
     if (schedules->closed && schedules->poll_closed && schedules->zone_jobs == 0) {
         mr__schedule_zones_finish(schedules);
-        free(schedules);
+        mr__free(schedules);
     }
 }
 
@@ -474,7 +474,7 @@ static mr_status open_timer(struct mr__schedules *schedules, mr_error *reterr)
     schedules->timer_fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     int rc = schedules->timer_fd < 0
                  ? -errno
-                 : uv_poll_init(&schedules->engine->loop, &schedules->poll, schedules->timer_fd);
+                 : uv_poll_init(schedules->engine->loop, &schedules->poll, schedules->timer_fd);
     if (rc != 0) {
         if (schedules->timer_fd >= 0) {
             (void)close(schedules->timer_fd);
@@ -489,7 +489,7 @@ static mr_status open_timer(struct mr__schedules *schedules, mr_error *reterr)
 
 mr_status mr__schedules_open(struct mr__engine *engine, mr_error *reterr)
 {
-    struct mr__schedules *schedules = calloc(1, sizeof *schedules);
+    struct mr__schedules *schedules = mr__calloc(1, sizeof *schedules);
     if (schedules == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
@@ -497,7 +497,7 @@ mr_status mr__schedules_open(struct mr__engine *engine, mr_error *reterr)
     schedules->since_ms = engine->clock->wall_ms(engine->clock);
     mr_status status = open_timer(schedules, reterr);
     if (status != MR_OK) {
-        free(schedules);
+        mr__free(schedules);
         return status;
     }
     engine->schedules = schedules;
@@ -526,7 +526,7 @@ void mr__schedules_close(struct mr__engine *engine)
         show(schedules->rows[i]);
     }
     rows_drop(schedules);
-    free(schedules->rows);
+    mr__free(schedules->rows);
     schedules->closed = true;
     (void)uv_poll_stop(&schedules->poll);
     uv_close((uv_handle_t *)&schedules->poll, poll_on_closed);

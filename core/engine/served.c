@@ -39,7 +39,7 @@ static void above_on_event(uv_fs_event_t *event, const char *name, int events, i
 /* Where this fails the root is served until it is removed, and no longer. */
 static void watch_above(struct mr__served *served)
 {
-    char *above = strdup(served->root->path);
+    char *above = mr__strdup(served->root->path);
     size_t len = strlen(served->root->path);
     while (len > 1 && served->root->path[len - 1] == '/') {
         len--;
@@ -52,13 +52,13 @@ static void watch_above(struct mr__served *served)
         slash[slash == above] = '\0';
         (void)uv_fs_event_start(&served->above, above_on_event, above, 0);
     }
-    free(above);
+    mr__free(above);
 }
 
 mr_status mr__served_create(struct mr__engine *engine, const char *path, bool compat,
                             const struct mr__served_events *events, struct mr__served **ret_served)
 {
-    struct mr__served *served = calloc(1, sizeof *served);
+    struct mr__served *served = mr__calloc(1, sizeof *served);
     if (served == NULL) {
         return MR_ENOMEM;
     }
@@ -67,9 +67,9 @@ mr_status mr__served_create(struct mr__engine *engine, const char *path, bool co
     served->compat = compat;
     served->folder_tail = &served->folder_queue;
     served->file_tail = &served->file_queue;
-    (void)uv_timer_init(&engine->loop, &served->timer); /* cannot fail */
+    (void)uv_timer_init(engine->loop, &served->timer); /* cannot fail */
     served->timer.data = served;
-    (void)uv_fs_event_init(&engine->loop, &served->above); /* likewise */
+    (void)uv_fs_event_init(engine->loop, &served->above); /* likewise */
     served->above.data = served;
     served->handles = 2;
     served->root = folder_make(served, NULL, path);
@@ -90,7 +90,7 @@ void mr__served_free(struct mr__served *served)
     }
     mr__hash_finish(&served->by_path);
     mr__hash_finish(&served->by_dag);
-    free(served);
+    mr__free(served);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -264,13 +264,13 @@ struct mr__served_file *mr__served_find(const struct mr__served *served, const c
 static struct mr__served_file *file_make(struct mr__served_folder *folder, const char *path)
 {
     struct mr__served *served = folder->served;
-    struct mr__served_file *file = calloc(1, sizeof *file);
-    char *copy = strdup(path);
+    struct mr__served_file *file = mr__calloc(1, sizeof *file);
+    char *copy = mr__strdup(path);
     if (file == NULL || copy == NULL ||
         mr__hash_put(&served->by_path, copy, strlen(copy), (uint64_t)(uintptr_t)file) != MR_OK) {
         mr__engine_log(served->engine, 1, "out of memory: %s is not looked at", path);
-        free(file);
-        free(copy);
+        mr__free(file);
+        mr__free(copy);
         return NULL;
     }
     file->path = copy;
@@ -290,7 +290,7 @@ void mr__served_forget_dag(struct mr__served_file *file)
         return;
     }
     (void)mr__hash_del(&served->by_dag, file->dag, strlen(file->dag));
-    free(file->dag);
+    mr__free(file->dag);
     file->dag = NULL;
     for (size_t i = 0; i < served->by_path.cap && !served->closed; i++) {
         struct mr__served_file *other =
@@ -318,8 +318,8 @@ void mr__served_file_drop(struct mr__served_file *file)
     if (file->next != NULL) {
         file->next->prev = file->prev;
     }
-    free(file->path);
-    free(file);
+    mr__free(file->path);
+    mr__free(file);
 }
 
 /* The event's name is that of an entry of the folder, or NULL. */
@@ -360,11 +360,11 @@ static void folder_watch(struct mr__served_folder *folder)
 static struct mr__served_folder *folder_make(struct mr__served *served,
                                              struct mr__served_folder *parent, const char *path)
 {
-    struct mr__served_folder *folder = calloc(1, sizeof *folder);
-    char *copy = strdup(path);
+    struct mr__served_folder *folder = mr__calloc(1, sizeof *folder);
+    char *copy = mr__strdup(path);
     if (folder == NULL || copy == NULL) {
-        free(folder);
-        free(copy);
+        mr__free(folder);
+        mr__free(copy);
         return NULL;
     }
     folder->served = served;
@@ -377,7 +377,7 @@ static struct mr__served_folder *folder_make(struct mr__served *served,
         }
         parent->folders = folder;
     }
-    (void)uv_fs_event_init(&served->engine->loop, &folder->event); /* cannot fail */
+    (void)uv_fs_event_init(served->engine->loop, &folder->event); /* cannot fail */
     served->handles++;
     served->folder_count++;
     folder_watch(folder);
@@ -389,8 +389,8 @@ static void folder_on_closed(uv_handle_t *handle)
 {
     struct mr__served_folder *folder = (struct mr__served_folder *)handle;
     struct mr__served *served = folder->served;
-    free(folder->path);
-    free(folder);
+    mr__free(folder->path);
+    mr__free(folder);
     served->handles--;
     mr__served_free(served);
 }
@@ -442,7 +442,7 @@ static void on_moment(uv_timer_t *timer)
 void mr__served_moment(struct mr__served *served)
 {
     if (uv_is_active((uv_handle_t *)&served->timer) == 0) {
-        uv_update_time(&served->engine->loop);
+        uv_update_time(served->engine->loop);
         (void)uv_timer_start(&served->timer, on_moment, DEBOUNCE_MS, 0); /* it has a callback */
     }
 }
@@ -476,8 +476,8 @@ struct folder_job {
 static void folder_job_free(struct folder_job *job)
 {
     mr__scan_finish(&job->scan);
-    free(job->path);
-    free(job);
+    mr__free(job->path);
+    mr__free(job);
 }
 
 static bool same_stamp(const struct mr__file_stamp *a, const struct mr__file_stamp *b)
@@ -599,9 +599,9 @@ static mr_status folder_read(struct mr__snapshot *snapshot, void *user)
 
 static void work_folder(struct mr__served *served, struct mr__served_folder *folder)
 {
-    struct folder_job *job = calloc(1, sizeof *job);
+    struct folder_job *job = mr__calloc(1, sizeof *job);
     mr_status status = MR_ENOMEM;
-    if (job != NULL && (job->path = strdup(folder->path)) != NULL) {
+    if (job != NULL && (job->path = mr__strdup(folder->path)) != NULL) {
         job->served = served;
         served->job_folder = folder;
         served->working = true;

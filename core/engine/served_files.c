@@ -22,8 +22,8 @@ static void file_job_free(struct file_job *job)
 {
     mr__buf_finish(&job->text);
     mr__checked_finish(&job->checked);
-    free(job->path);
-    free(job);
+    mr__free(job->path);
+    mr__free(job);
 }
 
 struct served_push {
@@ -36,8 +36,8 @@ struct served_push {
 static void served_push_free(struct served_push *push)
 {
     mr__buf_finish(&push->warnings);
-    free(push->file);
-    free(push);
+    mr__free(push->file);
+    mr__free(push);
 }
 
 static void push_done(void *user, mr_status status, const mr_error *error, const uint8_t *run_id)
@@ -68,12 +68,12 @@ static void push_done(void *user, mr_status status, const mr_error *error, const
 static void file_push(struct mr__served_file *file, struct file_job *job)
 {
     struct mr__served *served = file->folder->served;
-    struct served_push *push = calloc(1, sizeof *push);
+    struct served_push *push = mr__calloc(1, sizeof *push);
     struct mr__dag *dag = job->checked.dag;
     mr_error error;
     job->checked.dag = NULL;
-    if (push == NULL || (push->file = strdup(file->path)) == NULL) {
-        free(push);
+    if (push == NULL || (push->file = mr__strdup(file->path)) == NULL) {
+        mr__free(push);
         mr__dag_unref(dag);
         mr__served_errno(served, file->path, ENOMEM);
         return;
@@ -110,10 +110,10 @@ static void file_take(struct mr__served_file *file, struct file_job *job)
     }
     if (other == NULL) {
         mr__served_forget_dag(file);
-        file->dag = strdup(id);
+        file->dag = mr__strdup(id);
         if (file->dag == NULL || mr__hash_put(&served->by_dag, file->dag, strlen(file->dag),
                                               (uint64_t)(uintptr_t)file) != MR_OK) {
-            free(file->dag);
+            mr__free(file->dag);
             file->dag = NULL;
             mr__served_errno(served, file->path, ENOMEM);
             return;
@@ -173,9 +173,9 @@ static mr_status file_read(struct mr__snapshot *snapshot, void *user)
 
 void mr__served_work_file(struct mr__served *served, struct mr__served_file *file)
 {
-    struct file_job *job = calloc(1, sizeof *job);
+    struct file_job *job = mr__calloc(1, sizeof *job);
     mr_status status = MR_ENOMEM;
-    if (job != NULL && (job->path = strdup(file->path)) != NULL) {
+    if (job != NULL && (job->path = mr__strdup(file->path)) != NULL) {
         job->served = served;
         served->job_file = file;
         served->working = true;

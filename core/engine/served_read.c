@@ -41,7 +41,7 @@ static int add_entry(struct mr__scan *scan, const char *folder, const char *name
 {
     if (scan->count == scan->cap) {
         size_t cap = scan->cap == 0 ? 32 : scan->cap * 2;
-        struct mr__scan_entry *entries = realloc(scan->entries, cap * sizeof *entries);
+        struct mr__scan_entry *entries = mr__realloc(scan->entries, cap * sizeof *entries);
         if (entries == NULL) {
             return ENOMEM;
         }
@@ -49,7 +49,7 @@ static int add_entry(struct mr__scan *scan, const char *folder, const char *name
         scan->cap = cap;
     }
     size_t bytes = strlen(folder) + strlen(name) + 2;
-    char *path = malloc(bytes);
+    char *path = mr__malloc(bytes);
     if (path == NULL) {
         return ENOMEM;
     }
@@ -98,9 +98,9 @@ void mr__scan_folder(const char *path, struct mr__scan *ret_scan)
 void mr__scan_finish(struct mr__scan *scan)
 {
     for (size_t i = 0; i < scan->count; i++) {
-        free(scan->entries[i].path);
+        mr__free(scan->entries[i].path);
     }
-    free(scan->entries);
+    mr__free(scan->entries);
     *scan = (struct mr__scan){.error = 0};
 }
 

@@ -111,11 +111,11 @@ static void client_on_closed(uv_handle_t *handle);
 mr_status mr__server_create(struct mr__engine *engine, struct uv_loop_s *loop, int listen_fd,
                             struct mr__server **ret_server, mr_error *reterr)
 {
-    struct mr__server *server = calloc(1, sizeof *server);
+    struct mr__server *server = mr__calloc(1, sizeof *server);
     int flags = fcntl(listen_fd, F_GETFL);
     if (server == NULL || flags < 0 || fcntl(listen_fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
         uv_poll_init(loop, &server->listener, listen_fd) != 0) {
-        free(server);
+        mr__free(server);
         (void)close(listen_fd); /* Nothing was written. */
         return mr__error_set(reterr, MR_ENOMEM, "cannot serve the store's socket");
     }
@@ -197,7 +197,7 @@ static void server_on_handle_closed(uv_handle_t *handle)
     if (--server->handles == 0) {
         void (*cb)(void *user) = server->closed_cb;
         void *user = server->closed_user;
-        free(server);
+        mr__free(server);
         cb(user);
     }
 }
@@ -223,7 +223,7 @@ static void server_close_ended(struct mr__server *server)
         struct server_request *r = server->ended;
         server->ended = r->next;
         mr__engine_close_request_on_loop(server->engine, r->request);
-        free(r);
+        mr__free(r);
     }
 }
 
@@ -269,9 +269,9 @@ static void server_on_accept_timer(uv_timer_t *timer)
 
 static void client_create(struct mr__server *server, int fd)
 {
-    struct client *c = calloc(1, sizeof *c);
+    struct client *c = mr__calloc(1, sizeof *c);
     if (c == NULL || uv_poll_init(server->listener.loop, &c->poll, fd) != 0) {
-        free(c);
+        mr__free(c);
         (void)close(fd); /* The peer tries again. */
         return;
     }
@@ -464,7 +464,7 @@ static void client_request(struct client *c, uint64_t id, const char *line, size
         client_error(c, &id, MR_ELIMIT, "too many requests are open on this connection");
         return;
     }
-    struct server_request *r = calloc(1, sizeof *r);
+    struct server_request *r = mr__calloc(1, sizeof *r);
     if (r == NULL) {
         client_error(c, &id, MR_ENOMEM, "out of memory");
         return;
@@ -473,7 +473,7 @@ static void client_request(struct client *c, uint64_t id, const char *line, size
     r->id = id;
     mr_status status = mr__hash_put(&c->by_id, &r->id, sizeof r->id, (uint64_t)(uintptr_t)r);
     if (status != MR_OK) {
-        free(r);
+        mr__free(r);
         client_error(c, &id, status, mr_status_text(status));
         return;
     }
@@ -490,7 +490,7 @@ static void client_request(struct client *c, uint64_t id, const char *line, size
     if (status != MR_OK) {
         client_error(c, &id, status, mr_status_text(status));
         request_end(r);
-        free(r);
+        mr__free(r);
         return;
     }
     r->request = request;
@@ -509,7 +509,7 @@ static void client_close_request(struct client *c, uint64_t id)
     struct server_request *r = (struct server_request *)(uintptr_t)address;
     request_end(r);
     mr__engine_close_request_on_loop(c->server->engine, r->request);
-    free(r);
+    mr__free(r);
     if (c->no_more_input && c->requests == NULL) {
         c->last_words = true;
     }
@@ -570,7 +570,7 @@ static void client_forget_requests(struct client *c)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the list has another one by now, or none */
         request_end(r);
         mr__engine_close_request_on_loop(c->server->engine, r->request);
-        free(r);
+        mr__free(r);
     }
 }
 
@@ -693,7 +693,7 @@ static void client_on_closed(uv_handle_t *handle)
     mr__buf_finish(&c->in);
     mr__buf_finish(&c->out);
     mr__hash_finish(&c->by_id);
-    free(c);
+    mr__free(c);
     handle = (uv_handle_t *)&server->listener; /* Any of the server's own, for its data. */
     server_on_handle_closed(handle);
 }

@@ -17,7 +17,7 @@
 
 struct mr__shard *mr__shard_create(void)
 {
-    return calloc(1, sizeof(struct mr__shard));
+    return mr__calloc(1, sizeof(struct mr__shard));
 }
 
 static void scheduler_begin(struct mr__shard *sh)
@@ -47,7 +47,8 @@ mr_status mr__shard_open(struct mr__shard *sh, const struct mr__shard_options *o
     sh->inherited = true;
     sh->seq_filling = 1; /* 0 is what is durable */
     sh->lsn_opened = UINT64_MAX;
-    mr_status status = mr__recover(sh, reterr);
+    mr_status status = mr__results_reserve(sh) ? mr__recover(sh, reterr)
+                                               : mr__error_set(reterr, MR_ENOMEM, "out of memory");
     if (status == MR_OK) {
         sh->lsn_opened = sh->s.lsn;
         mr__shard_count_inherited(sh);
@@ -120,7 +121,7 @@ void mr__shard_destroy(struct mr__shard *sh)
     for (size_t i = 0; i < sh->plan_count; i++) {
         mr__plan_unref(sh->plan_list[i]);
     }
-    free(sh->plan_list);
+    mr__free(sh->plan_list);
     mr__hash_finish(&sh->plans);
     mr__timers_finish(&sh->timers);
     mr__batch_finish(&sh->filling);
@@ -130,22 +131,22 @@ void mr__shard_destroy(struct mr__shard *sh)
     mr__buf_finish(&sh->owner_now);
     mr__buf_finish(&sh->owner_next);
     mr__arena_finish(&sh->scratch);
-    free(sh->pending);
-    free(sh->entry_bytes);
-    free(sh->replies);
-    free(sh->results);
-    free(sh->hooking);
-    free(sh->far);
+    mr__free(sh->pending);
+    mr__free(sh->entry_bytes);
+    mr__free(sh->replies);
+    mr__free(sh->results);
+    mr__free(sh->hooking);
+    mr__free(sh->far);
     while (sh->kept_count > 0) {
         mr__share_unref(sh->kept_shares[--sh->kept_count].share);
     }
-    free(sh->kept_shares);
+    mr__free(sh->kept_shares);
     while (sh->refused != NULL) {
         struct mr__refused *refused = sh->refused;
         sh->refused = refused->next;
-        free(refused);
+        mr__free(refused);
     }
-    free(sh);
+    mr__free(sh);
 }
 
 void mr__shard_say(struct mr__shard *sh, int32_t level, const char *fmt, ...)
@@ -176,9 +177,9 @@ struct mr__result *mr__result_at(struct mr__shard *sh, size_t i)
 void mr__result_pop(struct mr__shard *sh)
 {
     struct mr__result *result = mr__result_at(sh, 0);
-    free(result->reason);
-    free(result->output);
-    free(result->sets);
+    mr__free(result->reason);
+    mr__free(result->output);
+    mr__free(result->sets);
     sh->result_head = (sh->result_head + 1) & (sh->result_cap - 1);
     sh->result_count--;
 }
@@ -187,7 +188,7 @@ bool mr__ring_grow(void *ring_pointer, size_t *head, size_t count, size_t *cap, 
 {
     char **ring = ring_pointer;
     size_t bigger = *cap == 0 ? 64 : *cap * 2;
-    char *to = malloc(bigger * size);
+    char *to = mr__malloc(bigger * size);
     if (to == NULL) {
         return false;
     }
@@ -196,7 +197,7 @@ bool mr__ring_grow(void *ring_pointer, size_t *head, size_t count, size_t *cap, 
         memcpy(to, *ring + *head * size, first * size);
         memcpy(to + first * size, *ring, (count - first) * size);
     }
-    free(*ring);
+    mr__free(*ring);
     *ring = to;
     *head = 0;
     *cap = bigger;

@@ -13,7 +13,7 @@ void mr__context_free(void *context)
     struct mr__context *it = context;
     mr__share_unref(it->share);
     mr__arena_finish(&it->arena);
-    free(it);
+    mr__free(it);
 }
 
 /* Removes from the table what the run does not have. */
@@ -81,7 +81,7 @@ static struct mr__share *share_of(struct mr__shard *sh, const struct mr__run *ru
 void mr__shares_keep(struct mr__shard *sh)
 {
     struct mr__kept_share *tables =
-        realloc(sh->kept_shares, (sh->kept_count + sh->s.run_count + 1) * sizeof *tables);
+        mr__realloc(sh->kept_shares, (sh->kept_count + sh->s.run_count + 1) * sizeof *tables);
     if (tables == NULL) {
         return; /* attempts go on with what they have */
     }
@@ -140,7 +140,7 @@ struct mr__context *mr__shard_context(struct mr__shard *sh, struct mr__run *run)
     if (!mr__event_decode(&r, 0, &event)) {
         return NULL;
     }
-    context = calloc(1, sizeof *context + event.folder.len + 1);
+    context = mr__calloc(1, sizeof *context + event.folder.len + 1);
     if (context == NULL) {
         return NULL;
     }

@@ -26,6 +26,7 @@ struct mr__result {
     int64_t wait_ms;
     uint8_t kind, outcome;
     bool kept;             /* the executor keeps its attempt until it is told to forget it */
+    bool lost;             /* there was no memory for what the attempt gave: it has failed */
     char *reason, *output; /* owned, or NULL */
     size_t output_len;
     struct mr__share_set *sets; /* owned, with what they point to; or NULL */
@@ -76,7 +77,7 @@ struct mr__kept_share {
 struct mr__keyrow {
     uint8_t run_id[MR__RUN_ID_BYTES];
     uint32_t len;
-    char bytes[]; /* 'k' or 't', then the text */
+    char bytes[]; /* the text */
 };
 
 /* A version whose stored text does not parse. */
@@ -179,7 +180,7 @@ struct mr__shard {
     struct mr__unreadable *unreadable;
     struct mr__hash unreadable_by_id, unreadable_by_slot;
 
-    struct mr__hash keys; /* 'k' or 't' + text -> struct mr__keyrow * */
+    struct mr__hash keys, tokens; /* text -> struct mr__keyrow * */
     struct mr__hash logbooks;
     struct mr__logbook *dirty;
     struct mr__hash progress; /* of attempts that run: run_progress.h */
@@ -208,6 +209,8 @@ void mr__reply_push(struct mr__shard *sh, mr__done_fn done, void *user, const ui
 
 void mr__shard_count_inherited(struct mr__shard *sh);
 /* Doubles a ring of `size`-byte elements, so that its oldest stands at 0. */
+/* Makes room for results that come while there is no memory. False: there is none now. */
+bool mr__results_reserve(struct mr__shard *sh);
 bool mr__ring_grow(void *ring_pointer, size_t *head, size_t count, size_t *cap, size_t size);
 
 /* ---- shard_keys.c ---- */

@@ -248,7 +248,7 @@ static bool copy_names(const struct mr__command_of *what, const char *const **re
     for (size_t i = 0; i < what->task_count; i++) {
         bytes += strlen(what->tasks[i]) + 1;
     }
-    char **names = malloc(bytes + 1);
+    char **names = mr__malloc(bytes + 1);
     if (names == NULL) {
         return false;
     }
@@ -286,20 +286,20 @@ static void resume_swept(void *user)
     if (sh->inherited && sh->settled_seq == 0) {
         mr__shard_count_inherited(sh);
     }
-    free(resume->ids);
-    free((void *)(uintptr_t)resume->what.tasks);
-    free(resume);
+    mr__free(resume->ids);
+    mr__free((void *)(uintptr_t)resume->what.tasks);
+    mr__free(resume);
 }
 
 static mr_status resume_begin(struct mr__shard *sh, const uint8_t (*run_ids)[MR__RUN_ID_BYTES],
                               const struct resume *like)
 {
-    struct resume *resume = malloc(sizeof *resume);
-    uint8_t(*ids)[MR__RUN_ID_BYTES] = malloc(like->count * MR__RUN_ID_BYTES + 1);
+    struct resume *resume = mr__malloc(sizeof *resume);
+    uint8_t(*ids)[MR__RUN_ID_BYTES] = mr__malloc(like->count * MR__RUN_ID_BYTES + 1);
     const char *const *names = NULL;
     if (resume == NULL || ids == NULL || !copy_names(&like->what, &names)) {
-        free(resume);
-        free(ids);
+        mr__free(resume);
+        mr__free(ids);
         return MR_ENOMEM;
     }
     *resume = *like;

@@ -55,7 +55,7 @@ mr_status mr__shard_plan_add(struct mr__shard *sh, struct mr__dag *dag, struct m
     plans_trim(sh);
     if (sh->plan_count == sh->plan_cap) {
         size_t cap = sh->plan_cap == 0 ? 16 : sh->plan_cap * 2;
-        struct mr__plan **list = realloc(sh->plan_list, cap * sizeof *list);
+        struct mr__plan **list = mr__realloc(sh->plan_list, cap * sizeof *list);
         if (list == NULL) {
             mr__dag_unref(dag);
             return MR_ENOMEM;

@@ -9,6 +9,8 @@
 
 #include <millrace/plugin.h>
 
+#define RESULTS_SPARE 32u /* places that are there before they are needed */
+
 static struct mr__run *run_of(struct mr__shard *sh, const struct mr__attempt_ref *ref)
 {
     struct mr__run *run = mr__run_at(&sh->s, (uint32_t)ref->hint);
@@ -28,10 +30,20 @@ static size_t result_bytes(const struct mr__result *result)
     return bytes;
 }
 
-static void feed_ended(struct mr__shard *sh, struct mr__run *run, const struct mr__result *result,
-                       bool too_large)
+/* Why a success cannot be kept as one; NULL: it can. */
+static const char *refusal_of(const struct mr__run *run, const struct mr__result *result)
 {
-    static const char over[] = "the outputs and share data of the run are over the limit of 16 MiB";
+    if (result->lost) {
+        return "out of memory: what the attempt gave could not be kept";
+    }
+    return run->output_bytes + result_bytes(result) > MR__OUTPUT_BYTES_MAX
+               ? "the outputs and share data of the run are over the limit of 16 MiB"
+               : NULL;
+}
+
+static void feed_ended(struct mr__shard *sh, struct mr__run *run, const struct mr__result *result,
+                       const char *refusal)
+{
     struct mr__ended ended = {
         .task = result->ref.task,
         .attempt = result->ref.attempt,
@@ -39,10 +51,10 @@ static void feed_ended(struct mr__shard *sh, struct mr__run *run, const struct m
         .reason = {result->reason, result->reason == NULL ? 0 : strlen(result->reason)},
         .output = {result->output, result->output_len},
     };
-    if (too_large && ended.outcome == MR__OUTCOME_SUCCESS) {
+    if (refusal != NULL && ended.outcome == MR__OUTCOME_SUCCESS) {
         ended.outcome = MR__OUTCOME_FAILED;
         ended.output = (struct mr__blob){NULL, 0};
-        ended.reason = (struct mr__blob){over, sizeof over - 1};
+        ended.reason = (struct mr__blob){refusal, strlen(refusal)};
     }
     mr__logbook_ended(sh, run, ended.task);
     (void)mr__decide_ended(&sh->s, run, &ended);
@@ -65,9 +77,9 @@ void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
         sh->s.failed = true; /* the run's table must be there before what is not durable is set */
         return;
     }
-    bool too_large = run->output_bytes + result_bytes(result) > MR__OUTPUT_BYTES_MAX;
-    result->status = too_large ? MR_ELIMIT : MR_OK;
-    for (size_t i = 0; i < result->set_count && !too_large; i++) {
+    const char *refusal = refusal_of(run, result);
+    result->status = refusal == NULL ? MR_OK : MR_ELIMIT;
+    for (size_t i = 0; i < result->set_count && refusal == NULL; i++) {
         mr__decide_share(&sh->s, run, ref->task, result->sets[i].key, result->sets[i].json);
     }
     switch (result->kind) {
@@ -77,15 +89,15 @@ void mr__shard_feed(struct mr__shard *sh, struct mr__result *result)
         }
         break;
     case MR__RESULT_ENDING:
-        if (too_large) { /* it fails, and the executor need not wait for run_after any more */
-            feed_ended(sh, run, result, true);
+        if (refusal != NULL) { /* it fails, and the executor need not wait for run_after any more */
+            feed_ended(sh, run, result, refusal);
             sh->opt.executor->ops->cancel(sh->opt.executor, ref, MR_BY_USER);
         } else {
             (void)mr__decide_ending(&sh->s, run, ref->task, ref->attempt,
                                     (struct mr__blob){result->output, result->output_len});
         }
         break;
-    case MR__RESULT_ENDED: feed_ended(sh, run, result, too_large); break;
+    case MR__RESULT_ENDED: feed_ended(sh, run, result, refusal); break;
     default: result->shown = sh->s.durable.tail; break; /* SHARE: its sets are all there is */
     }
 }
@@ -108,7 +120,7 @@ static bool copy_sets(struct mr__result *result, const struct mr__share_set *set
     if (count == 0) {
         return true;
     }
-    result->sets = malloc(bytes);
+    result->sets = mr__malloc(bytes);
     if (result->sets == NULL) {
         return false;
     }
@@ -124,13 +136,19 @@ static bool copy_sets(struct mr__result *result, const struct mr__share_set *set
     return true;
 }
 
+bool mr__results_reserve(struct mr__shard *sh)
+{
+    return sh->result_cap - sh->result_count > RESULTS_SPARE ||
+           mr__ring_grow(&sh->results, &sh->result_head, sh->result_count, &sh->result_cap,
+                         sizeof *sh->results);
+}
+
 static struct mr__result *result_push(struct mr__shard *sh, const struct mr__attempt_ref *ref,
                                       enum mr__result_kind kind)
 {
     const uint32_t kept = MR__ACTION_JOB | MR__ACTION_BEFORE | MR__ACTION_AFTER;
-    if (sh->result_count == sh->result_cap &&
-        !mr__ring_grow(&sh->results, &sh->result_head, sh->result_count, &sh->result_cap,
-                       sizeof *sh->results)) {
+    /* Whoever has told its end does not tell it again: there is room before it is needed. */
+    if (!mr__results_reserve(sh) && sh->result_count == sh->result_cap) {
         sh->s.failed = true;
         return NULL;
     }
@@ -152,25 +170,24 @@ static void feed_now(struct mr__shard *sh, struct mr__result *result)
     }
 }
 
-/* Copies what an end says. */
-static void take_end(struct mr__shard *sh, struct mr__result *result,
-                     const struct mr__attempt_end *end)
+/* Copies what an end says. What has no memory is lost with all the rest: half of it would be
+ * another end than the attempt's. */
+static void take_end(struct mr__result *result, const struct mr__attempt_end *end)
 {
     result->outcome = (uint8_t)end->outcome;
     if (end->reason != NULL && end->reason[0] != '\0') {
-        result->reason = strdup(end->reason);
-        sh->s.failed |= result->reason == NULL;
+        result->reason = mr__strdup(end->reason); /* A failure without its reason is still one. */
     }
     if (end->output != NULL) {
-        result->output = malloc(end->output_len + 1);
+        result->output = mr__malloc(end->output_len + 1);
         if (result->output == NULL) {
-            sh->s.failed = true;
+            result->lost = true;
         } else {
             memcpy(result->output, end->output, end->output_len);
             result->output_len = end->output_len;
         }
     }
-    sh->s.failed |= !copy_sets(result, end->sets, end->set_count);
+    result->lost |= !copy_sets(result, end->sets, end->set_count);
 }
 
 static void on_ended(void *user, const struct mr__attempt_end *end)
@@ -179,7 +196,7 @@ static void on_ended(void *user, const struct mr__attempt_end *end)
     mr__run_progress_del(&sh->progress, &end->ref);
     struct mr__result *result = result_push(sh, &end->ref, MR__RESULT_ENDED);
     if (result != NULL) {
-        take_end(sh, result, end);
+        take_end(result, end);
         feed_now(sh, result);
     }
 }
@@ -189,7 +206,7 @@ static void on_ending(void *user, const struct mr__attempt_end *end)
     struct mr__shard *sh = user;
     struct mr__result *result = result_push(sh, &end->ref, MR__RESULT_ENDING);
     if (result != NULL) {
-        take_end(sh, result, end);
+        take_end(result, end);
         feed_now(sh, result);
     }
 }
@@ -229,9 +246,13 @@ static void on_share(void *user, const struct mr__attempt_ref *ref,
         done(arg, sh->closing || sh->broken ? MR_ECLOSED : MR_ENOMEM);
         return;
     }
+    if (!copy_sets(result, sets, count)) {
+        sh->result_count--; /* It is the last, and has nothing yet. */
+        done(arg, MR_ENOMEM);
+        return;
+    }
     result->done = done;
     result->arg = arg;
-    sh->s.failed |= !copy_sets(result, sets, count);
     feed_now(sh, result);
 }
 

@@ -24,7 +24,7 @@ static bool far_add(struct mr__shard *sh, struct mr__evaluation *evaluation)
 {
     if (sh->far_count == sh->far_cap) {
         size_t cap = sh->far_cap == 0 ? 8 : sh->far_cap * 2;
-        struct mr__far *far = realloc(sh->far, cap * sizeof *far);
+        struct mr__far *far = mr__realloc(sh->far, cap * sizeof *far);
         if (far == NULL) {
             return false;
         }
@@ -47,7 +47,7 @@ static mr_status go_far(struct mr__shard *sh, struct mr__run *run, struct mr__ru
     }
     mr_status status = mr__scope_uses(run->plan->dag, mr__run_row(run, task), &sh->scratch, &uses,
                                       &use_count, &all);
-    struct mr__evaluation *evaluation = status == MR_OK ? calloc(1, sizeof *evaluation) : NULL;
+    struct mr__evaluation *evaluation = status == MR_OK ? mr__calloc(1, sizeof *evaluation) : NULL;
     if (evaluation == NULL) {
         return MR_ENOMEM;
     }
@@ -224,7 +224,7 @@ static bool hooking_add(struct mr__shard *sh, const struct mr__run *run, uint32_
     }
     if (sh->hooking_count == sh->hooking_cap) {
         size_t cap = sh->hooking_cap == 0 ? 8 : sh->hooking_cap * 2;
-        struct mr__hooking *hooking = realloc(sh->hooking, cap * sizeof *hooking);
+        struct mr__hooking *hooking = mr__realloc(sh->hooking, cap * sizeof *hooking);
         if (hooking == NULL) {
             sh->s.failed = true;
             return false;

@@ -10,7 +10,7 @@
 
 void mr__timers_finish(struct mr__timers *timers)
 {
-    free(timers->heap);
+    mr__free(timers->heap);
     memset(timers, 0, sizeof *timers);
 }
 
@@ -18,7 +18,7 @@ mr_status mr__timers_push(struct mr__timers *timers, const struct mr__timer *tim
 {
     if (timers->count == timers->cap) {
         size_t cap = timers->cap == 0 ? 64 : timers->cap * 2;
-        struct mr__timer *heap = realloc(timers->heap, cap * sizeof *heap);
+        struct mr__timer *heap = mr__realloc(timers->heap, cap * sizeof *heap);
         if (heap == NULL) {
             return MR_ENOMEM;
         }

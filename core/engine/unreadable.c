@@ -27,7 +27,7 @@ void mr__shard_refuse(struct mr__shard *sh, const uint8_t *version, const char *
     if (mr__shard_refused(sh, version) != NULL) {
         return;
     }
-    struct mr__refused *refused = malloc(sizeof *refused + len + 1);
+    struct mr__refused *refused = mr__malloc(sizeof *refused + len + 1);
     if (refused != NULL) { /* else it is found out once more */
         memcpy(refused->version, version, MR__VERSION_BYTES);
         memcpy(refused->message, message, len + 1);
@@ -69,7 +69,7 @@ static void unlink_one(struct mr__shard *sh, struct mr__unreadable *run)
     (void)mr__hash_del(&sh->unreadable_by_id, run->id, MR__RUN_ID_BYTES);
     (void)mr__hash_del(&sh->unreadable_by_slot, &run->slot, sizeof run->slot);
     mr__buf_finish(&run->log);
-    free(run);
+    mr__free(run);
 }
 
 mr_status mr__unreadable_add(struct mr__shard *sh, uint32_t slot, const struct mr__event *created,
@@ -79,7 +79,7 @@ mr_status mr__unreadable_add(struct mr__shard *sh, uint32_t slot, const struct m
         mr__shard_unreadable(sh, created->id) != NULL) {
         return MR_EFORMAT;
     }
-    struct mr__unreadable *run = calloc(1, sizeof *run);
+    struct mr__unreadable *run = mr__calloc(1, sizeof *run);
     if (run == NULL) {
         return MR_ENOMEM;
     }

@@ -118,7 +118,7 @@ static struct mr__task *take(struct mr__exec *x, const struct mr__attempt *attem
         x->spare = NULL;
         memset(t, 0, offsetof(struct mr__task, arena));
     } else {
-        t = calloc(1, sizeof *t);
+        t = mr__calloc(1, sizeof *t);
         if (t == NULL) {
             return NULL;
         }
@@ -506,7 +506,7 @@ static mr_status telling_init(struct telling *telling, struct mr__task *t, mr_st
 static void telling_finish(struct telling *telling)
 {
     mr__buf_finish(&telling->json);
-    free(telling->sets);
+    mr__free(telling->sets);
     mr__share_unref(telling->table);
 }
 
@@ -639,7 +639,7 @@ static void finish_parts(struct mr__task *t)
 {
     const mr_task_info *info = atomic_load_explicit(&t->info, memory_order_relaxed);
     if (info != NULL) {
-        free((void *)(uintptr_t)info);
+        mr__free((void *)(uintptr_t)info);
         atomic_store_explicit(&t->info, NULL, memory_order_relaxed);
     }
     if (t->output.rows != NULL || t->details.rows != NULL || t->values.rows != NULL) {
@@ -659,7 +659,7 @@ static void finish_parts(struct mr__task *t)
         mr__task_share_finish(t);
     }
     if (t->progress != NULL) {
-        free(t->progress);
+        mr__free(t->progress);
         t->progress = NULL;
     }
     if (t->has_wake) {
@@ -685,7 +685,7 @@ static void recycle(struct mr__task *t)
     }
     mr__arena_finish(&t->arena);
     struct mr__task **place = &x->quarantine[x->quarantine_at++ % MR__TASK_QUARANTINE];
-    free(*place);
+    mr__free(*place);
     *place = t;
 }
 
@@ -694,12 +694,12 @@ void mr__attempt_free(struct mr__task *t)
     struct mr__message *message = t->first;
     while (message != NULL) {
         struct mr__message *next = message->next;
-        free(message);
+        mr__free(message);
         message = next;
     }
     finish_parts(t);
     mr__arena_finish(&t->arena);
-    free(t);
+    mr__free(t);
 }
 
 /* ---- cancel -----------------------------------------------------------------------------------

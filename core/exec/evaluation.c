@@ -28,7 +28,7 @@ static void unlink_job(struct mr__evaluation_job *job)
     *(job->previous == NULL ? &x->evaluations : &job->previous->next) = job->next;
     x->evaluation_count--;
     x->scoped--;
-    free(job);
+    mr__free(job);
 }
 
 /* Loop: the answer is there. */
@@ -71,7 +71,7 @@ mr_status mr__exec_evaluate(struct mr__exec *x, struct mr__evaluation *evaluatio
     if (x->evaluation_count >= MR__EVALUATIONS_MAX) {
         return MR_ELIMIT;
     }
-    struct mr__evaluation_job *job = calloc(1, sizeof *job);
+    struct mr__evaluation_job *job = mr__calloc(1, sizeof *job);
     if (job == NULL) {
         return MR_ENOMEM;
     }
@@ -82,7 +82,7 @@ mr_status mr__exec_evaluate(struct mr__exec *x, struct mr__evaluation *evaluatio
                                        .next = x->evaluations};
     mr_status status = mr__pool_submit(x->evaluators, &job->job);
     if (status != MR_OK) {
-        free(job);
+        mr__free(job);
         return MR_ENOMEM; /* of threads or of memory */
     }
     if (x->evaluations != NULL) {

@@ -59,7 +59,7 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
                                                 .destroy = exec_destroy};
     uint32_t jobs = MR__MAX(1, MR__MIN(options->jobs, MR__JOBS_MAX));
     mr_status status = MR_ENOMEM;
-    struct mr__exec *x = calloc(1, sizeof *x);
+    struct mr__exec *x = mr__calloc(1, sizeof *x);
     if (x == NULL) {
         return mr__error_set(reterr, status, "%s", mr_status_text(status));
     }
@@ -75,7 +75,7 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     x->lock_due_ms = INT64_MAX;
     mr__locks_init(&x->locks, mr__task_lock_ended, x);
     mr__hash_init(&x->attempts);
-    x->store = options->store == NULL ? NULL : strdup(options->store);
+    x->store = options->store == NULL ? NULL : mr__strdup(options->store);
     if ((options->store != NULL && x->store == NULL) ||
         mr__process_stack_init(&x->stack) != MR_OK || make_pools(x, jobs) != MR_OK ||
         mr__hosts_init(x, jobs, options->host_idle_ms) != MR_OK) {
@@ -118,8 +118,8 @@ fail_parts:
     destroy_pools(x);
     mr__hosts_finish(x);
     mr__process_stack_finish(&x->stack);
-    free(x->store);
-    free(x);
+    mr__free(x->store);
+    mr__free(x);
     return status;
 }
 
@@ -183,12 +183,12 @@ static struct mr__child_key key_of(const struct mr__attempt_ref *ref)
 
 static bool add_entries(struct mr__exec *x)
 {
-    void **blocks = realloc(x->entry_blocks, (x->entry_block_count + 1) * sizeof *blocks);
+    void **blocks = mr__realloc(x->entry_blocks, (x->entry_block_count + 1) * sizeof *blocks);
     if (blocks == NULL) {
         return false;
     }
     x->entry_blocks = blocks;
-    struct mr__entry *block = calloc(MR__EXEC_ENTRIES_BLOCK, sizeof *block);
+    struct mr__entry *block = mr__calloc(MR__EXEC_ENTRIES_BLOCK, sizeof *block);
     if (block == NULL) {
         return false;
     }
@@ -532,18 +532,18 @@ static void exec_destroy(struct mr__executor *port)
     mr__process_stack_finish(&x->stack);
     mr__hash_finish(&x->attempts);
     for (uint32_t i = 0; i < x->entry_block_count; i++) {
-        free(x->entry_blocks[i]);
+        mr__free(x->entry_blocks[i]);
     }
-    free(x->entry_blocks);
+    mr__free(x->entry_blocks);
     if (x->spare != NULL) {
         mr__attempt_free(x->spare);
     }
     for (uint32_t i = 0; i < MR__TASK_QUARANTINE; i++) {
-        free(x->quarantine[i]);
+        mr__free(x->quarantine[i]);
     }
     (void)pthread_mutex_lock(&x->mutex);
     while (x->note_count > 0) {
-        free(x->notes[--x->note_count]);
+        mr__free(x->notes[--x->note_count]);
     }
     x->destroyed = true;
     bool last = x->foreign == 0;
@@ -568,6 +568,6 @@ static void free_core(struct mr__exec *x)
     (void)pthread_cond_destroy(&x->room);
     (void)pthread_mutex_destroy(&x->mutex);
     mr__locks_finish(&x->locks);
-    free(x->store);
-    free(x);
+    mr__free(x->store);
+    mr__free(x);
 }

@@ -55,7 +55,7 @@ static void line_arrived(struct mr__exec *x, struct mr__letter *letter)
     } else if (!x->closing) {
         x->events.log(x->events.user, &ref, line->stream, line->bytes, line->len);
     }
-    free(line);
+    mr__free(line);
 }
 
 /* Beyond its bound a hook's lines are dropped: it cannot be made to wait for the loop, which waits
@@ -64,7 +64,7 @@ static void send_line(struct mr__hook_job *hook, uint32_t stream, const char *by
 {
     struct line *line = NULL;
     if (atomic_load(&hook->lines) < MR__HOOK_LINES_MAX) {
-        line = malloc(sizeof *line + len);
+        line = mr__malloc(sizeof *line + len);
     }
     if (line == NULL) {
         return;
@@ -208,7 +208,7 @@ static void hook_free(struct mr__hook_job *hook)
     mr__share_unref(hook->share);
     mr__buf_finish(&hook->json);
     mr__buf_finish(&hook->key);
-    free(hook);
+    mr__free(hook);
 }
 
 static void unlink_job(struct mr__hook_job *hook)
@@ -252,7 +252,7 @@ void mr__exec_hook(struct mr__exec *x, const struct mr__hook_call *call)
         mr__scope_copy_destroy(call->scope);
         return;
     }
-    struct mr__hook_job *hook = calloc(1, sizeof *hook);
+    struct mr__hook_job *hook = mr__calloc(1, sizeof *hook);
     if (hook == NULL) {
         refuse(x, call);
         return;
@@ -266,7 +266,7 @@ void mr__exec_hook(struct mr__exec *x, const struct mr__hook_call *call)
     hook->share = call->share == NULL ? NULL : mr__share_ref(call->share);
     if (mr__pool_submit(x->hookers, &hook->job) != MR_OK) {
         mr__share_unref(hook->share);
-        free(hook);
+        mr__free(hook);
         refuse(x, call);
         return;
     }

@@ -34,13 +34,13 @@ mr_status mr__hosts_init(struct mr__exec *x, uint32_t jobs, int64_t idle_ms)
     const char *program = getenv("MILLRACE_HOST");
     x->hosts.max = jobs;
     x->hosts.idle_ms = idle_ms > 0 ? idle_ms : MR__HOST_IDLE_MS;
-    x->hosts.program = strdup(program == NULL || *program == '\0' ? MR__HOST_PROGRAM : program);
+    x->hosts.program = mr__strdup(program == NULL || *program == '\0' ? MR__HOST_PROGRAM : program);
     return x->hosts.program == NULL ? MR_ENOMEM : MR_OK;
 }
 
 void mr__hosts_finish(struct mr__exec *x)
 {
-    free(x->hosts.program);
+    mr__free(x->hosts.program);
     x->hosts.program = NULL;
 }
 
@@ -217,8 +217,8 @@ static void free_host(struct mr__host *host)
 {
     mr__buf_finish(&host->in);
     mr__buf_finish(&host->out);
-    free(host->file);
-    free(host);
+    mr__free(host->file);
+    mr__free(host);
 }
 
 /* Both ends of a socket; the engine's does not block. */
@@ -295,13 +295,13 @@ static mr_status start_host(struct mr__task *t, struct mr__host **ret_host, mr_e
 {
     struct mr__exec *x = t->exec;
     int ends[2] = {-1, -1};
-    struct mr__host *host = calloc(1, sizeof *host);
+    struct mr__host *host = mr__calloc(1, sizeof *host);
     if (host == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
     }
     *host = (struct mr__host){.exec = x, .task = t, .limits = t->limits, .fd = -1};
     host->row = MR__CHILD_NO_ROW;
-    host->file = strdup(t->action->file);
+    host->file = mr__strdup(t->action->file);
     mr_status status = host->file == NULL || say_hello(host) != MR_OK
                            ? mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM))
                            : open_socket(ends, reterr);

@@ -26,7 +26,7 @@ void mr__locks_finish(struct mr__locks *locks)
 {
     MR_ASSERT(locks->rows.count == 0);
     mr__hash_finish(&locks->rows);
-    free(locks->heap);
+    mr__free(locks->heap);
     locks->heap = NULL;
 }
 
@@ -73,7 +73,7 @@ static bool heap_reserve(struct mr__locks *locks)
 {
     if (locks->heap_count + 2 > locks->heap_cap) {
         size_t cap = locks->heap_cap == 0 ? 16 : locks->heap_cap * 2;
-        struct mr__lock_timer **heap = realloc(locks->heap, cap * sizeof(*heap));
+        struct mr__lock_timer **heap = mr__realloc(locks->heap, cap * sizeof(*heap));
         if (heap == NULL) {
             return false;
         }
@@ -230,7 +230,7 @@ static void pass_on(struct mr__locks *locks, struct mr__lock *lock, int64_t now_
     struct mr__lock_wait *next, *wait = lock->first;
     if (wait == NULL) {
         (void)mr__hash_del(&locks->rows, lock->name, lock->len);
-        free(lock);
+        mr__free(lock);
         return;
     }
     struct mr__lock_owner *owner = wait->owner;
@@ -261,14 +261,14 @@ static mr_status make(struct mr__locks *locks, struct mr__lock_owner *owner,
     if (locks->rows.count >= MR__LOCKS_MAX) {
         return MR_ELIMIT;
     }
-    struct mr__lock *lock = calloc(1, sizeof *lock + name.len + 1);
+    struct mr__lock *lock = mr__calloc(1, sizeof *lock + name.len + 1);
     if (lock == NULL) {
         return MR_ENOMEM;
     }
     memcpy(lock->name, name.data, name.len);
     lock->len = (uint32_t)name.len;
     if (mr__hash_put(&locks->rows, lock->name, lock->len, (uintptr_t)lock) != MR_OK) {
-        free(lock);
+        mr__free(lock);
         return MR_ENOMEM;
     }
     *ret_fence = hold(locks, lock, owner, ask->ttl_ms, now_ms);

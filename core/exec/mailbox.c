@@ -61,12 +61,12 @@ mr_status mr__attempt_push(struct mr__task *t, struct mr__message *message)
     }
     (void)pthread_mutex_unlock(&x->mutex);
     if (status != MR_OK) {
-        free(message);
+        mr__free(message);
     }
     return status;
 }
 
-/* The oldest message, or NULL. **Owned**: free. */
+/* The oldest message, or NULL. **Owned**: mr__free. */
 static struct mr__message *pop_message(struct mr__task *t)
 {
     struct mr__exec *x = t->exec;
@@ -106,7 +106,7 @@ void mr__attempt_flush(struct mr__task *t)
     struct mr__exec *x = t->exec;
     for (struct mr__message *message; (message = pop_message(t)) != NULL;) {
         deliver(t, message);
-        free(message);
+        mr__free(message);
     }
     (void)pthread_mutex_lock(&x->mutex);
     if (atomic_load(&t->queued)) {
@@ -144,7 +144,7 @@ static void drain_notes(struct mr__exec *x)
         if (note != NULL && x->log != NULL) {
             x->log(x->log_user, 1, note);
         }
-        free(note);
+        mr__free(note);
     } while (note != NULL);
 }
 
@@ -193,7 +193,7 @@ void mr__attempt_drain(struct mr__exec *x)
             } else if (atomic_load(&t->state) == MR__TASK_PENDING) {
                 message->cb(&t->head, message->arg);
             }
-            free(message);
+            mr__free(message);
             if (left == 0) {
                 break;
             }

@@ -92,18 +92,18 @@ mr_status mr__plugin_load_folder(const char *folder, mr__plugin_found found,
         status = list_folder(folder, folder_fd, found_lua != NULL, &names, reterr);
     }
     for (size_t i = 0; i < names.count && status == MR_OK; i++) {
-        char *file = NULL;
-        if (asprintf(&file, "%s/%s", folder, names.list[i]) < 0) {
+        char *file = mr__aprintf("%s/%s", folder, names.list[i]);
+        if (file == NULL) {
             status = mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
             break;
         }
         status = load_one(folder_fd, names.list[i], file, found, found_lua, user);
-        free(file);
+        mr__free(file);
     }
     for (size_t i = 0; i < names.count; i++) {
-        free(names.list[i]);
+        mr__free(names.list[i]);
     }
-    free(names.list);
+    mr__free(names.list);
     (void)close(folder_fd);
     return status;
 }
@@ -113,13 +113,13 @@ mr_status mr__plugin_load_file(const char *file, mr__plugin_found found,
 {
     const char *slash = strrchr(file, '/');
     const char *name = slash == NULL ? file : slash + 1;
-    char *folder = slash == NULL ? strdup(".") : strndup(file, (size_t)(name - file));
+    char *folder = slash == NULL ? mr__strdup(".") : mr__strndup(file, (size_t)(name - file));
     if (folder == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
     }
     int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int number = errno;
-    free(folder);
+    mr__free(folder);
     if (folder_fd < 0) {
         return mr__error_set(reterr, mr__status_from_errno(number), "%s: %s", file,
                              strerror(number));
@@ -148,16 +148,16 @@ static mr_status list_folder(const char *folder, int folder_fd, bool with_lua, s
                              strerror(number));
     }
     mr_status status = MR_OK;
-    names->list = calloc(FILES_MAX, sizeof *names->list);
+    names->list = mr__calloc(FILES_MAX, sizeof *names->list);
     for (struct dirent *entry; status == MR_OK && (entry = readdir(dir)) != NULL;) {
         if (!ends_with(entry->d_name, ".so") && (!with_lua || !ends_with(entry->d_name, ".lua"))) {
             continue;
         }
-        char *copy = names->list == NULL ? NULL : strdup(entry->d_name);
+        char *copy = names->list == NULL ? NULL : mr__strdup(entry->d_name);
         if (copy == NULL) {
             status = mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
         } else if (names->count == FILES_MAX) {
-            free(copy);
+            mr__free(copy);
             status = mr__error_set(reterr, MR_ELIMIT, "plugin folder %s: more than %u plugins",
                                    folder, FILES_MAX);
         } else {

@@ -38,7 +38,7 @@ static void *work(void *arg);
 mr_status mr__pool_create(uint32_t threads_max, void (*end_local)(void *local),
                           struct mr__pool **ret_pool)
 {
-    struct mr__pool *pool = calloc(1, sizeof *pool + threads_max * sizeof pool->workers[0]);
+    struct mr__pool *pool = mr__calloc(1, sizeof *pool + threads_max * sizeof pool->workers[0]);
     if (pool == NULL) {
         return MR_ENOMEM;
     }
@@ -58,7 +58,7 @@ mr_status mr__pool_create(uint32_t threads_max, void (*end_local)(void *local),
 fail_mutex:
     (void)pthread_mutex_destroy(&pool->mutex);
 fail_pool:
-    free(pool);
+    mr__free(pool);
     return MR_ENOMEM;
 }
 
@@ -127,7 +127,7 @@ static void unref_and_unlock(struct mr__pool *pool)
     if (last) {
         (void)pthread_cond_destroy(&pool->work);
         (void)pthread_mutex_destroy(&pool->mutex);
-        free(pool);
+        mr__free(pool);
     }
 }
 

@@ -12,6 +12,6 @@ void mr__evaluation_destroy(struct mr__evaluation *evaluation)
         mr__scope_copy_destroy(evaluation->scope);
         mr__buf_finish(&evaluation->prepared.items);
         mr__arena_finish(&evaluation->arena);
-        free(evaluation);
+        mr__free(evaluation);
     }
 }

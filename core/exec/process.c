@@ -111,7 +111,7 @@ mr_status mr__process_start(const struct mr__process_start *start, struct mr__pr
                             .fds = {-1, -1, -1},
                             .failure = (struct failure *)(void *)start->stack->memory};
     int reads[2] = {-1, -1};
-    struct mr__process *p = calloc(1, sizeof *p);
+    struct mr__process *p = mr__calloc(1, sizeof *p);
     char *path = find_program(start->argv[0], reterr);
     char **envp = merge_environment(start->env);
     mr_status status = MR_ENOMEM;
@@ -147,8 +147,8 @@ mr_status mr__process_start(const struct mr__process_start *start, struct mr__pr
         }
         goto fail_pipes;
     }
-    free(path);
-    free(envp);
+    mr__free(path);
+    mr__free(envp);
     status = watch(p, reads, reterr);
     if (status == MR_OK) {
         *ret_process = p;
@@ -159,9 +159,9 @@ fail_pipes:
     close_fds(launch.fds, MR__COUNT(launch.fds));
     close_fds(reads, MR__COUNT(reads));
 fail_memory:
-    free(path);
-    free(envp);
-    free(p);
+    mr__free(path);
+    mr__free(envp);
+    mr__free(p);
     return status;
 }
 
@@ -171,22 +171,31 @@ static bool is_program(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
-/* **Owned**: free. Only absolute entries of PATH count: the child's folder is not the owner's. */
+/* **Owned**: mr__free. Only absolute entries of PATH count: the child's folder is not the owner's.
+ */
 static char *find_program(const char *name, mr_error *reterr)
 {
     char *found = NULL;
     if (strchr(name, '/') != NULL) {
-        found = strdup(name);
+        found = mr__strdup(name);
+        if (found == NULL) {
+            (void)mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
+            return NULL;
+        }
     } else {
         const char *at = getenv("PATH");
         at = at == NULL ? "/usr/local/bin:/usr/bin:/bin" : at;
         while (found == NULL && *at != '\0') {
             size_t len = strcspn(at, ":");
-            if (*at == '/' && asprintf(&found, "%.*s/%s", (int)len, at, name) < 0) {
-                found = NULL;
+            if (*at == '/') {
+                found = mr__aprintf("%.*s/%s", (int)len, at, name);
+                if (found == NULL) {
+                    (void)mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
+                    return NULL;
+                }
             }
             if (found != NULL && !is_program(found)) {
-                free(found);
+                mr__free(found);
                 found = NULL;
             }
             at += len + (at[len] == ':');
@@ -210,7 +219,7 @@ static bool overridden(const char *entry, const char *const *list)
     return false;
 }
 
-/* **Owned**: free; the texts are borrowed. */
+/* **Owned**: mr__free; the texts are borrowed. */
 static char **merge_environment(const char *const *const over[2])
 {
     const char *const *own = (const char *const *)environ;
@@ -221,7 +230,7 @@ static char **merge_environment(const char *const *const over[2])
             count++;
         }
     }
-    const char **merged = calloc(count, sizeof *merged);
+    const char **merged = mr__calloc(count, sizeof *merged);
     if (merged == NULL) {
         return NULL;
     }
@@ -526,7 +535,7 @@ static void close_handle_on_closed(uv_handle_t *handle)
     void (*on_closed)(void *user) = p->start.on_closed;
     void *user = p->start.closed_user;
     --*p->start.open_count;
-    free(p);
+    mr__free(p);
     on_closed(user);
 }
 

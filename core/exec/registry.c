@@ -5,6 +5,7 @@
  */
 #include "core/exec/registry.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,6 +21,8 @@
 #endif
 
 #define ACTIONS_MAX 65536u
+
+#define PROGRAM "the program" /* whose actions they are that came with the options */
 
 struct mr__registry {
     struct mr__arena arena;      /* names and files */
@@ -37,6 +40,7 @@ struct loading {
     struct mr__lua *lua; /* to read Lua files with; made when the first is met */
 };
 
+static mr_status load_program(struct loading *loading, const mr_action *const *actions);
 static mr_status load_named(struct loading *loading, const char *folders);
 static mr_status load_installed(struct loading *loading);
 static mr_status on_found(void *user, const char *file, const mr_plugin *plugin,
@@ -46,10 +50,16 @@ static mr_status add_plugin(struct loading *loading, const char *file, const mr_
                             const struct mr__lua_file *lua, mr_error *reterr);
 static int by_name(const void *a, const void *b);
 
-static mr_status create(const char *folders, const char *file, mr__registry_log log, void *user,
+/* Where actions come from beside the installed folder; each may be NULL. */
+struct sources {
+    const mr_action *const *actions;
+    const char *folders, *file;
+};
+
+static mr_status create(const struct sources *sources, mr__registry_log log, void *user,
                         struct mr__registry **ret_registry, mr_error *reterr)
 {
-    struct mr__registry *registry = calloc(1, sizeof *registry);
+    struct mr__registry *registry = mr__calloc(1, sizeof *registry);
     if (registry == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
     }
@@ -57,12 +67,15 @@ static mr_status create(const char *folders, const char *file, mr__registry_log 
     mr__hash_init(&registry->by_name);
     struct loading loading = {.registry = registry, .log = log, .user = user, .reterr = reterr};
     mr_status status = add_plugin(&loading, NULL, &mr__lua_plugin, NULL, reterr);
-    if (status == MR_OK && folders != NULL) {
-        status = load_named(&loading, folders);
+    if (status == MR_OK && sources->actions != NULL) {
+        status = load_program(&loading, sources->actions);
     }
-    if (status == MR_OK && file != NULL) {
+    if (status == MR_OK && sources->folders != NULL) {
+        status = load_named(&loading, sources->folders);
+    }
+    if (status == MR_OK && sources->file != NULL) {
         loading.named = true;
-        status = mr__plugin_load_file(file, on_found, on_found_lua, &loading, reterr);
+        status = mr__plugin_load_file(sources->file, on_found, on_found_lua, &loading, reterr);
     }
     if (status == MR_OK) {
         status = load_installed(&loading);
@@ -82,13 +95,23 @@ static mr_status create(const char *folders, const char *file, mr__registry_log 
 mr_status mr__registry_create(const char *folders, mr__registry_log log, void *user,
                               struct mr__registry **ret_registry, mr_error *reterr)
 {
-    return create(folders, NULL, log, user, ret_registry, reterr);
+    struct sources sources = {.folders = folders};
+    return create(&sources, log, user, ret_registry, reterr);
+}
+
+mr_status mr__registry_create_with(const char *folders, const mr_action *const *actions,
+                                   mr__registry_log log, void *user,
+                                   struct mr__registry **ret_registry, mr_error *reterr)
+{
+    struct sources sources = {.folders = folders, .actions = actions};
+    return create(&sources, log, user, ret_registry, reterr);
 }
 
 mr_status mr__registry_create_of(const char *file, struct mr__registry **ret_registry,
                                  mr_error *reterr)
 {
-    return create(NULL, file, NULL, NULL, ret_registry, reterr);
+    struct sources sources = {.file = file};
+    return create(&sources, NULL, NULL, ret_registry, reterr);
 }
 
 static int by_name(const void *a, const void *b)
@@ -101,9 +124,27 @@ void mr__registry_destroy(struct mr__registry *registry)
     if (registry != NULL) {
         mr__hash_finish(&registry->by_name);
         mr__arena_finish(&registry->arena);
-        free(registry->actions);
-        free(registry);
+        mr__free(registry->actions);
+        mr__free(registry);
     }
+}
+
+/* They come as a plugin would that this very program was built with. */
+static mr_status load_program(struct loading *loading, const mr_action *const *actions)
+{
+    mr_plugin *plugin = mr__arena_alloc(&loading->registry->arena, sizeof *plugin);
+    if (plugin == NULL) {
+        return mr__error_set(loading->reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
+    }
+    *plugin = (mr_plugin){.magic = MR_PLUGIN_MAGIC,
+                          .abi_major = MR_ABI_MAJOR,
+                          .abi_minor = MR_ABI_MINOR,
+                          .size = sizeof *plugin,
+                          .name = PROGRAM,
+                          .version = "",
+                          .actions = actions};
+    mr_status status = mr__plugin_check(PROGRAM, plugin, loading->reterr);
+    return status == MR_OK ? add_plugin(loading, NULL, plugin, NULL, loading->reterr) : status;
 }
 
 static mr_status load_named(struct loading *loading, const char *folders)
@@ -112,14 +153,14 @@ static mr_status load_named(struct loading *loading, const char *folders)
     loading->named = true;
     while (status == MR_OK && *folders != '\0') {
         size_t len = strcspn(folders, ":");
-        char *folder = strndup(folders, len);
+        char *folder = mr__strndup(folders, len);
         if (folder == NULL) {
             status = mr__error_set(loading->reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
         } else if (len > 0) {
             status =
                 mr__plugin_load_folder(folder, on_found, on_found_lua, loading, loading->reterr);
         }
-        free(folder);
+        mr__free(folder);
         folders += len + (folders[len] == ':');
     }
     return status;
@@ -215,10 +256,9 @@ static mr_status add_apart(struct mr__registry *registry, struct mr__action *act
     if (!mr__isolated_make(action, table, apart)) {
         return MR_OK;
     }
-    char *real = realpath(action->file, NULL); /* The host may begin in another folder. */
-    if (real != NULL) {
+    char real[PATH_MAX];
+    if (realpath(action->file, real) != NULL) { /* The host may begin in another folder. */
         apart->file = mr__arena_dup(&registry->arena, real, strlen(real));
-        free(real);
     }
     action->apart = apart;
     return apart->file == NULL ? MR_ENOMEM : MR_OK;
@@ -230,7 +270,8 @@ static mr_status add_action(struct mr__registry *registry, const char *file,
 {
     if (registry->count == registry->cap) {
         uint32_t cap = registry->cap == 0 ? 16 : registry->cap * 2;
-        struct mr__action **actions = realloc(registry->actions, cap * sizeof(struct mr__action *));
+        struct mr__action **actions =
+            mr__realloc(registry->actions, cap * sizeof(struct mr__action *));
         if (actions == NULL) {
             return MR_ENOMEM;
         }
@@ -260,6 +301,14 @@ static mr_status add_action(struct mr__registry *registry, const char *file,
     return status;
 }
 
+static const char *owner_of(const struct mr__action *action)
+{
+    if (action->file != NULL) {
+        return action->file;
+    }
+    return strcmp(action->plugin, PROGRAM) == 0 ? PROGRAM : "millrace itself";
+}
+
 static mr_status add_plugin(struct loading *loading, const char *file, const mr_plugin *plugin,
                             const struct mr__lua_file *lua, mr_error *reterr)
 {
@@ -270,14 +319,15 @@ static mr_status add_plugin(struct loading *loading, const char *file, const mr_
     for (const mr_action *const *at = plugin->actions; *at != NULL; at++) {
         uint64_t other;
         if (mr__hash_get(&registry->by_name, (*at)->name, strlen((*at)->name), &other)) {
-            const char *first = registry->actions[other]->file;
-            return mr__error_set(reterr, MR_EABI, "%s: action \"%s\" is already that of %s", file,
-                                 (*at)->name, first == NULL ? "millrace itself" : first);
+            return mr__error_set(reterr, MR_EABI, "%s: action \"%s\" is already that of %s",
+                                 file == NULL ? PROGRAM : file, (*at)->name,
+                                 owner_of(registry->actions[other]));
         }
     }
     for (const mr_action *const *at = plugin->actions; *at != NULL; at++) {
         if (registry->count == ACTIONS_MAX) {
-            return mr__error_set(reterr, MR_ELIMIT, "%s: more than %u actions", file, ACTIONS_MAX);
+            return mr__error_set(reterr, MR_ELIMIT, "%s: more than %u actions",
+                                 file == NULL ? PROGRAM : file, ACTIONS_MAX);
         }
         mr_status status = add_action(registry, file, plugin, lua, *at);
         if (status != MR_OK) {

@@ -17,8 +17,8 @@ struct mr__action {
     const mr_action *table; /* the plugin's: static; of a Lua file: the registry's */
     const char *name;       /* aliases: the alias */
     const char *plugin, *plugin_version;
-    const mr_plugin *of;            /* the plugin's table; static, or the registry's */
-    const char *file;               /* NULL: built in */
+    const mr_plugin *of;            /* the plugin's table; static, or the registry's; NULL: none */
+    const char *file;               /* NULL: built in, or of the program that embeds */
     const struct mr__lua_file *lua; /* of an action that is a Lua file; else NULL */
     /* What stands for it where it runs in a host process (isolated.h), or NULL: it cannot. It can
      * if it is of a shared object, and starts no children (which are processes already). */
@@ -39,6 +39,11 @@ mr_status mr__registry_create(const char *folders, mr__registry_log log, void *u
 /* The same with one plugin file in the place of the folders: what is wrong with it is an error. */
 mr_status mr__registry_create_of(const char *file, struct mr__registry **ret_registry,
                                  mr_error *reterr);
+/* The same with actions of the program that embeds: an array ended by NULL, borrowed until the
+ * registry is destroyed. They are checked as a plugin's: MR_EABI. */
+mr_status mr__registry_create_with(const char *folders, const mr_action *const *actions,
+                                   mr__registry_log log, void *user,
+                                   struct mr__registry **ret_registry, mr_error *reterr);
 void mr__registry_destroy(struct mr__registry *registry); /* plugins stay loaded */
 
 const struct mr__action *mr__registry_find(const struct mr__registry *registry, const char *name);

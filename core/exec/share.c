@@ -23,12 +23,12 @@ struct mr__share {
 
 struct mr__share *mr__share_create(void)
 {
-    struct mr__share *share = calloc(1, sizeof *share);
+    struct mr__share *share = mr__calloc(1, sizeof *share);
     if (share == NULL) {
         return NULL;
     }
     if (pthread_mutex_init(&share->mutex, NULL) != 0) {
-        free(share);
+        mr__free(share);
         return NULL;
     }
     share->refs = 1;
@@ -55,11 +55,11 @@ void mr__share_unref(struct mr__share *share)
         return;
     }
     for (size_t i = 0; i < share->count; i++) {
-        free(share->entries[i]);
+        mr__free(share->entries[i]);
     }
-    free(share->entries);
+    mr__free(share->entries);
     (void)pthread_mutex_destroy(&share->mutex);
-    free(share);
+    mr__free(share);
 }
 
 static int compare(const struct entry *entry, const char *key, size_t len)
@@ -96,18 +96,18 @@ static void remove_at(struct mr__share *share, size_t at)
     share->count--;
     memmove(&share->entries[at], &share->entries[at + 1],
             (share->count - at) * sizeof(struct entry *));
-    free(entry);
+    mr__free(entry);
 }
 
 static mr_status put_at(struct mr__share *share, size_t at, bool there, struct entry *entry)
 {
     if (there) {
         share->bytes -= share->entries[at]->key_len + share->entries[at]->json_len;
-        free(share->entries[at]);
+        mr__free(share->entries[at]);
     } else {
         if (share->count == share->cap) {
             size_t cap = share->cap == 0 ? 8 : share->cap * 2;
-            struct entry **entries = realloc(share->entries, cap * sizeof(struct entry *));
+            struct entry **entries = mr__realloc(share->entries, cap * sizeof(struct entry *));
             if (entries == NULL) {
                 return MR_ENOMEM;
             }
@@ -129,7 +129,7 @@ mr_status mr__share_put(struct mr__share *share, struct mr__blob key, struct mr_
     mr_status status = MR_OK;
     bool there;
     if (json.data != NULL) {
-        entry = malloc(sizeof *entry + key.len + json.len);
+        entry = mr__malloc(sizeof *entry + key.len + json.len);
         if (entry == NULL) {
             return MR_ENOMEM;
         }
@@ -146,7 +146,7 @@ mr_status mr__share_put(struct mr__share *share, struct mr__blob key, struct mr_
     }
     (void)pthread_mutex_unlock(&share->mutex);
     if (status != MR_OK) {
-        free(entry);
+        mr__free(entry);
     }
     return status;
 }

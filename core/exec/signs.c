@@ -66,7 +66,7 @@ void mr__task_progress(mr_task *task, double fraction, const char *note)
     bool runs = !x->closed && (state == MR__TASK_RUNNING || state == MR__TASK_QUEUED ||
                                state == MR__TASK_PENDING);
     if (runs && t->progress == NULL) {
-        t->progress = calloc(1, sizeof *t->progress); /* NULL: nobody will know, no harm */
+        t->progress = mr__calloc(1, sizeof *t->progress); /* NULL: nobody will know, no harm */
     }
     if (runs && t->progress != NULL) {
         t->progress->fraction = fraction >= 0 && fraction <= 1 ? fraction : NAN;
@@ -84,7 +84,7 @@ void mr__task_progress(mr_task *task, double fraction, const char *note)
 
 static struct mr__signs *make_signs(struct mr__task *t)
 {
-    struct mr__signs *signs = calloc(1, sizeof *signs);
+    struct mr__signs *signs = mr__calloc(1, sizeof *signs);
     if (signs != NULL) {
         signs->exec = t->exec;
         signs->task = t;
@@ -181,7 +181,7 @@ void mr__signs_tell(struct mr__task *t)
 static void on_closed(uv_handle_t *handle)
 {
     struct mr__exec *x = ((struct mr__signs *)handle)->exec;
-    free(handle);
+    mr__free(handle);
     x->handles--;
     mr__exec_less(x);
 }

@@ -127,7 +127,7 @@ static bool is_of_attempt(pid_t pid, const struct mr__child_key *key)
 {
     char id[MR__RUN_ID_TEXT_BYTES], run[64], attempt[40];
     size_t bytes = 256u << 10;
-    char *text = malloc(bytes);
+    char *text = mr__malloc(bytes);
     if (text == NULL) {
         return false;
     }
@@ -137,7 +137,7 @@ static bool is_of_attempt(pid_t pid, const struct mr__child_key *key)
     ssize_t len = read_file(pid, "environ", text, bytes);
     bool ours =
         len > 0 && has_variable(text, (size_t)len, run) && has_variable(text, (size_t)len, attempt);
-    free(text);
+    mr__free(text);
     return ours;
 }
 
@@ -145,7 +145,7 @@ static void found_add(struct found *found, const struct process *process)
 {
     if (found->count == found->cap) {
         uint32_t cap = found->cap == 0 ? 64 : found->cap * 2;
-        struct process *list = realloc(found->list, cap * sizeof *list);
+        struct process *list = mr__realloc(found->list, cap * sizeof *list);
         if (list == NULL) {
             found->failed = true;
             return;
@@ -183,8 +183,8 @@ static void scan(const struct mr__exec *x, const uint32_t *rows, uint32_t count,
                  struct found *found)
 {
     struct mr__hash leaders;
-    pid_t *pids = calloc(count + 1, sizeof *pids);
-    bool *has_leader = calloc(MR__CHILD_TABLE_ROWS, sizeof *has_leader);
+    pid_t *pids = mr__calloc(count + 1, sizeof *pids);
+    bool *has_leader = mr__calloc(MR__CHILD_TABLE_ROWS, sizeof *has_leader);
     memset(found, 0, sizeof *found);
     mr__hash_init(&leaders);
     found->failed = pids == NULL || has_leader == NULL;
@@ -216,15 +216,15 @@ static void scan(const struct mr__exec *x, const uint32_t *rows, uint32_t count,
     }
     found->count = kept;
     mr__hash_finish(&leaders);
-    free(has_leader);
-    free(pids);
+    mr__free(has_leader);
+    mr__free(pids);
 }
 
-/* The rows of an earlier engine that have a child. **Owned**: free. NULL: out of memory. */
+/* The rows of an earlier engine that have a child. **Owned**: mr__free. NULL: out of memory. */
 static uint32_t *rows_with_child(const struct mr__exec *x, const struct mr__hash *runs,
                                  uint32_t *ret_count)
 {
-    uint32_t *rows = calloc(MR__CHILD_TABLE_ROWS, sizeof *rows);
+    uint32_t *rows = mr__calloc(MR__CHILD_TABLE_ROWS, sizeof *rows);
     *ret_count = 0;
     for (uint32_t i = 0; rows != NULL && i < MR__CHILD_TABLE_ROWS; i++) {
         pid_t pid;
@@ -256,8 +256,8 @@ uint32_t mr__survivors_count(struct mr__exec *x)
         }
         alive += j < found.count;
     }
-    free(found.list);
-    free(rows);
+    mr__free(found.list);
+    mr__free(rows);
     return alive;
 }
 
@@ -268,7 +268,7 @@ void mr__survivors_sweep(struct mr__exec *x, const uint8_t (*run_ids)[MR__RUN_ID
                          size_t count, void (*cb)(void *user), void *user)
 {
     struct mr__hash runs;
-    struct mr__sweep *sweep = calloc(1, sizeof *sweep);
+    struct mr__sweep *sweep = mr__calloc(1, sizeof *sweep);
     bool failed = sweep == NULL;
     mr__hash_init(&runs);
     for (size_t i = 0; i < count && !failed && x->has_table; i++) {
@@ -282,12 +282,12 @@ void mr__survivors_sweep(struct mr__exec *x, const uint8_t (*run_ids)[MR__RUN_ID
     if (failed) {
         /* Without memory nobody is ended, and so nothing of these runs may begin: no callback. */
         mr__task_note(x, "out of memory while ending the children of an earlier engine");
-        free(sweep);
+        mr__free(sweep);
         return;
     }
     if (sweep->row_count == 0) {
-        free(sweep->rows);
-        free(sweep);
+        mr__free(sweep->rows);
+        mr__free(sweep);
         cb(user);
         return;
     }
@@ -306,7 +306,7 @@ static void watch_on_closed(uv_handle_t *handle)
 {
     struct watch *watch = (struct watch *)handle;
     struct mr__exec *x = handle->data;
-    free(watch);
+    mr__free(watch);
     x->handles--;
     mr__exec_less(x);
 }
@@ -369,9 +369,9 @@ static bool kill_and_watch(struct mr__sweep *sweep, const struct process *p)
     if (fd < 0) {
         return false;
     }
-    struct watch *watch = calloc(1, sizeof *watch);
+    struct watch *watch = mr__calloc(1, sizeof *watch);
     if (watch == NULL || uv_poll_init(x->loop, &watch->poll, fd) != 0) {
-        free(watch);
+        mr__free(watch);
         (void)close(fd);
         return false;
     }
@@ -397,7 +397,7 @@ static void sweep_round(struct mr__sweep *sweep)
         watched = kill_and_watch(sweep, &found.list[i]) && watched;
     }
     bool gone = watched && found.count == 0;
-    free(found.list);
+    mr__free(found.list);
     if (gone) {
         for (uint32_t i = 0; i < sweep->row_count; i++) {
             mr__child_table_childless(&x->table, sweep->rows[i]);
@@ -415,8 +415,8 @@ static void retry_on_closed(uv_handle_t *handle)
 {
     struct mr__sweep *sweep = handle->data;
     struct mr__exec *x = sweep->exec;
-    free(sweep->rows);
-    free(sweep);
+    mr__free(sweep->rows);
+    mr__free(sweep);
     x->handles--;
     mr__exec_less(x);
 }

@@ -32,7 +32,7 @@ void mr__task_note(struct mr__exec *x, const char *fmt, ...)
         }
         return;
     }
-    char *copy = strdup(line);
+    char *copy = mr__strdup(line);
     (void)pthread_mutex_lock(&x->mutex);
     bool kept = copy != NULL && !x->closed && x->note_count < MR__EXEC_NOTES_MAX;
     if (kept) {
@@ -41,7 +41,7 @@ void mr__task_note(struct mr__exec *x, const char *fmt, ...)
     }
     (void)pthread_mutex_unlock(&x->mutex);
     if (!kept) {
-        free(copy);
+        mr__free(copy);
     }
 }
 
@@ -106,8 +106,8 @@ static const mr_task_info *make_info(const struct mr__task *t)
     const char *folder = a->folder == NULL ? "" : a->folder;
     size_t dag_len = strlen(a->dag_id) + 1, task_len = strlen(a->task_id) + 1;
     size_t folder_len = strlen(folder) + 1;
-    mr_task_info *info = calloc(1, sizeof *info + MR__RUN_ID_TEXT_BYTES + 33 + dag_len + task_len +
-                                       folder_len + MR__RUN_ID_BYTES);
+    mr_task_info *info = mr__calloc(1, sizeof *info + MR__RUN_ID_TEXT_BYTES + 33 + dag_len +
+                                           task_len + folder_len + MR__RUN_ID_BYTES);
     if (info == NULL) {
         return NULL;
     }
@@ -211,7 +211,7 @@ static const mr_value *host_var(mr_task *task, const char *name)
 
 static struct mr__message *make_message(enum mr__message_kind kind, const char *bytes, size_t len)
 {
-    struct mr__message *message = malloc(sizeof *message + len);
+    struct mr__message *message = mr__malloc(sizeof *message + len);
     if (message != NULL) {
         *message = (struct mr__message){.kind = kind, .len = len};
         if (len > 0) {
@@ -447,7 +447,7 @@ static void timer_on_closed(uv_handle_t *handle)
 {
     struct mr__task_timer *timer = (struct mr__task_timer *)handle;
     struct mr__exec *x = timer->exec;
-    free(timer);
+    mr__free(timer);
     x->handles--;
     mr__exec_less(x);
 }
@@ -484,7 +484,7 @@ static mr_status host_timer(mr_task *task, int64_t ms, void (*cb)(mr_task *t, vo
     if (t->timer_count == MR__TASK_TIMERS_MAX) {
         return MR_ELIMIT;
     }
-    struct mr__task_timer *timer = calloc(1, sizeof *timer);
+    struct mr__task_timer *timer = mr__calloc(1, sizeof *timer);
     if (timer == NULL) {
         return MR_ENOMEM;
     }

@@ -216,7 +216,7 @@ mr_status mr__task_lock_then(mr_task *task, const char *name, const mr_lock_opti
     if (atomic_load(&t->cancel_reason) != MR_NOT_CANCELED) {
         return MR_ECANCELED;
     }
-    struct mr__lock_call *call = calloc(1, sizeof *call);
+    struct mr__lock_call *call = mr__calloc(1, sizeof *call);
     if (call == NULL) {
         return answer(t, MR_ENOMEM, &asked, "");
     }
@@ -236,7 +236,7 @@ mr_status mr__task_lock_then(mr_task *task, const char *name, const mr_lock_opti
     changed(x);
     (void)pthread_mutex_unlock(&x->mutex);
     if (!taken) {
-        free(call);
+        mr__free(call);
         return answer(t, status, &asked, "");
     }
     struct mr__lock_call **last = &t->lock_calls;
@@ -269,7 +269,7 @@ void mr__task_locks_tell(struct mr__task *t)
     while (t->lock_calls != NULL && atomic_load(&t->state) == MR__TASK_PENDING &&
            (call = pop_ended(t)) != NULL) {
         call->cb(&t->head, call->wait.status, call->wait.fence, call->arg);
-        free(call);
+        mr__free(call);
     }
 }
 
@@ -339,7 +339,7 @@ void mr__task_locks_drop(struct mr__task *t)
     while (t->lock_calls != NULL) {
         struct mr__lock_call *call = t->lock_calls;
         t->lock_calls = call->next;
-        free(call);
+        mr__free(call);
     }
 }
 

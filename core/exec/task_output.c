@@ -14,10 +14,10 @@
 void mr__members_finish(struct mr__members *members)
 {
     for (uint32_t i = 0; i < members->count; i++) {
-        free(members->rows[i].key);
+        mr__free(members->rows[i].key);
         mr__buf_finish(&members->rows[i].json);
     }
-    free(members->rows);
+    mr__free(members->rows);
     *members = (struct mr__members){.rows = NULL};
 }
 
@@ -29,7 +29,7 @@ static size_t key_bytes(const char *key)
 static void del_row(struct mr__members *members, struct mr__members_row *row)
 {
     members->bytes -= row->json.len + key_bytes(row->key);
-    free(row->key);
+    mr__free(row->key);
     mr__buf_finish(&row->json);
     members->count--;
     memmove(row, row + 1, (size_t)(&members->rows[members->count] - row) * sizeof *row);
@@ -75,14 +75,14 @@ static struct mr__members_row *row_of(struct mr__members *members, const char *k
     }
     if (members->count == members->cap) {
         uint32_t cap = members->cap == 0 ? 4 : members->cap * 2;
-        struct mr__members_row *rows = realloc(members->rows, cap * sizeof *rows);
+        struct mr__members_row *rows = mr__realloc(members->rows, cap * sizeof *rows);
         if (rows == NULL) {
             return NULL;
         }
         members->rows = rows;
         members->cap = cap;
     }
-    char *copy = key == NULL ? NULL : strdup(key);
+    char *copy = key == NULL ? NULL : mr__strdup(key);
     if (key != NULL && copy == NULL) {
         return NULL;
     }

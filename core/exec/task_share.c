@@ -45,14 +45,14 @@ static void flush_unref(struct mr__flush *flush)
 {
     if (atomic_fetch_sub(&flush->refs, 1) == 1) {
         mr__share_unref(flush->sets);
-        free(flush);
+        mr__free(flush);
     }
 }
 
 static struct mr__task_share *share_of(struct mr__task *t)
 {
     if (t->sets == NULL) {
-        t->sets = calloc(1, sizeof *t->sets);
+        t->sets = mr__calloc(1, sizeof *t->sets);
     }
     if (t->share == NULL && t->attempt != NULL && t->attempt->share != NULL) {
         t->share = mr__share_ref(t->attempt->share);
@@ -352,7 +352,7 @@ mr_status mr__task_share_set_json(mr_task *task, const char *key, const char *js
 static struct mr__share_set *list_sets(struct mr__share *table, size_t *ret_count)
 {
     size_t count = mr__share_count(table);
-    struct mr__share_set *sets = calloc(count == 0 ? 1 : count, sizeof *sets);
+    struct mr__share_set *sets = mr__calloc(count == 0 ? 1 : count, sizeof *sets);
     for (size_t i = 0; sets != NULL && i < count; i++) {
         (void)mr__share_at(table, i, &sets[i].key, &sets[i].json);
         if (sets[i].json.len == 0) {
@@ -408,7 +408,7 @@ static void flush_tell(struct mr__exec *x, struct mr__letter *letter)
     struct mr__share *table =
         mr__share_ref(flush->sets); /* The flush may be gone once it is done. */
     x->events.share(x->events.user, &ref, sets, count, flush_done, flush);
-    free(sets);
+    mr__free(sets);
     mr__share_unref(table);
 }
 
@@ -437,7 +437,7 @@ static mr_status flush_make(struct mr__task *t, struct mr__flush **ret_flush, mr
     if (s->own == NULL) {
         return MR_OK;
     }
-    struct mr__flush *flush = calloc(1, sizeof *flush);
+    struct mr__flush *flush = mr__calloc(1, sizeof *flush);
     if (flush == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
     }
@@ -548,7 +548,7 @@ void mr__task_share_finish(struct mr__task *t)
     }
     mr__share_unref(s->own);
     mr__hash_finish(&s->seen);
-    free(s);
+    mr__free(s);
     t->sets = NULL;
 }
 

@@ -110,7 +110,7 @@ static struct mr__host_task *make_task(struct mr__channel *channel,
                                        const struct mr__host_plugin *plugin,
                                        const struct mr__wire *start)
 {
-    struct mr__host_task *t = calloc(1, sizeof *t);
+    struct mr__host_task *t = mr__calloc(1, sizeof *t);
     if (t == NULL) {
         return NULL;
     }
@@ -138,7 +138,7 @@ static void drop_posts(struct mr__host_task *t)
     (void)pthread_mutex_unlock(&t->mutex);
     while (post != NULL) {
         struct mr__host_post *next = post->next;
-        free(post);
+        mr__free(post);
         post = next;
     }
 }
@@ -154,7 +154,7 @@ static void free_task(struct mr__host_task *t)
     atomic_store(&t->state, MR__HOST_OVER);
     drop_posts(t);
     mr__arena_finish(&t->arena);
-    free(ended[at]);
+    mr__free(ended[at]);
     ended[at] = t;
     at = (at + 1) % MR__HOST_ENDED;
 }
@@ -225,7 +225,7 @@ static void run_posts(struct mr__host_task *t)
         if (is_pending(t)) {
             post->cb(&t->head, post->arg);
         }
-        free(post);
+        mr__free(post);
         post = next;
     }
 }
@@ -272,7 +272,7 @@ static void take_letters(struct mr__host_task *t)
         if (letter->message.kind == MR__WIRE_LOCKED) {
             take_lock(t, &letter->message);
         }
-        free(letter);
+        mr__free(letter);
     }
 }
 

@@ -245,13 +245,13 @@ static bool push_post(struct mr__host_task *t, struct mr__host_post *post)
 static mr_status host_post(mr_task *task, void (*cb)(mr_task *t, void *arg), void *arg)
 {
     struct mr__host_task *t = mr__host_task_of(task);
-    struct mr__host_post *post = cb == NULL ? NULL : malloc(sizeof *post);
+    struct mr__host_post *post = cb == NULL ? NULL : mr__malloc(sizeof *post);
     if (post == NULL) {
         return cb == NULL ? MR_EINVAL : MR_ENOMEM;
     }
     *post = (struct mr__host_post){.cb = cb, .arg = arg};
     if (!push_post(t, post)) {
-        free(post);
+        mr__free(post);
         return MR_ECANCELED;
     }
     mr__channel_wake(t->channel);

@@ -110,7 +110,7 @@ static void answer_call(struct mr__channel *c, const struct mr__wire *m)
 /* Keeps a message for the main thread: START and LOCKED. */
 static void keep(struct mr__channel *c, const uint8_t *bytes, size_t len)
 {
-    struct mr__letter_in *letter = malloc(sizeof *letter + len);
+    struct mr__letter_in *letter = mr__malloc(sizeof *letter + len);
     size_t used;
     if (letter != NULL) {
         memcpy(letter->bytes, bytes, len);

@@ -55,7 +55,7 @@ static void load(struct mr__channel *channel, struct mr__host_plugin *plugin)
     if (plugin->lowest >= 0) {
         (void)close(plugin->lowest);
     }
-    free(letter);
+    mr__free(letter);
 }
 
 int main(void)
@@ -80,6 +80,6 @@ int main(void)
         if (letter->message.kind == MR__WIRE_START) {
             mr__host_phase(&channel, &plugin, &letter->message, &task);
         } /* A lock that came too late is nobody's any more. */
-        free(letter);
+        mr__free(letter);
     }
 }

@@ -31,7 +31,7 @@ void mr__dag_unref(struct mr__dag *dag)
     if (left == 0) {
         mr__hash_finish(&dag->task_by_id);
         mr__arena_finish(&dag->arena);
-        free(dag);
+        mr__free(dag);
     }
 }
 

@@ -88,8 +88,8 @@ void mr__lua_names_init(struct mr__lua_names *names)
 
 void mr__lua_names_finish(struct mr__lua_names *names)
 {
-    free(names->list);
-    free(names->tokens);
+    mr__free(names->list);
+    mr__free(names->tokens);
     mr__hash_finish(&names->declared);
     memset(names, 0, sizeof *names);
 }
@@ -238,7 +238,7 @@ static mr_status add_token(struct mr__lua_names *names, const struct mr__lua_tok
 {
     if (names->token_count == names->token_cap) {
         size_t cap = names->token_cap == 0 ? 64 : names->token_cap * 2;
-        struct mr__lua_token *tokens = realloc(names->tokens, cap * sizeof *tokens);
+        struct mr__lua_token *tokens = mr__realloc(names->tokens, cap * sizeof *tokens);
         if (tokens == NULL) {
             return MR_ENOMEM;
         }
@@ -387,7 +387,7 @@ static mr_status add_name(struct mr__lua_names *names, enum mr__lua_name_kind ki
 {
     if (names->count == names->cap) {
         size_t cap = names->cap == 0 ? 16 : names->cap * 2;
-        struct mr__lua_name *list = realloc(names->list, cap * sizeof *list);
+        struct mr__lua_name *list = mr__realloc(names->list, cap * sizeof *list);
         if (list == NULL) {
             return MR_ENOMEM;
         }

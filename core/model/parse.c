@@ -120,11 +120,14 @@ mr_status mr__dag_parse(const char *text, size_t len, const struct mr__parse_opt
                         struct mr__problems *problems, struct mr__dag **ret_dag)
 {
     static const struct mr__parse_options none;
-    struct mr__dag *dag = calloc(1, sizeof *dag);
+    options = options == NULL ? &none : options;
+    if (options->ret_broken != NULL) {
+        *options->ret_broken = NULL;
+    }
+    struct mr__dag *dag = mr__calloc(1, sizeof *dag);
     if (dag == NULL) {
         return MR_ENOMEM;
     }
-    options = options == NULL ? &none : options;
     dag->refs = 1;
     dag->compat = options->compat;
     mr__arena_init(&dag->arena);
@@ -149,16 +152,13 @@ mr_status mr__dag_parse(const char *text, size_t len, const struct mr__parse_opt
     if (problems->failed) {
         status = MR_ENOMEM;
     }
-    free(p.scripts);
-    free(p.places);
-    free(p.templates);
+    mr__free(p.scripts);
+    mr__free(p.places);
+    mr__free(p.templates);
     mr__hash_finish(&p.var_by_name);
     mr__arena_finish(&p.scratch);
     mr__problems_sort(problems);
     bool wants_broken = options->ret_broken != NULL;
-    if (wants_broken) {
-        *options->ret_broken = NULL;
-    }
     if (status == MR_OK) {
         *ret_dag = dag;
     } else if (status == MR_EDEFINITION && wants_broken) {

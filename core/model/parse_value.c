@@ -29,7 +29,7 @@ void *mr__parse_grow(struct mr__parse *p, void *list, uint32_t count, uint32_t *
         return list;
     }
     uint32_t more = *cap == 0 ? 16 : *cap * 2;
-    void *larger = more > *cap ? realloc(list, more * row_bytes) : NULL;
+    void *larger = more > *cap ? mr__realloc(list, more * row_bytes) : NULL;
     if (larger == NULL) {
         p->no_memory = true;
         return NULL;

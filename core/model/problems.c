@@ -22,7 +22,7 @@ void mr__problems_init(struct mr__problems *problems)
 void mr__problems_finish(struct mr__problems *problems)
 {
     mr__arena_finish(&problems->arena);
-    free(problems->list);
+    mr__free(problems->list);
     memset(problems, 0, sizeof *problems);
 }
 
@@ -59,7 +59,7 @@ static bool make_room(struct mr__problems *problems)
         return true;
     }
     uint32_t cap = problems->cap == 0 ? 8 : problems->cap * 2;
-    struct mr__problem *list = realloc(problems->list, cap * sizeof *list);
+    struct mr__problem *list = mr__realloc(problems->list, cap * sizeof *list);
     if (list == NULL) {
         return false;
     }

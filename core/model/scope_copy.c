@@ -21,7 +21,7 @@ static bool find_share_next(const struct mr__scope *scope, struct mr__blob after
 struct mr__scope_copy *mr__scope_copy_create(const struct mr__scope *scope, const uint32_t *uses,
                                              size_t use_count, unsigned flags)
 {
-    struct mr__scope_copy *copy = calloc(1, sizeof *copy);
+    struct mr__scope_copy *copy = mr__calloc(1, sizeof *copy);
     if (copy == NULL) {
         return NULL;
     }
@@ -48,7 +48,7 @@ void mr__scope_copy_destroy(struct mr__scope_copy *copy)
     if (copy != NULL) {
         mr__dag_unref((struct mr__dag *)(uintptr_t)copy->scope.dag);
         mr__arena_finish(&copy->arena);
-        free(copy);
+        mr__free(copy);
     }
 }
 

@@ -57,7 +57,7 @@ mr_status mr__yaml_text_init(struct mr__yaml_text *source, const char *text, siz
             status = rewrite(source, pairs, count);
         }
     }
-    free(pairs);
+    mr__free(pairs);
     if (status != MR_OK) {
         mr__yaml_text_finish(source);
     }
@@ -66,8 +66,8 @@ mr_status mr__yaml_text_init(struct mr__yaml_text *source, const char *text, siz
 
 void mr__yaml_text_finish(struct mr__yaml_text *source)
 {
-    free(source->copy);
-    free(source->shifts);
+    mr__free(source->copy);
+    mr__free(source->shifts);
     memset(source, 0, sizeof *source);
 }
 
@@ -171,9 +171,9 @@ static mr_status find_pairs(const char *text, size_t len, struct pair **ret_pair
         if (text[i] == '\\' && is_pair(text + i, len - i)) {
             if (count == cap) {
                 cap = cap == 0 ? 16 : cap * 2;
-                struct pair *more = realloc(pairs, cap * sizeof *pairs);
+                struct pair *more = mr__realloc(pairs, cap * sizeof *pairs);
                 if (more == NULL) {
-                    free(pairs);
+                    mr__free(pairs);
                     return MR_ENOMEM;
                 }
                 pairs = more;
@@ -224,7 +224,7 @@ static mr_status find_quoted_in_events(yaml_parser_t *parser, struct pair *pairs
 
 static mr_status find_quoted(const char *text, size_t len, struct pair *pairs, size_t count)
 {
-    char *harmless = malloc(len);
+    char *harmless = mr__malloc(len);
     if (harmless == NULL) {
         return MR_ENOMEM;
     }
@@ -243,7 +243,7 @@ static mr_status find_quoted(const char *text, size_t len, struct pair *pairs, s
         status = find_quoted_in_events(&parser, pairs, count);
         yaml_parser_delete(&parser);
     }
-    free(harmless);
+    mr__free(harmless);
     return status;
 }
 
@@ -251,8 +251,8 @@ static mr_status rewrite(struct mr__yaml_text *source, const struct pair *pairs,
 {
     const char *text = source->text;
     size_t len = source->len;
-    source->copy = malloc(len + 1);
-    source->shifts = malloc(count * sizeof *source->shifts);
+    source->copy = mr__malloc(len + 1);
+    source->shifts = mr__malloc(count * sizeof *source->shifts);
     if (source->copy == NULL || source->shifts == NULL) {
         return MR_ENOMEM;
     }

@@ -63,7 +63,7 @@ static mr_status read_alias(struct reader *r, const yaml_event_t *event);
 mr_status mr__yaml_read(const char *text, size_t len, struct mr__arena *arena,
                         struct mr__problems *problems, struct mr__yaml_node *ret_root)
 {
-    struct reader *r = calloc(1, sizeof *r);
+    struct reader *r = mr__calloc(1, sizeof *r);
     if (r == NULL) {
         return MR_ENOMEM;
     }
@@ -85,9 +85,9 @@ mr_status mr__yaml_read(const char *text, size_t len, struct mr__arena *arena,
     }
     mr__yaml_text_finish(&r->source);
     mr__hash_finish(&r->anchor_by_name);
-    free(r->anchors);
-    free(r->stack);
-    free(r);
+    mr__free(r->anchors);
+    mr__free(r->stack);
+    mr__free(r);
     return status;
 }
 
@@ -250,7 +250,7 @@ static mr_status push(struct reader *r, const struct mr__yaml_node *node)
 {
     if (r->count == r->cap) {
         size_t cap = r->cap == 0 ? 64 : r->cap * 2;
-        struct mr__yaml_node *stack = realloc(r->stack, cap * sizeof *stack);
+        struct mr__yaml_node *stack = mr__realloc(r->stack, cap * sizeof *stack);
         if (stack == NULL) {
             return MR_ENOMEM;
         }
@@ -271,7 +271,7 @@ static mr_status add_anchor(struct reader *r, const yaml_char_t *name, uint32_t 
     }
     if (r->anchor_count == r->anchor_cap) {
         uint32_t cap = r->anchor_cap == 0 ? 16 : r->anchor_cap * 2;
-        struct anchor *anchors = realloc(r->anchors, cap * sizeof *anchors);
+        struct anchor *anchors = mr__realloc(r->anchors, cap * sizeof *anchors);
         if (anchors == NULL) {
             return MR_ENOMEM;
         }

@@ -482,8 +482,9 @@ static mr_status apply_hooks(struct mr__run *run, const struct mr__event *event)
 static mr_status tasks_grow(struct mr__run *run, uint32_t count)
 {
     uint32_t total = run->task_count + count;
-    struct mr__task *tasks = run->tasks == run->own ? malloc(total * sizeof *tasks)
-                                                    : realloc(run->tasks, total * sizeof *tasks);
+    struct mr__task *tasks = run->tasks == run->own
+                                 ? mr__malloc(total * sizeof *tasks)
+                                 : mr__realloc(run->tasks, total * sizeof *tasks);
     if (tasks == NULL) {
         return MR_ENOMEM;
     }
@@ -492,8 +493,8 @@ static mr_status tasks_grow(struct mr__run *run, uint32_t count)
     }
     run->tasks = tasks;
     struct mr__detail *details = run->details == NULL
-                                     ? calloc(total, sizeof *details)
-                                     : realloc(run->details, total * sizeof *details);
+                                     ? mr__calloc(total, sizeof *details)
+                                     : mr__realloc(run->details, total * sizeof *details);
     if (details == NULL) {
         return MR_ENOMEM;
     }
@@ -516,7 +517,7 @@ static mr_status items_find(const struct mr__run *run, const struct mr__event *e
     if (!mr__run_event(run, run->event_at, &in_log) || in_log.payload.len != event->payload.len) {
         return MR_EFORMAT;
     }
-    uint32_t *item_at = malloc((event->count + 1) * sizeof *item_at);
+    uint32_t *item_at = mr__malloc((event->count + 1) * sizeof *item_at);
     if (item_at == NULL) {
         return MR_ENOMEM;
     }
@@ -528,7 +529,7 @@ static mr_status items_find(const struct mr__run *run, const struct mr__event *e
         (void)mr__read_blob(&r, &len);
     }
     if (r.failed || mr__reader_left(&r) != 0) {
-        free(item_at);
+        mr__free(item_at);
         return MR_EFORMAT;
     }
     *ret_item_at = item_at;
@@ -548,10 +549,10 @@ static mr_status apply_fanned(struct mr__scheduler *s, struct mr__run *run,
     if (status != MR_OK) {
         return status;
     }
-    struct mr__fan *fans = realloc(run->fans, (run->fan_count + 1) * sizeof *fans);
+    struct mr__fan *fans = mr__realloc(run->fans, (run->fan_count + 1) * sizeof *fans);
     run->fans = fans == NULL ? run->fans : fans;
     if (fans == NULL || tasks_grow(run, event->count) != MR_OK) {
-        free(item_at);
+        mr__free(item_at);
         return MR_ENOMEM;
     }
     struct mr__fan *fan = &fans[run->fan_count];
@@ -575,14 +576,14 @@ static mr_status share_row_add(struct mr__run *run, uint32_t i, const struct mr_
 {
     if (run->share_count == run->share_cap) {
         uint32_t cap = run->share_cap == 0 ? 8 : run->share_cap * 2;
-        struct mr__share_row **rows = realloc(run->share, cap * sizeof *rows);
+        struct mr__share_row **rows = mr__realloc(run->share, cap * sizeof *rows);
         if (rows == NULL) {
             return MR_ENOMEM;
         }
         run->share = rows;
         run->share_cap = cap;
     }
-    struct mr__share_row *row = malloc(sizeof *row + event->key.len);
+    struct mr__share_row *row = mr__malloc(sizeof *row + event->key.len);
     if (row == NULL) {
         return MR_ENOMEM;
     }
@@ -607,7 +608,7 @@ static mr_status apply_share(struct mr__run *run, const struct mr__event *event)
     }
     if (event->payload.data == NULL) {
         if (found) {
-            free(run->share[i]);
+            mr__free(run->share[i]);
             run->share_count--;
             memmove(run->share + i, run->share + i + 1,
                     (run->share_count - i) * sizeof run->share[0]);

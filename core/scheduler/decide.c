@@ -23,8 +23,12 @@ void mr__decide_emit(struct mr__scheduler *s, struct mr__run *run, struct mr__ev
     event->time_ms = MR__MAX(s->now_ms, run->last_ms);
     mr__event_encode(&run->log, event, run->last_ms);
     mr__buf_varint(&s->events, run->slot);
-    mr__buf_bytes(&s->events, run->log.data + at, run->log.len - at);
     if (run->log.failed || s->events.failed) {
+        s->failed = true;
+        return;
+    }
+    mr__buf_bytes(&s->events, run->log.data + at, run->log.len - at);
+    if (s->events.failed) {
         s->failed = true;
         return;
     }

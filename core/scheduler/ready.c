@@ -200,8 +200,8 @@ bool mr__graph_tainted(const struct mr__run *run, uint32_t t, bool *ret_ok)
     if (run->bad[t] > 0) {
         return true;
     }
-    uint32_t *work = malloc(dag->task_count * sizeof *work);
-    bool *seen = calloc(dag->task_count, sizeof *seen), found = false;
+    uint32_t *work = mr__malloc(dag->task_count * sizeof *work);
+    bool *seen = mr__calloc(dag->task_count, sizeof *seen), found = false;
     *ret_ok = work != NULL && seen != NULL;
     if (*ret_ok) {
         work[count++] = t;
@@ -217,7 +217,7 @@ bool mr__graph_tainted(const struct mr__run *run, uint32_t t, bool *ret_ok)
             }
         }
     }
-    free(work);
-    free(seen);
+    mr__free(work);
+    mr__free(seen);
     return found;
 }

@@ -23,9 +23,9 @@ static void isolate(struct mr__action_binding *binding, const struct mr__isolati
 static bool plan_fill(struct mr__plan *plan, mr__bind_fn bind, void *user)
 {
     const struct mr__dag *dag = plan->dag;
-    plan->bindings = calloc(dag->task_count, sizeof *plan->bindings);
-    plan->initial = calloc(dag->task_count, sizeof *plan->initial);
-    plan->roots = calloc(dag->task_count, sizeof *plan->roots);
+    plan->bindings = mr__calloc(dag->task_count, sizeof *plan->bindings);
+    plan->initial = mr__calloc(dag->task_count, sizeof *plan->initial);
+    plan->roots = mr__calloc(dag->task_count, sizeof *plan->roots);
     if (plan->bindings == NULL || plan->initial == NULL || plan->roots == NULL) {
         return false;
     }
@@ -48,7 +48,7 @@ static bool plan_fill(struct mr__plan *plan, mr__bind_fn bind, void *user)
 mr_status mr__plan_create(struct mr__dag *dag, mr__bind_fn bind, void *user,
                           struct mr__plan **ret_plan)
 {
-    struct mr__plan *plan = calloc(1, sizeof *plan);
+    struct mr__plan *plan = mr__calloc(1, sizeof *plan);
     if (plan == NULL) {
         return MR_ENOMEM;
     }
@@ -75,10 +75,10 @@ void mr__plan_unref(struct mr__plan *plan)
         return;
     }
     mr__dag_unref(plan->dag);
-    free(plan->bindings);
-    free(plan->initial);
-    free(plan->roots);
-    free(plan);
+    mr__free(plan->bindings);
+    mr__free(plan->initial);
+    mr__free(plan->roots);
+    mr__free(plan);
 }
 
 /* ---- the scheduler ----------------------------------------------------------------------------
@@ -99,10 +99,10 @@ void mr__scheduler_finish(struct mr__scheduler *s)
             mr__run_release(s, s->runs[slot]);
         }
     }
-    free(s->runs);
-    free(s->free_slots);
-    free(s->now.ring);
-    free(s->durable.ring);
+    mr__free(s->runs);
+    mr__free(s->free_slots);
+    mr__free(s->now.ring);
+    mr__free(s->durable.ring);
     mr__hash_finish(&s->by_id);
     mr__buf_finish(&s->events);
 }
@@ -122,7 +122,7 @@ mr_status mr__slots_reach(struct mr__scheduler *s, uint32_t slot)
     while (cap <= slot) {
         cap *= 2;
     }
-    struct mr__run **runs = realloc(s->runs, cap * sizeof *runs);
+    struct mr__run **runs = mr__realloc(s->runs, cap * sizeof *runs);
     if (runs == NULL) {
         return MR_ENOMEM;
     }
@@ -136,7 +136,7 @@ static mr_status free_slot_push(struct mr__scheduler *s, uint32_t slot)
 {
     if (s->free_count == s->free_cap) {
         uint32_t cap = s->free_cap == 0 ? 64 : s->free_cap * 2;
-        uint32_t *slots = realloc(s->free_slots, cap * sizeof *slots);
+        uint32_t *slots = mr__realloc(s->free_slots, cap * sizeof *slots);
         if (slots == NULL) {
             return MR_ENOMEM;
         }
@@ -186,7 +186,7 @@ mr_status mr__run_create(struct mr__scheduler *s, uint32_t slot, const uint8_t *
     if (s->runs[slot] != NULL || mr__run_find(s, id) != NULL) {
         return MR_EFORMAT;
     }
-    struct mr__run *run = malloc(sizeof *run + n * sizeof run->own[0]);
+    struct mr__run *run = mr__malloc(sizeof *run + n * sizeof run->own[0]);
     if (run == NULL) {
         return MR_ENOMEM;
     }
@@ -201,15 +201,15 @@ mr_status mr__run_create(struct mr__scheduler *s, uint32_t slot, const uint8_t *
     run->flags = MR__RUNFLAG_DORMANT;
     mr__buf_init(&run->log);
     if (plan->dag->has_when) {
-        run->bad = calloc(n, 2 * sizeof *run->bad);
+        run->bad = mr__calloc(n, 2 * sizeof *run->bad);
         status = run->bad == NULL ? MR_ENOMEM : MR_OK;
     }
     if (status == MR_OK) {
         status = mr__hash_put(&s->by_id, run->id, MR__RUN_ID_BYTES, slot);
     }
     if (status != MR_OK) {
-        free(run->bad);
-        free(run);
+        mr__free(run->bad);
+        mr__free(run);
         return status;
     }
     run->plan = mr__plan_ref(plan);
@@ -246,23 +246,23 @@ void mr__run_release(struct mr__scheduler *s, struct mr__run *run)
     s->failed |= free_slot_push(s, run->slot) != MR_OK;
     mr__buf_finish(&run->log);
     for (uint32_t i = 0; i < run->fan_count; i++) {
-        free(run->fans[i].item_at);
+        mr__free(run->fans[i].item_at);
     }
     for (uint32_t i = 0; i < run->share_count; i++) {
-        free(run->share[i]);
+        mr__free(run->share[i]);
     }
-    free(run->fans);
-    free(run->share);
-    free(run->bad);
-    free(run->details);
+    mr__free(run->fans);
+    mr__free(run->share);
+    mr__free(run->bad);
+    mr__free(run->details);
     if (run->tasks != run->own) {
-        free(run->tasks);
+        mr__free(run->tasks);
     }
     if (run->context != NULL) {
         s->free_context(run->context);
     }
     mr__plan_unref(run->plan);
-    free(run);
+    mr__free(run);
 }
 
 struct mr__run *mr__run_find(const struct mr__scheduler *s, const uint8_t *id)
@@ -314,7 +314,7 @@ struct mr__fan *mr__run_fan_find(const struct mr__run *run, uint32_t t)
 struct mr__detail *mr__run_detail_make(struct mr__run *run, uint32_t t)
 {
     if (run->details == NULL) {
-        run->details = calloc(run->task_count, sizeof *run->details);
+        run->details = mr__calloc(run->task_count, sizeof *run->details);
     }
     return mr__run_detail(run, t);
 }
@@ -421,14 +421,14 @@ bool mr__run_share(const struct mr__run *run, const char *key, size_t len,
 static bool effects_grow(struct mr__effects *ring)
 {
     size_t cap = ring->cap == 0 ? 256 : ring->cap * 2;
-    struct mr__effect *bigger = malloc(cap * sizeof *bigger);
+    struct mr__effect *bigger = mr__malloc(cap * sizeof *bigger);
     if (bigger == NULL) {
         return false;
     }
     for (uint64_t i = ring->head; i < ring->tail; i++) {
         bigger[i & (cap - 1)] = ring->ring[i & (ring->cap - 1)];
     }
-    free(ring->ring);
+    mr__free(ring->ring);
     ring->ring = bigger;
     ring->cap = cap;
     return true;

@@ -33,7 +33,7 @@ void mr__batch_init(struct mr__batch *batch)
 void mr__batch_finish(struct mr__batch *batch)
 {
     mr__buf_finish(&batch->bytes);
-    free(batch->ops);
+    mr__free(batch->ops);
     memset(batch, 0, sizeof *batch);
 }
 
@@ -113,7 +113,7 @@ static void add_op(struct mr__batch *batch, enum mr__op_kind kind, const void *k
     if (batch->count == batch->cap) {
         size_t cap = batch->cap == 0 ? 16 : batch->cap * 2;
         struct mr__op *ops =
-            cap > SIZE_MAX / sizeof *ops ? NULL : realloc(batch->ops, cap * sizeof *ops);
+            cap > SIZE_MAX / sizeof *ops ? NULL : mr__realloc(batch->ops, cap * sizeof *ops);
         if (ops == NULL) {
             batch->failed = true;
             return;

@@ -115,7 +115,7 @@ mr_status mr__lmdb_open(const char *path, const struct mr__lmdb_options *options
                         mr_error *reterr)
 {
     mr_status status = mr__error_set(reterr, MR_ENOMEM, "out of memory");
-    struct lmdb_store *store = calloc(1, sizeof *store);
+    struct lmdb_store *store = mr__calloc(1, sizeof *store);
     if (store == NULL) {
         return status;
     }
@@ -130,7 +130,7 @@ mr_status mr__lmdb_open(const char *path, const struct mr__lmdb_options *options
     store->user = user;
     read_list_init(&store->reads);
     read_list_init(&store->reads_done);
-    store->path = strdup(path);
+    store->path = mr__strdup(path);
     if (store->path == NULL || init_locks(store) != MR_OK) {
         goto fail_free;
     }
@@ -152,8 +152,8 @@ fail_env:
 fail_locks:
     finish_locks(store);
 fail_free:
-    free(store->path);
-    free(store);
+    mr__free(store->path);
+    mr__free(store);
     return status;
 }
 
@@ -219,7 +219,7 @@ static void free_reads(struct read_list *list)
 {
     while (list->first != NULL) {
         struct lmdb_read *next = list->first->next;
-        free(list->first);
+        mr__free(list->first);
         list->first = next;
     }
 }
@@ -236,8 +236,8 @@ static void lmdb_close(struct mr__store *base)
     free_reads(&store->reads_done);
     mr__lmdb_env_close(&store->env);
     finish_locks(store);
-    free(store->path);
-    free(store);
+    mr__free(store->path);
+    mr__free(store);
 }
 
 /* ---- the loop's side --------------------------------------------------------------------------
@@ -268,7 +268,7 @@ static void read_list_add(struct read_list *list, struct lmdb_read *read)
 static mr_status lmdb_read(struct mr__store *base, mr__read_fn fn, mr__read_cb cb, void *user)
 {
     struct lmdb_store *store = MR__CONTAINER(base, struct lmdb_store, base);
-    struct lmdb_read *read = malloc(sizeof *read);
+    struct lmdb_read *read = mr__malloc(sizeof *read);
     if (read == NULL) {
         return MR_ENOMEM;
     }
@@ -281,7 +281,7 @@ static mr_status lmdb_read(struct mr__store *base, mr__read_fn fn, mr__read_cb c
     }
     (void)pthread_mutex_unlock(&store->mutex);
     if (!fits) {
-        free(read);
+        mr__free(read);
         return MR_ELIMIT;
     }
     (void)pthread_cond_signal(&store->read_wake);
@@ -325,7 +325,7 @@ static void lmdb_poll(struct mr__store *base)
     while (reads != NULL) {
         struct lmdb_read *next = reads->next;
         reads->cb(reads->user, reads->status);
-        free(reads);
+        mr__free(reads);
         reads = next;
     }
 }

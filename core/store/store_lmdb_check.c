@@ -292,7 +292,7 @@ static mr_status check_page(struct check *c, uint64_t number, unsigned level)
     if (c->pages_left-- == 0) {
         return damaged(c, "a tree of more pages than it says", number);
     }
-    uint8_t *page = malloc(c->page_bytes);
+    uint8_t *page = mr__malloc(c->page_bytes);
     if (page == NULL) {
         return mr__error_set(c->reterr, MR_ENOMEM, "out of memory");
     }
@@ -300,7 +300,7 @@ static mr_status check_page(struct check *c, uint64_t number, unsigned level)
     if (status == MR_OK) {
         status = check_nodes(c, page, number, level);
     }
-    free(page);
+    mr__free(page);
     return status;
 }
 
@@ -411,7 +411,7 @@ static mr_status check_overflow(struct check *c, const struct node *node, uint64
     if (c->kind != TREE_FREE_LIST) {
         return MR_OK;
     }
-    uint8_t *list = malloc(node->data_len);
+    uint8_t *list = mr__malloc(node->data_len);
     if (list == NULL) {
         return mr__error_set(c->reterr, MR_ENOMEM, "out of memory");
     }
@@ -419,7 +419,7 @@ static mr_status check_overflow(struct check *c, const struct node *node, uint64
     if (status == MR_OK) {
         status = check_free_pages(c, list, node->data_len, first);
     }
-    free(list);
+    mr__free(list);
     return status;
 }
 

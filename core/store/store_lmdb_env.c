@@ -207,7 +207,7 @@ static mr_status open_file(const char *path, const char *name, int *ret_fd, mr_e
 static mr_status rewrite_metas(int fd, const char *path, uint32_t page_bytes, mr_error *reterr)
 {
     size_t len = 2 * (size_t)page_bytes;
-    void *metas = malloc(len);
+    void *metas = mr__malloc(len);
     if (metas == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "out of memory");
     }
@@ -217,7 +217,7 @@ static mr_status rewrite_metas(int fd, const char *path, uint32_t page_bytes, mr
         fdatasync(fd) != 0) {
         status = mr__error_set(reterr, MR_EIO, "%s/data.mdb: %s", path, strerror(errno));
     }
-    free(metas);
+    mr__free(metas);
     return status;
 }
 

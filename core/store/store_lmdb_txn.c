@@ -190,7 +190,7 @@ static int apply_sorted_compare(const void *a, const void *b, void *user)
 
 static int apply_sorted(struct writer *w, size_t from, size_t to)
 {
-    const struct mr__op **list = malloc((to - from) * sizeof *list);
+    const struct mr__op **list = mr__malloc((to - from) * sizeof *list);
     if (list == NULL) {
         return ENOMEM;
     }
@@ -202,7 +202,7 @@ static int apply_sorted(struct writer *w, size_t from, size_t to)
     for (size_t i = 0; rc == 0 && i < to - from; i++) {
         rc = apply_op(w, list[i]);
     }
-    free(list);
+    mr__free(list);
     return rc;
 }
 

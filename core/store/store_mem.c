@@ -98,7 +98,7 @@ static const struct mr__snapshot_ops snapshot_ops = {
 
 struct mr__mem_image *mr__mem_image_create(void)
 {
-    return calloc(1, sizeof(struct mr__mem_image));
+    return mr__calloc(1, sizeof(struct mr__mem_image));
 }
 
 struct mr__mem_image *mr__mem_image_copy(const struct mr__mem_image *image)
@@ -114,7 +114,7 @@ void mr__mem_image_destroy(struct mr__mem_image *image)
 {
     if (image != NULL) {
         node_unref(image->root);
-        free(image);
+        mr__free(image);
     }
 }
 
@@ -124,7 +124,7 @@ void mr__mem_image_destroy(struct mr__mem_image *image)
 mr_status mr__store_mem_open(struct mr__mem_image *image, const struct mr__mem_options *options,
                              struct mr__store **ret_store)
 {
-    struct mem_store *store = calloc(1, sizeof *store);
+    struct mem_store *store = mr__calloc(1, sizeof *store);
     if (store == NULL) {
         return MR_ENOMEM;
     }
@@ -160,7 +160,7 @@ static mr_status mem_read(struct mr__store *base, mr__read_fn fn, mr__read_cb cb
     if (store->reads_count == MR__STORE_READS_MAX) {
         return MR_ELIMIT;
     }
-    struct mem_read *read = malloc(sizeof *read);
+    struct mem_read *read = mr__malloc(sizeof *read);
     if (read == NULL) {
         return MR_ENOMEM;
     }
@@ -198,7 +198,7 @@ static void mem_poll(struct mr__store *base)
         }
         store->reads_count--;
         read->cb(read->user, mem_read_now(base, read->fn, read->user));
-        free(read);
+        mr__free(read);
     }
 }
 
@@ -239,10 +239,10 @@ static void mem_close(struct mr__store *base)
     struct mem_store *store = MR__CONTAINER(base, struct mem_store, base);
     while (store->reads != NULL) {
         struct mem_read *next = store->reads->next;
-        free(store->reads);
+        mr__free(store->reads);
         store->reads = next;
     }
-    free(store);
+    mr__free(store);
 }
 
 static void notify(struct mem_store *store)
@@ -322,7 +322,7 @@ static struct entry *entry_create(struct mr__bytes key, struct mr__bytes value)
     if (value.len > SIZE_MAX / 2) {
         return NULL;
     }
-    struct entry *entry = malloc(sizeof *entry + key.len + value.len);
+    struct entry *entry = mr__malloc(sizeof *entry + key.len + value.len);
     if (entry != NULL) {
         entry->refs = 1;
         entry->key_len = key.len;
@@ -338,7 +338,7 @@ static struct entry *entry_create(struct mr__bytes key, struct mr__bytes value)
 static void entry_unref(struct entry *entry)
 {
     if (--entry->refs == 0) {
-        free(entry);
+        mr__free(entry);
     }
 }
 
@@ -356,7 +356,7 @@ static void node_unref(struct node *node)
         entry_unref(node->entry);
         node_unref(node->left);
         node_unref(node->right);
-        free(node);
+        mr__free(node);
     }
 }
 
@@ -366,7 +366,7 @@ static struct node *node_own(struct node *node, bool *failed)
     if (node->refs == 1) {
         return node;
     }
-    struct node *copy = malloc(sizeof *copy);
+    struct node *copy = mr__malloc(sizeof *copy);
     if (copy == NULL) {
         *failed = true;
     } else {
@@ -509,7 +509,7 @@ static struct node *tree_del_range(struct node *root, struct mr__bytes from, str
 
 static struct node *node_create(struct mr__bytes key, struct mr__bytes value)
 {
-    struct node *node = calloc(1, sizeof *node);
+    struct node *node = mr__calloc(1, sizeof *node);
     if (node == NULL) {
         return NULL;
     }
@@ -517,7 +517,7 @@ static struct node *node_create(struct mr__bytes key, struct mr__bytes value)
     node->priority = mr__hash64(key.data, key.len);
     node->entry = entry_create(key, value);
     if (node->entry == NULL) {
-        free(node);
+        mr__free(node);
         return NULL;
     }
     return node;

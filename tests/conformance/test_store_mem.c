@@ -23,11 +23,11 @@ static void *failing_calloc(size_t count, size_t bytes)
     return allocation_fails() ? NULL : calloc(count, bytes);
 }
 
-#define malloc failing_malloc
-#define calloc failing_calloc
+#define mr__malloc failing_malloc
+#define mr__calloc failing_calloc
 #include "core/store/store_mem.c"
-#undef malloc
-#undef calloc
+#undef mr__malloc
+#undef mr__calloc
 
 struct verdicts {
     enum mr__mem_verdict next[16];

@@ -388,5 +388,28 @@ def test_embed(case):
     has(bad.stderr, "missing.yaml")
 
 
+def test_embed_uv(case):
+    program = os.path.join(BUILD, "examples/embed-uv/embed_uv")
+    done = subprocess.run([program, case.store], cwd=case.work, env=case.env, check=False, capture_output=True,
+                          encoding="utf-8", timeout=TIMEOUT)
+    equal((done.returncode, done.stderr), (0, ""))
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    equal(lines[-1]["run"]["status"], "success")
+    equal(task_of(lines[-1]["run"], "thank")["output"], {"text": "hello hello loop"})
+    equal(os.listdir(case.work), [], "nothing is left beside the store")
+    # Without the program nobody has its action; the run is in its store all the same.
+    equal(statuses(case.show()), {"greet": "success", "thank": "success"})
+
+
+def test_embed_cpp(case):
+    program = os.path.join(BUILD, "examples/embed-cpp/embed_cpp")
+    if not os.path.exists(program):
+        raise Skip("no C++ compiler")
+    done = subprocess.run([program, case.store], cwd=case.work, env=case.env, check=False, capture_output=True,
+                          encoding="utf-8", timeout=TIMEOUT)
+    equal((done.returncode, done.stdout, done.stderr), (0, "success\n", ""))
+    equal(task_of(case.show(), "seven")["output"], {"squared": "49"})
+
+
 if __name__ == "__main__":
     main()

@@ -42,7 +42,7 @@ LAYERS = [
 
 # A library's header (a pattern) and the files that alone may include it.
 LIBRARIES = [
-    (r"uv\.h|uv/.*", r"core/(exec|engine)/.*"),
+    (r"uv\.h|uv/.*", r"core/(exec|engine)/.*|sdk/handle_loop\.c|examples/embed-uv/.*"),
     (r"lmdb\.h", r"core/store/store_lmdb[^/]*"),
     (r"yaml\.h", r"core/model/(parse|yaml)[^/]*"),
     (r"xxhash\.h", r"core/base/hash\.c"),

@@ -80,7 +80,7 @@ mr_status mr__engine_create(const struct mr__engine_options *options,
                             struct mr__engine **ret_engine, mr_error *reterr)
 {
     struct mr__engine *e = calloc(1, sizeof *e);
-    MR_ASSERT(e != NULL);
+    MR_ASSERT(e != NULL && options->loop == NULL); /* It has only a loop of its own. */
     (void)snprintf(e->path, sizeof e->path, "%s", options->path);
     char refuse[5000];
     (void)snprintf(refuse, sizeof refuse, "%s/" FAKE_REFUSE, e->path);
@@ -200,7 +200,7 @@ void mr__engine_stop(struct mr__engine *e)
     (void)pthread_mutex_unlock(&e->lock);
 }
 
-void mr__engine_destroy(struct mr__engine *e, bool drain)
+void mr__engine_end(struct mr__engine *e, bool drain)
 {
     (void)pthread_mutex_lock(&e->lock);
     e->destroy = true;
@@ -208,6 +208,13 @@ void mr__engine_destroy(struct mr__engine *e, bool drain)
     (void)uv_async_send(&e->async);
     (void)pthread_mutex_unlock(&e->lock);
     (void)pthread_join(e->thread, NULL);
+}
+
+void mr__engine_free(struct mr__engine *e)
+{
+    if (e == NULL) {
+        return;
+    }
     MR_ASSERT(uv_loop_close(&e->loop) == 0);
     MR_ASSERT(e->open == NULL && e->mailbox == NULL); /* Each request was closed, once. */
     (void)pthread_mutex_destroy(&e->lock);

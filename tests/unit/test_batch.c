@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/base.h"
+
 #include <cmocka.h>
 
 static size_t allocations_left = SIZE_MAX; /* the one after these fails */
@@ -20,10 +22,10 @@ static void *failing_realloc(void *old, size_t bytes)
     return allocations_left-- == 0 ? NULL : realloc(old, bytes);
 }
 
-#define realloc failing_realloc
+#define mr__realloc failing_realloc
 #include "core/base/buf.c"
 #include "core/store/batch.c"
-#undef realloc
+#undef mr__realloc
 
 static const struct mr__store_limits no_limits = {SIZE_MAX, SIZE_MAX, SIZE_MAX};
 

@@ -42,7 +42,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     if (engine != NULL) {
-        mr__engine_destroy(engine, false);
+        mr__engine_end(engine, false);
+        mr__engine_free(engine);
     }
     mr__folder_close(&folder);
     temp_store_remove(base);
@@ -458,7 +459,8 @@ static void close__ends_requests_and_says_bye(void **state)
     peer_open(&peer);
     say(&peer, "{\"id\":3,\"op\":\"wait\",\"run\":\"r\"}\n");
     (void)clients(&peer);
-    mr__engine_destroy(engine, false);
+    mr__engine_end(engine, false);
+    mr__engine_free(engine);
     engine = NULL;
     heard_error(&peer, "3", MR_ECLOSED);
     heard(&peer, "{\"bye\":true}");
@@ -475,7 +477,8 @@ static void close__does_not_wait_for_a_deaf_peer(void **state)
     say(&deaf, "{\"id\":1,\"op\":\"events\",\"count\":100000}\n");
     (void)clients(&other);
     long begun = temp_store_now_ms();
-    mr__engine_destroy(engine, false);
+    mr__engine_end(engine, false);
+    mr__engine_free(engine);
     engine = NULL;
     assert_true(temp_store_now_ms() - begun < 5000);
     while (hear(&deaf) != NULL) {

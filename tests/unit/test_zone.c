@@ -33,11 +33,11 @@ static void *failing_calloc(size_t count, size_t bytes)
     return allocations_left == 0 ? NULL : calloc(count, bytes);
 }
 
-#define malloc failing_malloc
-#define calloc failing_calloc
+#define mr__malloc failing_malloc
+#define mr__calloc failing_calloc
 #include "core/base/zone.c"
-#undef malloc
-#undef calloc
+#undef mr__malloc
+#undef mr__calloc
 
 #include <cmocka.h> /* last: its macros take plain words */
 

@@ -10,7 +10,7 @@
  *
  * Every call is thread-safe and blocks only as long as it says. The library installs no signal
  * handler, writes to no standard stream and changes neither environment nor folder. Two handles on
- * two stores may live in one process.
+ * two stores may live in one process. docs/embedding.md is the tour.
  */
 #ifndef MILLRACE_ENGINE_H
 #define MILLRACE_ENGINE_H
@@ -34,6 +34,9 @@ extern "C" {
 
 typedef struct mr_engine mr_engine; /* a handle on a store */
 typedef struct mr_stream mr_stream; /* the answers to one request */
+typedef struct mr_dag mr_dag;       /* a dag that is written in code. Since 0.2 */
+
+struct mr_action; /* of millrace/plugin.h, for programs with actions of their own */
 
 /* Points of a run's life, bits of mr_options.hooks. Since 0.2. */
 enum {
@@ -79,6 +82,17 @@ typedef struct mr_options {
     void (*on_hook)(const mr_hook *hook, void *user);
     uint32_t hooks;
     uint32_t unused;
+
+    /* Since 0.2. Actions of this program, beside those of plugins: an array ended by NULL. The
+     * array and all that it points to are borrowed until the handle is closed. They are checked as
+     * a plugin's (MR_EABI); a name that a plugin has too is MR_EABI. NULL: none. */
+    const struct mr_action *const *actions;
+
+    /* Since 0.2. A uv_loop_t of this program, borrowed until the handle is closed: the engine lives
+     * on it, and callbacks are called on it. mr_open is then called on the loop's own thread; there
+     * calls that would wait for an answer are refused (MR_EINVAL), and mr_close returns at once. An
+     * open handle keeps the loop alive. NULL: a loop and a thread of the library's. */
+    void *loop;
 } mr_options;
 
 #define MR_OPTIONS(...)                         \
@@ -89,19 +103,37 @@ typedef struct mr_options {
 /* The library's version, "0.1.0". Static. */
 MR_API const char *mr_version(void);
 
+/* The process's allocator for all memory of this library and its Lua, like malloc, realloc and free
+ * of the C library, from any thread. Once, before any other call: MR_ECONFLICT later, MR_EINVAL for
+ * a NULL. What libuv, LMDB, libyaml and the C library allocate is not theirs. Since 0.2. */
+typedef void *(*mr_malloc_fn)(size_t size);
+typedef void *(*mr_realloc_fn)(void *memory, size_t size);
+typedef void (*mr_free_fn)(void *memory);
+MR_API mr_status mr_set_allocator(mr_malloc_fn malloc_fn, mr_realloc_fn realloc_fn,
+                                  mr_free_fn free_fn);
+
 /* Opens a store. Returns MR_OK and a handle, **owned**: mr_close. MR_ESTORE (unusable folder, not
  * ours, others may write), MR_EFORMAT (made by a newer version), MR_EFULL, MR_EABI (a refused
- * plugin in a folder that was named), MR_ENOMEM. Blocks while the store is read. */
+ * plugin in a folder that was named), MR_ENOMEM. Blocks while the store is read. With `loop` a
+ * failure may leave handles there that are closed when it turns next. */
 MR_API mr_status mr_open(const mr_options *options, mr_engine **ret_engine, mr_error *reterr);
 
 /* Closes a handle. An owner first waits until the runs of attached handles have ended, unless
  * mr_stop was called; its own unfinished runs stay resumable. NULL is allowed. No other thread may
- * be in a call on this handle. */
+ * be in a call on this handle, but for mr_stop. Not from a callback of mr_request_cb, unless the
+ * handle has a `loop`: on that loop's thread it only begins to close, as mr_close_async does. */
 MR_API void mr_close(mr_engine *engine);
+
+/* mr_close for a handle with a `loop`, without waiting: any thread; `cb` (may be NULL) is called on
+ * the loop when the handle is gone and its store can be opened again. Callbacks that are still to
+ * be called come before. MR_EINVAL: the handle has no `loop`; nothing is closed. Since 0.2. */
+MR_API mr_status mr_close_async(mr_engine *engine, void (*cb)(void *user), void *user,
+                                mr_error *reterr);
 
 /* Makes an owner let go at once: ends all children (TERM, then KILL) and leaves every run
  * resumable. Calls in progress on this handle return MR_ECLOSED. Attached: only closes the
- * connection. */
+ * connection. Any thread, also while mr_close waits on another one: that returns after it. Who may
+ * come later than that must know that the handle is gone. */
 MR_API void mr_stop(mr_engine *engine);
 
 /* 1 if this handle owns the store now, 0 if it is attached. */
@@ -109,7 +141,8 @@ MR_API uint32_t mr_is_owner(mr_engine *engine);
 
 /* ---- runs ---------------------------------------------------------------------------------- */
 
-/* A run to start. Strings are copied. One of `file` (read by this call) or `text` is needed. */
+/* A run to start. Strings are copied. One of `dag`, `text` or `file` (read by this call) is needed;
+ * the first of these that is given is taken. */
 typedef struct mr_start_options {
     uint32_t size;
     uint32_t unused;
@@ -119,6 +152,7 @@ typedef struct mr_start_options {
     const char *tags_json; /* a JSON map of text, or NULL */
     const char *key;       /* idempotency key, or NULL: a second run with it is MR_ECONFLICT */
     const char *folder;    /* absolute: where its commands run; NULL: the current one */
+    mr_dag *dag;           /* since 0.2: written in code, borrowed until the call returns; NULL */
 } mr_start_options;
 
 #define MR_START(...)                                 \
@@ -137,10 +171,14 @@ MR_API mr_status mr_start(mr_engine *engine, const mr_start_options *options,
 MR_API mr_status mr_wait(mr_engine *engine, const char *run_id, int64_t timeout_ms,
                          const char **ret_status, mr_error *reterr);
 
-/* Cancels, retries or continues a whole run; returns when that is durable. MR_ECONFLICT in the
- * wrong state (nothing is changed; the message says the state), MR_ENOTFOUND. */
+/* Cancels a whole run; returns when that is durable. MR_ECONFLICT in the wrong state (nothing is
+ * changed; the message says the state), MR_ENOTFOUND. */
 MR_API mr_status mr_cancel(mr_engine *engine, const char *run_id, mr_error *reterr);
+
+/* Lets a failed run go on from its failed tasks; returns and errors as mr_cancel. */
 MR_API mr_status mr_retry(mr_engine *engine, const char *run_id, mr_error *reterr);
+
+/* Lets a blocked run go on; returns and errors as mr_cancel. */
 MR_API mr_status mr_continue(mr_engine *engine, const char *run_id, mr_error *reterr);
 
 /* ---- requests: everything else ------------------------------------------------------------- */
@@ -164,7 +202,89 @@ MR_API void mr_stream_close(mr_stream *stream);
 /* mr_request with a single answer: `ret_json` is **owned**: mr_free. */
 MR_API mr_status mr_call(mr_engine *engine, const char *request_json, char **ret_json,
                          mr_error *reterr);
+
+/* Frees what a call has given away as **owned**: mr_free. NULL is allowed. */
 MR_API void mr_free(void *memory);
+
+/* ---- answers by callback -------------------------------------------------------------------- */
+
+/* What a callback is told: what mr_stream_next would have returned. Borrowed until it returns.
+ * Since 0.2. */
+typedef struct mr_answer {
+    uint32_t size;
+    mr_status status;    /* MR_OK: an answer, and another call follows; else this is the last one:
+                          * MR_END, or what went wrong */
+    const char *json;    /* the answer, one JSON object; NULL with MR_END, and for an error that is
+                          * not the engine's */
+    const char *message; /* of an error; else "" */
+} mr_answer;
+
+/* Called on the thread of mr_options.loop, or else on one thread of the handle's own, one call at a
+ * time. It may make any call that does not wait; without `loop` also those that do, but not
+ * mr_close of its handle. Since 0.2. */
+typedef void (*mr_answer_cb)(const mr_answer *answer, void *user);
+
+/* mr_request whose answers come by callback: one call for each, and a last one, never before this
+ * call returns where it is made on the loop's thread. More than 65,536 answers that nobody was told
+ * of yet end it with MR_ELIMIT. `ret_stream` NULL: it goes by itself after the last call. Else it
+ * gets the stream, **owned**: mr_stream_close, before or after the last call; when that returns no
+ * call is going on (but the one that it is called from) and none will follow. MR_EINVAL, MR_ENOMEM,
+ * MR_ECLOSED: nothing will be called. Since 0.2. */
+MR_API mr_status mr_request_cb(mr_engine *engine, const char *request_json, mr_answer_cb cb,
+                               void *user, mr_stream **ret_stream, mr_error *reterr);
+
+/* mr_start without waiting: reads and writes what it must, sends the request and returns. The one
+ * answer, before the last call, is {"run":ID,"dag":...,"file":...,"warnings":[...]}. Errors that
+ * the engine finds come by callback; MR_EINVAL, MR_ENOTFOUND, MR_ENOMEM, MR_ECLOSED, and
+ * MR_EDEFINITION for a file that is no text, from here, and nothing is called then. Since 0.2. */
+MR_API mr_status mr_start_cb(mr_engine *engine, const mr_start_options *options, mr_answer_cb cb,
+                             void *user, mr_error *reterr);
+
+/* ---- a dag in code -------------------------------------------------------------------------- */
+
+/* A dag under construction; one thread at a time. **Owned**: mr_dag_destroy. It becomes the text of
+ * a dag file, in JSON, which is checked as any other: what a key means says docs/dag-file.md. None
+ * of the calls below fails: the first thing that goes wrong is remembered, and told by mr_dag_text
+ * and mr_start. Strings are copied. NULL: out of memory; the calls below do nothing with it, and
+ * mr_dag_text says so. Since 0.2. */
+MR_API mr_dag *mr_dag_create(const char *id);
+
+/* Frees a dag; runs that were started with it do not need it. NULL is allowed. Since 0.2. */
+MR_API void mr_dag_destroy(mr_dag *dag);
+
+/* Sets a key of the dag, such as "timeout" or "hooks", to a value in JSON: exactly one, else
+ * MR_EINVAL is remembered, as for a key that was set already. Since 0.2. */
+MR_API void mr_dag_set(mr_dag *dag, const char *key, const char *value_json);
+
+/* Declares a variable as `vars` of a dag file does: "null", or
+ * "{\"type\":\"int\",\"defaultValue\":3}". Since 0.2. */
+MR_API void mr_dag_var(mr_dag *dag, const char *name, const char *value_json);
+
+/* Adds a task. `action` NULL: a key such as "run" says what it does. Since 0.2. */
+MR_API void mr_dag_task(mr_dag *dag, const char *task_id, const char *action);
+
+/* Sets a param of a task that was added, to a value in JSON. Remembered is MR_EINVAL for an unknown
+ * task, for what is no JSON and for a param that was set already. Since 0.2. */
+MR_API void mr_dag_param(mr_dag *dag, const char *task_id, const char *name,
+                         const char *value_json);
+
+/* mr_dag_param for text; templates work in it. Since 0.2. */
+MR_API void mr_dag_param_str(mr_dag *dag, const char *task_id, const char *name, const char *text);
+
+/* mr_dag_param for an integer. Since 0.2. */
+MR_API void mr_dag_param_int(mr_dag *dag, const char *task_id, const char *name, int64_t number);
+
+/* The task begins after `on` has ended with success. `on` need not be there yet. Since 0.2. */
+MR_API void mr_dag_depend(mr_dag *dag, const char *task_id, const char *on);
+
+/* Sets another key of a task, such as "retry", "runIf" or "forEach", to a value in JSON. Since 0.2.
+ */
+MR_API void mr_dag_task_set(mr_dag *dag, const char *task_id, const char *key,
+                            const char *value_json);
+
+/* The text of the dag file, **borrowed until the next call on this dag**. What was remembered, or
+ * MR_ENOMEM; what the text means is checked where it is used. Since 0.2. */
+MR_API mr_status mr_dag_text(mr_dag *dag, const char **ret_text, mr_error *reterr);
 
 /* ---- without a store ----------------------------------------------------------------------- */
 
@@ -178,11 +298,12 @@ MR_API mr_status mr_validate(const char *file, const char *text, size_t text_len
  * needed. */
 typedef struct mr_validate_options {
     uint32_t size;
-    uint32_t compat;     /* 1: by fastflow's rules, as `--compat fastflow` */
-    const char *file;    /* path of a dag file */
-    const char *text;    /* or its text; `file` then only names it in errors */
-    size_t text_len;     /* bytes of `text` */
-    const char *plugins; /* as in mr_options */
+    uint32_t compat;                        /* 1: by fastflow's rules, as `--compat fastflow` */
+    const char *file;                       /* path of a dag file */
+    const char *text;                       /* or its text; `file` then only names it in errors */
+    size_t text_len;                        /* bytes of `text` */
+    const char *plugins;                    /* as in mr_options */
+    const struct mr_action *const *actions; /* as in mr_options. Since 0.2 */
 } mr_validate_options;
 
 #define MR_VALIDATE(...)                                 \
@@ -190,6 +311,7 @@ typedef struct mr_validate_options {
         .size = sizeof(mr_validate_options), __VA_ARGS__ \
     }
 
+/* mr_validate with options. */
 MR_API mr_status mr_validate_with(const mr_validate_options *options, char **ret_json,
                                   mr_error *reterr);
 
@@ -206,6 +328,7 @@ typedef struct mr_plan_options {
     const char *vars_file; /* path of a YAML or JSON map of variables, or NULL; vars_json wins */
     uint32_t graph;        /* 1: the graph alone; no variable is looked at */
     uint32_t unused;
+    const struct mr_action *const *actions; /* as in mr_options */
 } mr_plan_options;
 
 #define MR_PLAN(...)                                 \
@@ -227,6 +350,23 @@ MR_API mr_status mr_plan(const mr_plan_options *options, char **ret_json, mr_err
  * **owned**: mr_free. It sees what stands in one place (keys, types, words), not the graph.
  * `plugins` as in mr_options. MR_EABI, MR_EPERM. Since 0.2. */
 MR_API mr_status mr_schema(const char *plugins, char **ret_json, mr_error *reterr);
+
+/* The same with options: fill with MR_SCHEMA(...). Since 0.2. */
+typedef struct mr_schema_options {
+    uint32_t size;
+    uint32_t unused;
+    const char *plugins;                    /* as in mr_options */
+    const struct mr_action *const *actions; /* as in mr_options */
+} mr_schema_options;
+
+#define MR_SCHEMA(...)                                 \
+    {                                                  \
+        .size = sizeof(mr_schema_options), __VA_ARGS__ \
+    }
+
+/* mr_schema with options. Since 0.2. */
+MR_API mr_status mr_schema_with(const mr_schema_options *options, char **ret_json,
+                                mr_error *reterr);
 
 /* A file for editors (LuaLS, ---@meta) with every name that a dag's Lua has; `ret_text`,
  * **owned**: mr_free. MR_ENOMEM. Since 0.2. */
