@@ -127,7 +127,8 @@ static void two__one_closes_while_the_other_works(void **state)
     mr_close(first);
     assert_int_equal(mr_wait(second, two, EMBED_WAIT_MS, &name, NULL), MR_OK);
     assert_string_equal(name, "success");
-    assert_int_equal(mr_wait(second, one, 0, &name, NULL), MR_ENOTFOUND); /* the other's run */
+    assert_int_equal(mr_wait(second, one, EMBED_WAIT_MS, &name, NULL),
+                     MR_ENOTFOUND); /* the other's run */
     mr_close(second);
     temp_store_remove(second_store);
 }

@@ -104,7 +104,8 @@ static void request__that_is_too_large_is_told_by_callback(void **state)
 static void on_answer_that_waits(const mr_answer *answer, void *user)
 {
     struct embed_told *told = user;
-    mr_engine *engine = *(mr_engine **)told->message;
+    mr_engine *engine;
+    memcpy(&engine, told->message, sizeof engine); /* as it was put there: nowhere in particular */
     if (answer->status == MR_OK) {
         char *json = call(engine, "{\"op\":\"ping\"}");
         mr_free(json);
