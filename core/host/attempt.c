@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "core/host/host.h"
@@ -45,8 +46,8 @@ void mr__host_phase(struct mr__channel *channel, const struct mr__host_plugin *p
 {
     bool spoilt = false;
     mr_status status = MR_OK;
-    limit_cpu(start->number[MR__START_CPU_S]);
     if (start->number[MR__START_FRESH] != 0) {
+        limit_cpu(start->number[MR__START_CPU_S]);
         free_task(*slot);
         *slot = NULL;
         atomic_store(&channel->cancel_reason, MR_NOT_CANCELED);
@@ -324,6 +325,13 @@ static bool leaks(const struct mr__host_plugin *plugin)
     return fcntl(plugin->lowest + (int)MR__HOST_LEAK_MAX, F_GETFD) >= 0;
 }
 
+/* Whether the plugin has left a child behind: it would speak and count for the next attempt. */
+static bool has_child(void)
+{
+    siginfo_t info;
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 static void send_end(struct mr__host_task *t, struct mr__channel *channel,
                      const struct mr__host_plugin *plugin, mr_status status, bool spoilt)
 {
@@ -335,7 +343,8 @@ static void send_end(struct mr__host_task *t, struct mr__channel *channel,
         atomic_store(&t->state, MR__HOST_OVER);
         drop_posts(t);
     }
-    spoilt = spoilt || plugin->table == NULL || leaks(plugin);
+    spoilt = spoilt || plugin->table == NULL || leaks(plugin) || has_child() ||
+             atomic_load(&channel->misused);
     struct mr__wire m = {
         .kind = MR__WIRE_END, .number = {status, wait_ms, spoilt}, .text = {mr__wire_text(reason)}};
     (void)fflush(NULL); /* What it printed comes before its end. */

@@ -57,7 +57,8 @@ struct mr__host_task {
     mr_task_info info;
     mr_value params, vars;
     struct mr__arena arena; /* the main thread's */
-    const char *reason;     /* of a failure, in the arena; or NULL */
+    const char *reason;     /* of a failure: `reason_memory`, which is in the arena; or NULL */
+    char *reason_memory;    /* of MR__REASON_BYTES_MAX + 4; or NULL */
     void *data;             /* the plugin's own */
     int64_t wait_ms;        /* of mr_finish_after, or -1 */
     bool cancel_called;
@@ -84,7 +85,7 @@ struct mr__host_plugin {
 /* A phase, from START to END. `slot` holds the attempt from its first phase to the next attempt. */
 void mr__host_phase(struct mr__channel *channel, const struct mr__host_plugin *plugin,
                     const struct mr__wire *start, struct mr__host_task **slot);
-/* The reason of a failure. */
+/* The reason of a failure; all of an attempt share their memory. */
 void mr__host_set_reason(struct mr__host_task *t, const char *fmt, va_list args);
 MR__PRINTF(3, 4)
 mr_status mr__host_fail(struct mr__host_task *t, mr_status status, const char *fmt, ...);
