@@ -347,7 +347,10 @@ static void send_end(struct mr__host_task *t, struct mr__channel *channel,
              atomic_load(&channel->misused);
     struct mr__wire m = {
         .kind = MR__WIRE_END, .number = {status, wait_ms, spoilt}, .text = {mr__wire_text(reason)}};
-    (void)fflush(NULL); /* What it printed comes before its end. */
+    /* What it printed comes before its end. Other streams are the plugin's: a thread of its own
+     * that waits in one would have its lock. */
+    (void)fflush(stdout);
+    (void)fflush(stderr);
     if (mr__channel_send(channel, &m) != MR_OK) {
         mr__channel_die();
     }

@@ -71,6 +71,7 @@ int main(void)
         (void)fputs("millrace-host is started by millrace: it is nothing to run by hand\n", stderr);
         return 2;
     }
+    (void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* What is printed before a crash is not lost. */
     (void)sigaction(SIGTERM, &nothing, NULL);
     (void)sigaction(SIGPIPE, &nothing, NULL);
     if (mr__channel_init(&channel, MR__WIRE_DESCRIPTOR) != MR_OK) {

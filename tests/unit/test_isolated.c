@@ -313,6 +313,59 @@ static void isolated__hears_of_a_broken_pipe(void **state)
     (void)expect_end(1, MR__OUTCOME_SUCCESS);
 }
 
+/* What it had printed was in its buffer. */
+static void isolated__that_crashes_did_lose_what_it_had_printed(void **state)
+{
+    fixture_start(f, apart("rude"), 1, "{\"do\":\"words\"}");
+    (void)expect_end(1, MR__OUTCOME_FAILED);
+    assert_int_equal(f->log_len, 11);
+    assert_memory_equal(f->log, "last words\n", 11);
+}
+
+/* Its end waited for the lock of every stream. */
+static void isolated__ends_while_a_thread_reads(void **state)
+{
+    fixture_start(f, apart("rude"), 1, "{\"do\":\"listen\"}");
+    assert_true(fixture_run(f, 1, 5000));
+    (void)expect_end(1, MR__OUTCOME_SUCCESS);
+}
+
+static void kill_host_of(uint32_t task)
+{
+    struct mr__host *host = exec_of_fixture()->hosts.list;
+    while (host != NULL && (host->task == NULL || host->task->ref.task != task)) {
+        host = host->next;
+    }
+    assert_non_null(host);
+    assert_int_equal(kill(host->pid, SIGKILL), 0);
+}
+
+static void isolated__dies_while_its_flush_is_under_way(void **state)
+{
+    f->flush_hold = true;
+    fixture_start(f, apart("sharing"), 1, NULL);
+    assert_true(fixture_run_until(f, &f->flush_count, 1, 5000));
+    kill_host_of(1);
+    (void)expect_end(1, MR__OUTCOME_FAILED);
+    fixture_flushed(f, MR_OK);
+}
+
+static void isolated__dies_while_it_waits_for_a_lock(void **state)
+{
+    fixture_before(f, apart("early"), 1, false);
+    assert_true(fixture_run_until(f, &f->began_count, 1, 5000));
+    fixture_before(f, apart("early"), 2, false);
+    assert_false(fixture_run_until(f, &f->began_count, 2, 100));
+    kill_host_of(2);
+    (void)expect_end(2, MR__OUTCOME_FAILED);
+    kill_host_of(1);
+    fixture_before(f, apart("early"), 3, false);
+    wait_for_hosts(2);
+    fixture_start(f, apart("early"), 1, NULL);
+    (void)expect_end(1, MR__OUTCOME_FAILED);
+    assert_true(fixture_run_until(f, &f->began_count, 2, 5000));
+}
+
 /* ---- calls of 1.2, of an engine that the test plays -------------------------------------------
  */
 
@@ -457,6 +510,20 @@ static void shutdown__with_an_attempt_that_has_just_begun(void **state)
     fixture_open(f, 4);
 }
 
+static void shutdown__with_a_flush_and_a_lock_waited_for(void **state)
+{
+    f->flush_hold = true;
+    fixture_before(f, apart("early"), 1, false);
+    assert_true(fixture_run_until(f, &f->began_count, 1, 5000));
+    fixture_before(f, apart("early"), 2, false);
+    fixture_start(f, apart("sharing"), 3, NULL);
+    assert_true(fixture_run_until(f, &f->flush_count, 1, 5000));
+    assert_false(fixture_run_until(f, &f->began_count, 2, 100));
+    fixture_close(f, 1000);
+    f->flush_hold = false;
+    fixture_open(f, 4);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -481,12 +548,17 @@ int main(void)
         TEST(isolated__waits_for_a_lock_in_every_phase),
         TEST(isolated__calls_take_no_memory_of_the_engine),
         TEST(isolated__hears_of_a_broken_pipe),
+        TEST(isolated__that_crashes_did_lose_what_it_had_printed),
+        TEST(isolated__ends_while_a_thread_reads),
+        TEST(isolated__dies_while_its_flush_is_under_way),
+        TEST(isolated__dies_while_it_waits_for_a_lock),
         TEST(isolated__hands_on_what_came_with_1_2),
         TEST(isolated__tells_of_a_lock_that_was_waited_for),
         TEST(isolated__does_without_where_the_engine_is_older),
         TEST(shutdown__ends_the_deaf_after_its_grace),
         TEST(shutdown__with_an_attempt_between_phases),
         TEST(shutdown__with_an_attempt_that_has_just_begun),
+        TEST(shutdown__with_a_flush_and_a_lock_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -168,6 +168,32 @@ static mr_status chatter(mr_task *t)
     }
 }
 
+static mr_status last_words(mr_task *t)
+{
+    printf("last words\n");
+    return crash(t);
+}
+
+static void *read_for_ever(void *arg)
+{
+    char line[16];
+    (void)!fgets(line, sizeof line, arg);
+    return NULL;
+}
+
+/* A thread that waits in a stream, whose lock it has. */
+static mr_status listen_on(mr_task *t)
+{
+    int ends[2];
+    pthread_t thread;
+    FILE *in = pipe(ends) == 0 ? fdopen(ends[0], "r") : NULL;
+    if (in == NULL || pthread_create(&thread, NULL, read_for_ever, in) != 0 ||
+        pthread_detach(thread) != 0) {
+        return MR_EFAILED;
+    }
+    return mr_sleep(t, 50);
+}
+
 /* One that its attempt leaves behind. */
 static mr_status leave_child(mr_task *t)
 {
@@ -231,11 +257,12 @@ static const struct {
     const char *name;
     mr_status (*act)(mr_task *t);
 } acts[] = {
-    {"crash", crash},     {"abort", abort_it},  {"exit", leave},      {"burn", burn},
-    {"close", close_all}, {"garbage", garbage}, {"twice", end_twice}, {"leak", leak},
-    {"hog", hog},         {"open", open_all},   {"talk", talk},       {"fork", fork_it},
-    {"work", work},       {"nothing", nothing}, {"chatter", chatter}, {"child", leave_child},
-    {"late", be_late},    {"pipe", break_pipe}, {"knock", knock},     {"say", say_long}};
+    {"crash", crash},      {"abort", abort_it},    {"exit", leave},      {"burn", burn},
+    {"close", close_all},  {"garbage", garbage},   {"twice", end_twice}, {"leak", leak},
+    {"hog", hog},          {"open", open_all},     {"talk", talk},       {"fork", fork_it},
+    {"work", work},        {"nothing", nothing},   {"chatter", chatter}, {"words", last_words},
+    {"listen", listen_on}, {"child", leave_child}, {"late", be_late},    {"pipe", break_pipe},
+    {"knock", knock},      {"say", say_long}};
 
 /* Does it, in the attempts up to `until`. */
 static mr_status rude_run(mr_task *t)
