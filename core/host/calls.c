@@ -219,8 +219,9 @@ static mr_status host_finish_after(mr_task *task, int64_t ms)
     if (!may_pend(t, atomic_load(&t->state)) || atomic_load(&t->state) != MR__HOST_RUNNING) {
         return MR_EINVAL;
     }
-    if (ms < 0) {
-        return mr__host_fail(t, MR_EINVAL, "mr_finish_after below zero");
+    if (ms < 0 || t->has_output || t->unsaved) {
+        return mr__host_fail(t, MR_EINVAL,
+                             "mr_finish_after with an output or unsaved share data, or below zero");
     }
     t->wait_ms = ms;
     return MR_OK;
@@ -318,7 +319,12 @@ static mr_status give(struct mr__host_task *t, enum mr__wire_call call, const ch
                              call == MR__CALL_OUTPUT ? "output" : "share data",
                              MR__OUTPUT_BYTES_MAX);
     }
-    return ask_status(t, &m, true);
+    mr_status status = ask_status(t, &m, true);
+    if (status == MR_OK) {
+        t->has_output = t->has_output || call == MR__CALL_OUTPUT;
+        t->unsaved = call == MR__CALL_SHARE_SET || (t->unsaved && call != MR__CALL_SHARE_FLUSH);
+    }
+    return status;
 }
 
 static mr_status give_value(struct mr__host_task *t, enum mr__wire_call call, const char *what,

@@ -61,6 +61,8 @@ struct mr__host_task {
     char *reason_memory;    /* of MR__REASON_BYTES_MAX + 4; or NULL */
     void *data;             /* the plugin's own */
     int64_t wait_ms;        /* of mr_finish_after, or -1 */
+    bool has_output;        /* it has set one */
+    bool unsaved;           /* share data that it has set and not flushed */
     bool cancel_called;
     struct mr__host_timer timers[MR__HOST_TIMERS_MAX];
     struct mr__host_lock *locks; /* in the arena */

@@ -284,6 +284,13 @@ static void isolated__does_not_wait_with_a_lock(void **state)
                         "mr_finish_after with an output, unsaved share data or a lock");
 }
 
+/* It was told that it may wait, and failed with its end. */
+static void isolated__is_refused_a_wait_with_an_output(void **state)
+{
+    fixture_start(f, apart("pend"), 1, "{\"by\":\"itself\"}");
+    (void)expect_end(1, MR__OUTCOME_SUCCESS);
+}
+
 /* In run_before and run_after a worker's lock that waits was refused. */
 static void isolated__waits_for_a_lock_in_every_phase(void **state)
 {
@@ -545,6 +552,7 @@ int main(void)
         TEST(isolated__tells_its_log_while_it_runs),
         TEST(isolated__that_waits_did_lose_its_log),
         TEST(isolated__does_not_wait_with_a_lock),
+        TEST(isolated__is_refused_a_wait_with_an_output),
         TEST(isolated__waits_for_a_lock_in_every_phase),
         TEST(isolated__calls_take_no_memory_of_the_engine),
         TEST(isolated__hears_of_a_broken_pipe),

@@ -345,6 +345,16 @@ static mr_status pend_run(mr_task *t)
         mr_log(t, MR_STDOUT, "said before\n", 12);
         return mr_finish_after(t, 5) == MR_OK ? MR_PENDING : MR_EFAILED;
     }
+    if (strcmp(by, "itself") == 0) { /* since it has something to say */
+        mr_status early = mr_share_set_str(t, "k", "v");
+        mr_status refused = mr_finish_after(t, 5), saved = mr_share_flush(t);
+        mr_status output = mr_output_str(t, "by", by), again = mr_finish_after(t, 5);
+        (void)mr_finish(t, early == MR_OK && saved == MR_OK && output == MR_OK &&
+                                   refused == MR_EINVAL && again == MR_EINVAL
+                               ? MR_OK
+                               : MR_EFAILED);
+        return MR_PENDING;
+    }
     if (strcmp(by, "engine with a lock") == 0) {
         (void)mr_lock(t, "door", NULL, NULL);
         return mr_finish_after(t, 5) == MR_OK ? MR_PENDING : MR_EFAILED;
