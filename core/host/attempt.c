@@ -117,6 +117,7 @@ static struct mr__host_task *make_task(struct mr__channel *channel,
     }
     (void)pthread_mutex_init(&t->mutex, NULL);
     mr__arena_init(&t->arena);
+    mr__hash_init(&t->seen);
     t->head.host = &mr__host_calls;
     t->channel = channel;
     t->action = find_action(plugin->table, start->text[MR__START_ACTION].data);
@@ -154,6 +155,7 @@ static void free_task(struct mr__host_task *t)
     }
     atomic_store(&t->state, MR__HOST_OVER);
     drop_posts(t);
+    mr__hash_finish(&t->seen);
     mr__arena_finish(&t->arena);
     mr__free(ended[at]);
     ended[at] = t;

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/base/hash.h"
 #include "core/base/value.h"
 #include "core/exec/wire.h"
 #include "core/host/channel.h"
@@ -47,6 +48,13 @@ struct mr__host_lock {
     void *arg;
 };
 
+/* A value of the share data that was read: the same for as long as its text is. */
+struct mr__host_seen {
+    const char *json;
+    size_t len;
+    mr_value value;
+};
+
 struct mr__host_task {
     mr_task head; /* what the plugin sees; stays first */
     struct mr__channel *channel;
@@ -66,6 +74,7 @@ struct mr__host_task {
     bool cancel_called;
     struct mr__host_timer timers[MR__HOST_TIMERS_MAX];
     struct mr__host_lock *locks; /* in the arena */
+    struct mr__hash seen;        /* key -> struct mr__host_seen *, all in the arena */
     pthread_mutex_t mutex;       /* over the rest */
     mr_status finish_status;
     struct mr__host_post *first, *last;

@@ -210,6 +210,14 @@ def test_share_data(case):
     has(str(task_of(document, "a")["traces"]), "first key old, old gone, flushed kept, set there")
 
 
+def test_looking_at_share_data_takes_no_memory(case):
+    """Each look took that of the value."""
+    limits = "" if sanitized() else ", limits: {memory: 64MiB}"
+    document = run(case, "tasks:\n  - {id: s, lua: \"share.long = string.rep('x', 100000)\"}\n"
+                         "  - {id: a, action: rude, isolation: process, params: {do: look}, dependOn: s%s}\n" % limits)
+    equal(task_of(document, "a")["reason"], "")
+
+
 def test_a_retry_after_a_crash(case):
     task = one(case, "do: crash, until: 2", ", retry: {max: 3, delay: 1ms}", code=0)
     equal((task["status"], task["attempts"], task["output"]["calls"]), ("success", 3, 1))

@@ -246,6 +246,18 @@ static mr_status knock(mr_task *t)
     return mr_sleep(t, 60000);
 }
 
+static mr_status look(mr_task *t)
+{
+    const mr_value *first = mr_share_get(t, "long");
+    int i;
+    for (i = 0; first != NULL && i < 2000; i++) {
+        if (mr_share_get(t, "long") != first) {
+            return MR_EFAILED;
+        }
+    }
+    return first != NULL && first->len == 100000 ? MR_OK : MR_EFAILED;
+}
+
 static mr_status say_long(mr_task *t)
 {
     mr_logf(t, MR_LOG_INFO, "%03000d", 7);
@@ -257,12 +269,12 @@ static const struct {
     const char *name;
     mr_status (*act)(mr_task *t);
 } acts[] = {
-    {"crash", crash},      {"abort", abort_it},    {"exit", leave},      {"burn", burn},
-    {"close", close_all},  {"garbage", garbage},   {"twice", end_twice}, {"leak", leak},
-    {"hog", hog},          {"open", open_all},     {"talk", talk},       {"fork", fork_it},
-    {"work", work},        {"nothing", nothing},   {"chatter", chatter}, {"words", last_words},
-    {"listen", listen_on}, {"child", leave_child}, {"late", be_late},    {"pipe", break_pipe},
-    {"knock", knock},      {"say", say_long}};
+    {"crash", crash},     {"abort", abort_it},   {"exit", leave},        {"burn", burn},
+    {"close", close_all}, {"garbage", garbage},  {"twice", end_twice},   {"leak", leak},
+    {"hog", hog},         {"open", open_all},    {"talk", talk},         {"fork", fork_it},
+    {"work", work},       {"nothing", nothing},  {"chatter", chatter},   {"words", last_words},
+    {"look", look},       {"listen", listen_on}, {"child", leave_child}, {"late", be_late},
+    {"pipe", break_pipe}, {"knock", knock},      {"say", say_long}};
 
 /* Does it, in the attempts up to `until`. */
 static mr_status rude_run(mr_task *t)
