@@ -404,6 +404,7 @@ void mr__task_locks_drop(struct mr__task *t);
 bool mr__task_lock_of(struct mr__task *t, struct mr__lock_waited *ret);
 /* Loop: whether it holds a lock, or waits for one. */
 bool mr__task_has_locks(struct mr__task *t);
+bool mr__task_waits_for_lock(struct mr__task *t); /* any thread */
 /* Sets the timer to the next moment at which the table has something to do. */
 void mr__exec_locks_arm(struct mr__exec *x);
 

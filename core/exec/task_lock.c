@@ -42,6 +42,7 @@ void mr__task_lock_ended(void *user, struct mr__lock_wait *wait)
 {
     struct mr__task *t = task_of_owner(wait->owner);
     uint32_t state = atomic_load(&t->state);
+    mr__signs_heard(t);
     if (t->action->table->where == MR_ON_WORKER) {
         (void)pthread_cond_broadcast(&t->wake);
     } else if (!t->exec->closed && (state == MR__TASK_RUNNING || state == MR__TASK_PENDING)) {
@@ -388,6 +389,14 @@ bool mr__task_has_locks(struct mr__task *t)
     bool has = t->locks.count > 0;
     (void)pthread_mutex_unlock(&t->exec->mutex);
     return has;
+}
+
+bool mr__task_waits_for_lock(struct mr__task *t)
+{
+    (void)pthread_mutex_lock(&t->exec->mutex);
+    bool waits = t->locks.waits != NULL;
+    (void)pthread_mutex_unlock(&t->exec->mutex);
+    return waits;
 }
 
 bool mr__task_lock_of(struct mr__task *t, struct mr__lock_waited *ret)

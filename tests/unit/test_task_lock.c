@@ -110,6 +110,19 @@ static void worker__gets_it_when_the_holders_attempt_ends(void **state)
     assert_string_equal(fixture_end_of(f, 2)->output, expected);
 }
 
+/* Asleep it said nothing, and was ended for it. */
+static void worker__that_waits_is_alive(void **state)
+{
+    fixture_start(f, &holder, 1, NULL);
+    wait_entered(1);
+    f->heartbeat_ms = 100;
+    fixture_start(f, &asks, 2, "{\"wait\":20000}");
+    assert_false(fixture_run(f, 1, 350));
+    open_gate = true;
+    assert_true(fixture_run(f, 2, 20000));
+    assert_int_equal(fixture_end_of(f, 2)->outcome, MR__OUTCOME_SUCCESS);
+}
+
 static void worker__that_waits_ends_with_a_cancel(void **state)
 {
     fixture_start(f, &holder, 1, NULL);
@@ -531,6 +544,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(worker__is_refused_or_late_with_the_holders_name),
         TEST(worker__gets_it_when_the_holders_attempt_ends),
+        TEST(worker__that_waits_is_alive),
         TEST(worker__that_waits_ends_with_a_cancel),
         TEST(worker__that_waits_ends_with_a_shutdown),
         TEST(time_over__wakes_a_worker_that_waits),
