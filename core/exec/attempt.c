@@ -364,9 +364,12 @@ static void answered_waiting(struct mr__task *t)
 
 mr_status mr__attempt_wait(struct mr__task *t, int64_t ms)
 {
-    if (t->phase != MR__PHASE_RUN || t->output.count > 0 || mr__task_share_unsaved(t)) {
-        return mr__task_fail(t, MR_EINVAL, "mr_finish_after with an output or unsaved share data");
+    if (t->phase != MR__PHASE_RUN || t->output.count > 0 || mr__task_share_unsaved(t) ||
+        mr__task_has_locks(t)) {
+        return mr__task_fail(t, MR_EINVAL,
+                             "mr_finish_after with an output, unsaved share data or a lock");
     }
+    mr__task_log_flush(t);
     t->wait_ms = ms;
     mr__attempt_call_begin(t); /* The engine may do anything while it is told. */
     answered_waiting(t);
@@ -608,7 +611,7 @@ static void release(struct mr__task *t)
     } else {
         atomic_store_explicit(&t->state, MR__TASK_FREE, memory_order_relaxed);
     }
-    if (t->locks.count > 0 || t->lock_calls != NULL) {
+    if (t->asked_locks) {
         mr__task_locks_drop(t);
     }
     if (x->closing && !x->finishing) {

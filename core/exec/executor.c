@@ -478,8 +478,8 @@ static void leave(struct mr__exec *x, struct mr__task *list)
         }
         t->told = true;
         (void)pthread_mutex_lock(&x->mutex);
-        uint32_t state = atomic_load(&t->state);
-        bool held = state != MR__TASK_FINISHED;
+        uint32_t state = atomic_load(&t->state); /* An isolated one is in nobody's hands here. */
+        bool held = state != MR__TASK_FINISHED && t->action->inner == NULL;
         if (held) {
             x->foreign++;
             atomic_store(&t->state, state == MR__TASK_PENDING ? MR__TASK_ABANDONED : state);

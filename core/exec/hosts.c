@@ -276,6 +276,9 @@ static mr_status watch_socket(struct mr__host *host, mr_error *reterr)
         host->poll.data = host;
         x->handles++;
         failed = uv_poll_start(&host->poll, UV_READABLE, on_socket);
+    } else { /* The loop does not know it, and so nobody may look at it. */
+        (void)close(host->fd);
+        host->fd = -1;
     }
     return failed == 0 ? MR_OK
                        : mr__error_set(reterr, MR_EIO, "cannot watch a host process: %s",
@@ -350,6 +353,7 @@ static void on_output(void *user, uint32_t stream, const char *bytes, size_t len
     struct mr__host *host = user;
     struct mr__exec *x = host->exec;
     if (host->task != NULL && !host->task->told && !x->closing) {
+        mr__task_log_flush(host->task);
         x->events.log(x->events.user, &host->task->ref, stream, bytes, len);
     }
 }
@@ -508,12 +512,8 @@ static void deliver(struct mr__host *host)
     }
 }
 
-static void on_socket(uv_poll_t *poll, int status, int events)
+static void receive(struct mr__host *host)
 {
-    struct mr__host *host = poll->data;
-    if ((events & UV_WRITABLE) != 0 && host->fd >= 0) {
-        flush(host);
-    }
     for (unsigned i = 0; i < READS_PER_TURN && host->fd >= 0 && !host->deaf; i++) {
         if (!mr__buf_reserve(&host->in, READ_BYTES)) {
             stop_listening(host, "sent more than there is memory for", 0);
@@ -533,5 +533,21 @@ static void on_socket(uv_poll_t *poll, int status, int events)
         if ((size_t)n < room) {
             return;
         }
+    }
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+    struct mr__host *host = poll->data;
+    struct mr__task *t = host->task;
+    if (t != NULL) {
+        mr__attempt_call_begin(t); /* What it logs is told with this turn; it may end in it. */
+    }
+    if ((events & UV_WRITABLE) != 0 && host->fd >= 0) {
+        flush(host);
+    }
+    receive(host);
+    if (t != NULL) {
+        (void)mr__attempt_call_end(t);
     }
 }

@@ -213,6 +213,12 @@ struct answer {
     struct mr__blob value;
 };
 
+/* One that comes later: in the attempt's arena, and in its list when it is not needed. */
+struct mr__answer_later {
+    struct answer answer; /* stays first */
+    struct mr__answer_later *next;
+};
+
 static void send_answer(const struct answer *answer)
 {
     struct mr__task *t = answer->task;
@@ -258,14 +264,28 @@ static bool get_share(struct mr__task *t, const struct mr__wire *m, struct mr__b
                : mr__task_share_next(t, m->text[0], ret_text);
 }
 
-/* **Owned** by the attempt's arena, or NULL: for an answer that comes later. */
+/* To be given back with not_later; NULL: out of memory. */
 static struct answer *later(const struct answer *answer)
 {
-    struct answer *copy = mr__arena_alloc(&answer->task->arena, sizeof *copy);
-    if (copy != NULL) {
-        *copy = *answer;
+    struct mr__task *t = answer->task;
+    struct mr__answer_later *place = t->answers;
+    if (place != NULL) {
+        t->answers = place->next;
+    } else {
+        place = mr__arena_alloc(&t->arena, sizeof *place);
     }
-    return copy;
+    if (place == NULL) {
+        return NULL;
+    }
+    place->answer = *answer;
+    return &place->answer;
+}
+
+static void not_later(struct answer *answer)
+{
+    struct mr__answer_later *place = (struct mr__answer_later *)answer;
+    place->next = answer->task->answers;
+    answer->task->answers = place;
 }
 
 static void flush_on_done(void *arg, mr_status status)
@@ -278,6 +298,7 @@ static void flush_on_done(void *arg, mr_status status)
                             mr_status_text(status));
     }
     send_answer(answer);
+    not_later(answer);
 }
 
 /* A worker waits until it is durable; on the loop it soon will be. True: the answer comes later. */
@@ -294,6 +315,9 @@ static bool call_flush(struct mr__task *t, struct answer *answer)
         copy == NULL ? MR_ENOMEM : mr__task_share_save_then(t, flush_on_done, copy, &error);
     if (answer->status != MR_OK) {
         (void)mr__task_fail(t, answer->status, "%s", error.message);
+        if (copy != NULL) {
+            not_later(copy);
+        }
     }
     return answer->status == MR_OK;
 }
@@ -304,6 +328,7 @@ static void lock_on_held(mr_task *task, mr_status status, uint64_t fence, void *
     answer->status = status;
     answer->fence = fence;
     send_answer(answer);
+    not_later(answer);
 }
 
 /* mr_lock_then's: the call itself was answered at once. */
@@ -316,6 +341,7 @@ static void lock_then_on_held(mr_task *task, mr_status status, uint64_t fence, v
     if (t->host != NULL && t->host->busy && mr__host_send(t->host, &m) != MR_OK) {
         mr__host_end(t->host, "does not listen", 0);
     }
+    not_later(answer);
 }
 
 /* True: the answer comes later. */
@@ -338,6 +364,9 @@ static bool call_lock(struct mr__task *t, const struct mr__wire *m, struct answe
     }
     answer->status =
         calls->lock_then(&t->head, name, &options, then ? lock_then_on_held : lock_on_held, copy);
+    if (answer->status != MR_OK) {
+        not_later(copy);
+    }
     return !then && answer->status == MR_OK;
 }
 

@@ -302,7 +302,7 @@ static void host_log_line(mr_task *task, uint32_t level, const char *fmt, va_lis
     host_log(task, level <= MR_LOG_WARNING ? MR_STDERR : MR_STDOUT, line, end + 1);
 }
 
-/* The same reason again takes no more memory: some calls are tried in a loop. */
+/* All of an attempt share their memory: some calls are tried in a loop. */
 static void set_reason(struct mr__task *t, const char *fmt, va_list args)
 {
     char text[MR__REASON_BYTES_MAX + 4];
@@ -311,10 +311,19 @@ static void set_reason(struct mr__task *t, const char *fmt, va_list args)
         return; /* No text: what stands, or else that of the status. */
     }
     size_t bytes = mr__task_cut(text, MR__MIN((size_t)len, sizeof text - 1), MR__REASON_BYTES_MAX);
-    if (t->reason != NULL && strlen(t->reason) == bytes && memcmp(t->reason, text, bytes) == 0) {
-        return;
+    if (bytes >= t->reason_room) {
+        size_t room = MR__MAX(bytes + 1, 2 * t->reason_room);
+        char *memory = mr__arena_alloc(&t->arena, room);
+        if (memory == NULL) {
+            t->reason = NULL;
+            return;
+        }
+        t->reason_memory = memory;
+        t->reason_room = room;
     }
-    t->reason = mr__arena_dup(&t->arena, text, bytes);
+    memcpy(t->reason_memory, text, bytes);
+    t->reason_memory[bytes] = '\0';
+    t->reason = t->reason_memory;
 }
 
 mr_status mr__task_fail(struct mr__task *t, mr_status status, const char *fmt, ...)
@@ -430,7 +439,7 @@ static mr_status host_finish_after(mr_task *task, int64_t ms)
         return mr__task_misused(t, "mr_finish_after");
     }
     if (ms < 0 || t->wait_ms >= 0 || t->output.count > 0 || t->process != NULL ||
-        mr__task_share_unsaved(t) || t->locks.count > 0) {
+        mr__task_share_unsaved(t) || mr__task_has_locks(t)) {
         return mr__task_fail(
             t, MR_EINVAL,
             "mr_finish_after twice, with a child, an output, unsaved share data or a lock, or "

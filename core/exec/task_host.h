@@ -104,8 +104,10 @@ struct mr__task {
     const struct mr__attempt *attempt; /* borrowed while start() runs, then NULL */
     struct mr__entry *entry;
     mr_value params, vars;
-    const char *reason; /* of a failure, in the arena; or NULL */
-    void *data;         /* the plugin's own */
+    const char *reason; /* of a failure: `reason_memory`, which is in the arena; or NULL */
+    char *reason_memory;
+    size_t reason_room;
+    void *data; /* the plugin's own */
     struct mr__members output, details;
     struct mr__buf log; /* not told yet: task_log.c */
     uint32_t log_stream;
@@ -132,6 +134,8 @@ struct mr__task {
     struct mr__signs *signs;  /* the loop's timer; or NULL */
 
     struct mr__lock_call *lock_calls; /* loop: of mr_lock_then, oldest first (task_lock.c) */
+    bool asked_locks;                 /* its action's thread: perhaps it has some */
+    struct mr__answer_later *answers; /* in the arena, to be used again (isolated.c) */
 
     uint32_t calls; /* of the plugin under way on the loop: it is not recycled before */
     bool released;  /* over, but for `calls` */
@@ -398,6 +402,9 @@ void mr__task_locks_leave(struct mr__task *t);
  */
 void mr__task_locks_drop(struct mr__task *t);
 bool mr__task_lock_of(struct mr__task *t, struct mr__lock_waited *ret);
+/* Loop: whether it holds a lock, or waits for one. */
+bool mr__task_has_locks(struct mr__task *t);
+bool mr__task_waits_for_lock(struct mr__task *t); /* any thread */
 /* Sets the timer to the next moment at which the table has something to do. */
 void mr__exec_locks_arm(struct mr__exec *x);
 

@@ -42,6 +42,7 @@ void mr__task_lock_ended(void *user, struct mr__lock_wait *wait)
 {
     struct mr__task *t = task_of_owner(wait->owner);
     uint32_t state = atomic_load(&t->state);
+    mr__signs_heard(t);
     if (t->action->table->where == MR_ON_WORKER) {
         (void)pthread_cond_broadcast(&t->wake);
     } else if (!t->exec->closed && (state == MR__TASK_RUNNING || state == MR__TASK_PENDING)) {
@@ -172,6 +173,7 @@ mr_status mr__task_lock(mr_task *task, const char *name, const mr_lock_options *
     if (status != MR_OK) {
         return status;
     }
+    t->asked_locks = true;
     if (asked.wait_ms != 0 && t->action->table->where == MR_ON_WORKER) {
         wait_init(&wait, &asked, now_ms(x));
         asked.ask.wait = &wait;
@@ -203,7 +205,8 @@ mr_status mr__task_lock_then(mr_task *task, const char *name, const mr_lock_opti
     struct mr__exec *x = t->exec;
     struct asked asked;
     uint64_t fence = 0;
-    if (t->action->table->where != MR_ON_LOOP || t->phase != MR__PHASE_RUN || cb == NULL) {
+    bool pends = t->phase == MR__PHASE_RUN || t->action->inner != NULL; /* isolated.c's always do */
+    if (t->action->table->where != MR_ON_LOOP || !pends || cb == NULL) {
         return mr__task_misused(t, "mr_lock_then");
     }
     if (!mr__task_may_call(t, "mr_lock_then")) {
@@ -220,6 +223,7 @@ mr_status mr__task_lock_then(mr_task *task, const char *name, const mr_lock_opti
     if (call == NULL) {
         return answer(t, MR_ENOMEM, &asked, "");
     }
+    t->asked_locks = true;
     call->cb = cb;
     call->arg = arg;
     wait_init(&call->wait, &asked, now_ms(x));
@@ -373,6 +377,26 @@ void mr__exec_locks_arm(struct mr__exec *x)
         /* One more millisecond: libuv counts whole ones, and firing early would spin. */
         (void)uv_timer_start(&x->lock_timer, on_due, (uint64_t)left + (left > 0), 0);
     }
+}
+
+/* The time of a lock may be over at any moment, which another thread then notices. */
+bool mr__task_has_locks(struct mr__task *t)
+{
+    if (!t->asked_locks) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&t->exec->mutex);
+    bool has = t->locks.count > 0;
+    (void)pthread_mutex_unlock(&t->exec->mutex);
+    return has;
+}
+
+bool mr__task_waits_for_lock(struct mr__task *t)
+{
+    (void)pthread_mutex_lock(&t->exec->mutex);
+    bool waits = t->locks.waits != NULL;
+    (void)pthread_mutex_unlock(&t->exec->mutex);
+    return waits;
 }
 
 bool mr__task_lock_of(struct mr__task *t, struct mr__lock_waited *ret)

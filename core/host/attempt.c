@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "core/host/host.h"
@@ -45,8 +46,8 @@ void mr__host_phase(struct mr__channel *channel, const struct mr__host_plugin *p
 {
     bool spoilt = false;
     mr_status status = MR_OK;
-    limit_cpu(start->number[MR__START_CPU_S]);
     if (start->number[MR__START_FRESH] != 0) {
+        limit_cpu(start->number[MR__START_CPU_S]);
         free_task(*slot);
         *slot = NULL;
         atomic_store(&channel->cancel_reason, MR_NOT_CANCELED);
@@ -116,6 +117,7 @@ static struct mr__host_task *make_task(struct mr__channel *channel,
     }
     (void)pthread_mutex_init(&t->mutex, NULL);
     mr__arena_init(&t->arena);
+    mr__hash_init(&t->seen);
     t->head.host = &mr__host_calls;
     t->channel = channel;
     t->action = find_action(plugin->table, start->text[MR__START_ACTION].data);
@@ -153,6 +155,7 @@ static void free_task(struct mr__host_task *t)
     }
     atomic_store(&t->state, MR__HOST_OVER);
     drop_posts(t);
+    mr__hash_finish(&t->seen);
     mr__arena_finish(&t->arena);
     mr__free(ended[at]);
     ended[at] = t;
@@ -324,6 +327,13 @@ static bool leaks(const struct mr__host_plugin *plugin)
     return fcntl(plugin->lowest + (int)MR__HOST_LEAK_MAX, F_GETFD) >= 0;
 }
 
+/* Whether the plugin has left a child behind: it would speak and count for the next attempt. */
+static bool has_child(void)
+{
+    siginfo_t info;
+    return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 static void send_end(struct mr__host_task *t, struct mr__channel *channel,
                      const struct mr__host_plugin *plugin, mr_status status, bool spoilt)
 {
@@ -335,10 +345,14 @@ static void send_end(struct mr__host_task *t, struct mr__channel *channel,
         atomic_store(&t->state, MR__HOST_OVER);
         drop_posts(t);
     }
-    spoilt = spoilt || plugin->table == NULL || leaks(plugin);
+    spoilt = spoilt || plugin->table == NULL || leaks(plugin) || has_child() ||
+             atomic_load(&channel->misused);
     struct mr__wire m = {
         .kind = MR__WIRE_END, .number = {status, wait_ms, spoilt}, .text = {mr__wire_text(reason)}};
-    (void)fflush(NULL); /* What it printed comes before its end. */
+    /* What it printed comes before its end. Other streams are the plugin's: a thread of its own
+     * that waits in one would have its lock. */
+    (void)fflush(stdout);
+    (void)fflush(stderr);
     if (mr__channel_send(channel, &m) != MR_OK) {
         mr__channel_die();
     }

@@ -24,7 +24,7 @@ static void *host_alloc(mr_task *task, size_t bytes)
 
 static char *host_format(mr_task *task, const char *fmt, va_list args)
 {
-    return mr__arena_vprintf(&mr__host_task_of(task)->arena, fmt, args);
+    return fmt == NULL ? NULL : mr__arena_vprintf(&mr__host_task_of(task)->arena, fmt, args);
 }
 
 static const mr_task_info *host_info(mr_task *task)
@@ -34,7 +34,7 @@ static const mr_task_info *host_info(mr_task *task)
 
 static const mr_value *host_param(mr_task *task, const char *name)
 {
-    return mr_value_get(&mr__host_task_of(task)->params, name);
+    return name == NULL ? NULL : mr_value_get(&mr__host_task_of(task)->params, name);
 }
 
 static const mr_value *host_vars(mr_task *task)
@@ -44,7 +44,7 @@ static const mr_value *host_vars(mr_task *task)
 
 static const mr_value *host_var(mr_task *task, const char *name)
 {
-    return mr_value_get(&mr__host_task_of(task)->vars, name);
+    return name == NULL ? NULL : mr_value_get(&mr__host_task_of(task)->vars, name);
 }
 
 static void host_set_data(mr_task *task, void *data)
@@ -63,6 +63,9 @@ static void *host_data(mr_task *task)
 static bool is_over(struct mr__host_task *t)
 {
     uint32_t state = atomic_load(&t->state);
+    if (state == MR__HOST_OVER) {
+        atomic_store(&t->channel->misused, true);
+    }
     return state == MR__HOST_OVER || state == MR__HOST_FINISHED;
 }
 
@@ -78,8 +81,8 @@ static void say(struct mr__host_task *t, enum mr__wire_kind kind, int64_t number
 static void say_text(struct mr__host_task *t, enum mr__wire_kind kind, int64_t number,
                      const char *fmt, va_list args)
 {
-    char text[MR__TRACE_LINE_BYTES_MAX + 4]; /* The engine cuts it between characters. */
-    int len = vsnprintf(text, sizeof text, fmt, args);
+    char text[MR__LOG_LINE_BYTES_MAX + 4]; /* The engine cuts it between characters. */
+    int len = fmt == NULL ? -1 : vsnprintf(text, sizeof text, fmt, args);
     if (len >= 0) {
         say(t, kind, number, text, MR__MIN((size_t)len, sizeof text - 1));
     }
@@ -97,7 +100,7 @@ static void host_log_line(mr_task *task, uint32_t level, const char *fmt, va_lis
 
 static void host_log(mr_task *task, uint32_t stream, const char *bytes, size_t len)
 {
-    if (stream != MR_STDOUT && stream != MR_STDERR) {
+    if ((stream != MR_STDOUT && stream != MR_STDERR) || bytes == NULL) {
         return;
     }
     while (len > 0) {
@@ -112,7 +115,8 @@ static void host_progress(mr_task *task, double fraction, const char *note)
 {
     bool known = fraction >= 0 && fraction <= 1;
     say(mr__host_task_of(task), MR__WIRE_PROGRESS,
-        known ? (int64_t)(fraction * PROGRESS_UNITS) : -1, note, note == NULL ? 0 : strlen(note));
+        known ? (int64_t)(fraction * PROGRESS_UNITS) : -1, note,
+        note == NULL ? 0 : strnlen(note, MR__PROGRESS_NOTE_BYTES + 4)); /* likewise */
 }
 
 static void host_heartbeat(mr_task *task)
@@ -126,8 +130,17 @@ static void host_heartbeat(mr_task *task)
 void mr__host_set_reason(struct mr__host_task *t, const char *fmt, va_list args)
 {
     char text[MR__REASON_BYTES_MAX + 4]; /* likewise */
-    int len = vsnprintf(text, sizeof text, fmt, args);
-    t->reason = mr__arena_dup(&t->arena, text, len < 0 ? 0 : MR__MIN((size_t)len, sizeof text - 1));
+    int len = fmt == NULL ? -1 : vsnprintf(text, sizeof text, fmt, args);
+    if (len < 0) {
+        return; /* No text: what stands, or else that of the status. */
+    }
+    if (t->reason_memory == NULL) {
+        t->reason_memory = mr__arena_alloc(&t->arena, sizeof text);
+    }
+    if (t->reason_memory != NULL) {
+        memcpy(t->reason_memory, text, MR__MIN((size_t)len + 1, sizeof text));
+    }
+    t->reason = t->reason_memory;
 }
 
 mr_status mr__host_fail(struct mr__host_task *t, mr_status status, const char *fmt, ...)
@@ -206,8 +219,9 @@ static mr_status host_finish_after(mr_task *task, int64_t ms)
     if (!may_pend(t, atomic_load(&t->state)) || atomic_load(&t->state) != MR__HOST_RUNNING) {
         return MR_EINVAL;
     }
-    if (ms < 0) {
-        return mr__host_fail(t, MR_EINVAL, "mr_finish_after below zero");
+    if (ms < 0 || t->has_output || t->unsaved) {
+        return mr__host_fail(t, MR_EINVAL,
+                             "mr_finish_after with an output or unsaved share data, or below zero");
     }
     t->wait_ms = ms;
     return MR_OK;
@@ -281,8 +295,8 @@ static mr_status ask(struct mr__host_task *t, struct mr__wire *m, bool main_thre
                     (m->number[1] == MR__CALL_SHARE_FLUSH || m->number[1] == MR__CALL_LOCK);
     mr__channel_call(t->channel, m, gives_up, ret_answer);
     if (main_thread && ret_answer->has_reason) {
-        t->reason =
-            mr__arena_dup(&t->arena, (const char *)ret_answer->reason.data, ret_answer->reason.len);
+        (void)mr__host_fail(t, ret_answer->status, "%.*s", (int)ret_answer->reason.len,
+                            (const char *)ret_answer->reason.data);
     }
     return ret_answer->status;
 }
@@ -305,7 +319,12 @@ static mr_status give(struct mr__host_task *t, enum mr__wire_call call, const ch
                              call == MR__CALL_OUTPUT ? "output" : "share data",
                              MR__OUTPUT_BYTES_MAX);
     }
-    return ask_status(t, &m, true);
+    mr_status status = ask_status(t, &m, true);
+    if (status == MR_OK) {
+        t->has_output = t->has_output || call == MR__CALL_OUTPUT;
+        t->unsaved = call == MR__CALL_SHARE_SET || (t->unsaved && call != MR__CALL_SHARE_FLUSH);
+    }
+    return status;
 }
 
 static mr_status give_value(struct mr__host_task *t, enum mr__wire_call call, const char *what,
@@ -343,22 +362,46 @@ static mr_status host_detail(mr_task *task, const char *key, const mr_value *val
     return status;
 }
 
+/* The value of the text, parsed once for each text. NULL: out of memory. */
+static const mr_value *see(struct mr__host_task *t, const char *key, const struct mr__buf *json)
+{
+    size_t key_len = strlen(key);
+    uint64_t number;
+    struct mr__host_seen *seen = NULL;
+    if (mr__hash_get(&t->seen, key, key_len, &number)) {
+        seen = (struct mr__host_seen *)(uintptr_t)number;
+        if (seen->len == json->len && memcmp(seen->json, json->data, json->len) == 0) {
+            return &seen->value;
+        }
+    }
+    const char *copy = mr__arena_dup(&t->arena, key, key_len);
+    seen = mr__arena_alloc(&t->arena, sizeof *seen);
+    if (copy == NULL || seen == NULL) {
+        return NULL;
+    }
+    seen->len = json->len;
+    seen->json = mr__arena_dup(&t->arena, (const char *)json->data, json->len);
+    if (seen->json == NULL ||
+        mr__value_parse(&t->arena, seen->json, seen->len, &seen->value, NULL) != MR_OK) {
+        return NULL;
+    }
+    (void)mr__hash_put(&t->seen, copy, key_len, (uintptr_t)seen); /* else it is parsed again */
+    return &seen->value;
+}
+
 static const mr_value *host_share_get(mr_task *task, const char *key)
 {
     struct mr__host_task *t = mr__host_task_of(task);
     struct mr__wire m = {.number = {0, MR__CALL_SHARE_GET}, .text = {mr__wire_text(key)}};
     struct mr__answer answer;
-    mr_value *value = NULL;
-    if (key != NULL && ask(t, &m, true, &answer) == MR_OK && answer.has_value) {
-        value = mr__arena_alloc(&t->arena, sizeof *value);
-        if (value != NULL && mr__value_parse(&t->arena, (const char *)answer.value.data,
-                                             answer.value.len, value, NULL) != MR_OK) {
-            value = NULL;
-        }
+    const mr_value *value = NULL;
+    if (key == NULL) {
+        return NULL;
     }
-    if (key != NULL) {
-        mr__answer_finish(&answer);
+    if (ask(t, &m, true, &answer) == MR_OK && answer.has_value) {
+        value = see(t, key, &answer.value);
     }
+    mr__answer_finish(&answer);
     return value;
 }
 

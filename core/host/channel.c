@@ -244,10 +244,11 @@ void mr__channel_wake(struct mr__channel *c)
     (void)pthread_mutex_lock(&c->mutex);
     c->woken = true;
     (void)pthread_cond_broadcast(&c->changed);
-    (void)pthread_mutex_unlock(&c->mutex);
+    /* Both under the mutex: whoever takes the one takes the other. */
     if (write(c->wake, &one, sizeof one) < 0 && errno != EAGAIN) {
         die_of(EBADF); /* The plugin has closed it. */
     }
+    (void)pthread_mutex_unlock(&c->mutex);
 }
 
 static void wait_for_reader(struct mr__channel *c, int64_t ms)

@@ -24,6 +24,7 @@ struct mr__letter_in {
 struct mr__channel {
     int fd, wake; /* the socket; an eventfd */
     _Atomic uint32_t cancel_reason;
+    _Atomic bool misused;      /* a call came for an attempt that was over */
     pthread_mutex_t out_mutex; /* over `out` */
     struct mr__buf out;
     pthread_mutex_t mutex; /* over the rest; `in` is the reader's */

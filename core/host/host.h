@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/base/hash.h"
 #include "core/base/value.h"
 #include "core/exec/wire.h"
 #include "core/host/channel.h"
@@ -47,6 +48,13 @@ struct mr__host_lock {
     void *arg;
 };
 
+/* A value of the share data that was read: the same for as long as its text is. */
+struct mr__host_seen {
+    const char *json;
+    size_t len;
+    mr_value value;
+};
+
 struct mr__host_task {
     mr_task head; /* what the plugin sees; stays first */
     struct mr__channel *channel;
@@ -57,12 +65,16 @@ struct mr__host_task {
     mr_task_info info;
     mr_value params, vars;
     struct mr__arena arena; /* the main thread's */
-    const char *reason;     /* of a failure, in the arena; or NULL */
+    const char *reason;     /* of a failure: `reason_memory`, which is in the arena; or NULL */
+    char *reason_memory;    /* of MR__REASON_BYTES_MAX + 4; or NULL */
     void *data;             /* the plugin's own */
     int64_t wait_ms;        /* of mr_finish_after, or -1 */
+    bool has_output;        /* it has set one */
+    bool unsaved;           /* share data that it has set and not flushed */
     bool cancel_called;
     struct mr__host_timer timers[MR__HOST_TIMERS_MAX];
     struct mr__host_lock *locks; /* in the arena */
+    struct mr__hash seen;        /* key -> struct mr__host_seen *, all in the arena */
     pthread_mutex_t mutex;       /* over the rest */
     mr_status finish_status;
     struct mr__host_post *first, *last;
@@ -84,7 +96,7 @@ struct mr__host_plugin {
 /* A phase, from START to END. `slot` holds the attempt from its first phase to the next attempt. */
 void mr__host_phase(struct mr__channel *channel, const struct mr__host_plugin *plugin,
                     const struct mr__wire *start, struct mr__host_task **slot);
-/* The reason of a failure. */
+/* The reason of a failure; all of an attempt share their memory. */
 void mr__host_set_reason(struct mr__host_task *t, const char *fmt, va_list args);
 MR__PRINTF(3, 4)
 mr_status mr__host_fail(struct mr__host_task *t, mr_status status, const char *fmt, ...);

@@ -3,6 +3,7 @@
 """Goal: what a plugin breaks in a process of its own fails its attempt, with a reason that says what
 it was, and nothing else; and what it sees there is what it sees in the engine. Method: a plugin that
 breaks things (native/rude.c), and the phases of native/phases.c, isolated."""
+import ctypes
 import os
 import signal
 import sys
@@ -123,6 +124,13 @@ def test_limit_of_memory(case):
     assert 10 <= count < 64, count
 
 
+def test_the_limit_of_processor_time_is_of_all_phases(case):
+    """Each had it for itself."""
+    case.file("dag.yaml", "tasks: [{id: a, action: early, isolation: process, params: {do: work}, limits: {cpu: 1s}}]\n")
+    document = case.m("run", "dag.yaml", "--plugins", PLUGINS, "-o", "json").exits(1).json()
+    equal(task_of(document, "a")["reason"], "plugin rude: killed by SIGXCPU: more than limits.cpu, 1s")
+
+
 def test_limits_are_of_an_attempt(case):
     """Not of the process: each attempt may use that much."""
     text = "isolation: process\nlimits: {cpu: 1s, files: 50}\ntasks:\n  - {id: t0, action: rude}\n"
@@ -202,6 +210,14 @@ def test_share_data(case):
     has(str(task_of(document, "a")["traces"]), "first key old, old gone, flushed kept, set there")
 
 
+def test_looking_at_share_data_takes_no_memory(case):
+    """Each look took that of the value."""
+    limits = "" if sanitized() else ", limits: {memory: 64MiB}"
+    document = run(case, "tasks:\n  - {id: s, lua: \"share.long = string.rep('x', 100000)\"}\n"
+                         "  - {id: a, action: rude, isolation: process, params: {do: look}, dependOn: s%s}\n" % limits)
+    equal(task_of(document, "a")["reason"], "")
+
+
 def test_a_retry_after_a_crash(case):
     task = one(case, "do: crash, until: 2", ", retry: {max: 3, delay: 1ms}", code=0)
     equal((task["status"], task["attempts"], task["output"]["calls"]), ("success", 3, 1))
@@ -254,6 +270,25 @@ def test_nothing_survives_a_killed_engine(case):
     document = case.m("run", "--resume", "--plugins", PLUGINS, "-o", "json").exits(1).json()
     equal(statuses(document), {"deaf": "failed", "fork": "failed", "idle": "success"})
     equal(hosts(case), [])
+
+
+def test_what_prints_when_the_engine_is_killed(case):
+    """Its process died of SIGPIPE, and the child that it had was nobody's, once init had reaped it."""
+    case.file("dag.yaml", "tasks: [{id: a, action: rude, isolation: process, params: {do: chatter}, onLost: fail}]\n")
+    owner = case.start("run", "dag.yaml", "--plugins", PLUGINS)
+    run_id = owner.run_id()
+
+    def child():
+        traces = str(task_of(case.show(run_id), "a").get("traces"))
+        return int(traces.split("child ")[1].split("'")[0]) if "child " in traces else 0
+
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: this is its init
+    pid, [host] = wait_until(child, "the child of the plugin"), hosts(case)
+    owner.kill()
+    time.sleep(0.3)
+    os.waitpid(host, os.WNOHANG)
+    case.m("run", "--resume", "--plugins", PLUGINS, "-o", "json").exits(1)
+    equal((hosts(case), alive(pid)), ([], False))
 
 
 LIAR = """#!%s -SBE

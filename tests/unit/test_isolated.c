@@ -150,6 +150,26 @@ static void hosts__that_died_are_not_used(void **state)
     (void)expect_end(2, MR__OUTCOME_SUCCESS);
 }
 
+/* What an attempt has left behind would be the next one's: its child, a thread that calls late. */
+static void hosts__with_something_left_in_them_are_not_used(void **state)
+{
+    fixture_start(f, apart("rude"), 1, "{\"do\":\"child\"}");
+    const char *at = strstr(expect_end(1, MR__OUTCOME_SUCCESS)->output, "\"child\":");
+    assert_non_null(at);
+    wait_for_hosts(0);
+    for (int i = 0; i < 200 && kill(atoi(at + 8), 0) == 0; i++) {
+        (void)fixture_run(f, f->end_count + 1, 20);
+    }
+    assert_int_equal(kill(atoi(at + 8), 0), -1);
+    fixture_start(f, apart("rude"), 2, "{\"do\":\"late\"}");
+    (void)expect_end(2, MR__OUTCOME_SUCCESS);
+    (void)fixture_run(f, f->end_count + 1, 400);
+    assert_int_equal(exec_of_fixture()->hosts.idle, 1);
+    fixture_start(f, apart("rude"), 3, NULL);
+    (void)expect_end(3, MR__OUTCOME_SUCCESS);
+    wait_for_hosts(0);
+}
+
 /* ---- an attempt -------------------------------------------------------------------------------
  */
 
@@ -238,6 +258,119 @@ static void isolated__passes_large_values(void **state)
     assert_non_null(text);
     assert_memory_equal(text, params + 1, at - 1 + len);
     free(params);
+}
+
+/* What it logged was told with its end, or when there were 32 KiB of it; and cut at 1 KiB. */
+static void isolated__tells_its_log_while_it_runs(void **state)
+{
+    fixture_start(f, apart("rude"), 1, "{\"do\":\"say\"}");
+    assert_true(fixture_run_until(f, &f->log_count, 1, 5000));
+    assert_int_equal(f->log_total, 3001);
+    assert_int_equal(f->end_count, 0);
+}
+
+static void isolated__that_waits_did_lose_its_log(void **state)
+{
+    fixture_start(f, apart("pend"), 1, "{\"by\":\"engine\"}");
+    assert_true(fixture_run_until(f, &f->waiting_count, 1, 5000));
+    assert_int_equal(f->log_total, 12);
+}
+
+/* The lock went with the attempt, while the task went on. */
+static void isolated__does_not_wait_with_a_lock(void **state)
+{
+    fixture_start(f, apart("pend"), 1, "{\"by\":\"engine with a lock\"}");
+    assert_string_equal(expect_end(1, MR__OUTCOME_FAILED)->reason,
+                        "mr_finish_after with an output, unsaved share data or a lock");
+}
+
+/* It was told that it may wait, and failed with its end. */
+static void isolated__is_refused_a_wait_with_an_output(void **state)
+{
+    fixture_start(f, apart("pend"), 1, "{\"by\":\"itself\"}");
+    (void)expect_end(1, MR__OUTCOME_SUCCESS);
+}
+
+/* In run_before and run_after a worker's lock that waits was refused. */
+static void isolated__waits_for_a_lock_in_every_phase(void **state)
+{
+    fixture_before(f, apart("early"), 1, false);
+    assert_true(fixture_run_until(f, &f->began_count, 1, 5000));
+    fixture_before(f, apart("early"), 2, false);
+    assert_false(fixture_run_until(f, &f->began_count, 2, 100));
+    fixture_start(f, apart("early"), 1, NULL);
+    assert_true(fixture_run_until(f, &f->ending_count, 1, 5000));
+    fixture_after(f, apart("early"), 1);
+    (void)expect_end(1, MR__OUTCOME_SUCCESS);
+    assert_true(fixture_run_until(f, &f->began_count, 2, 5000));
+}
+
+/* Each answer took memory of the engine, until the attempt's end. */
+static void isolated__calls_take_no_memory_of_the_engine(void **state)
+{
+    fixture_start(f, apart("rude"), 1, "{\"do\":\"knock\"}");
+    assert_true(fixture_run_until(f, &f->trace_count, 1, 20000));
+    assert_string_equal(f->trace, "knocked");
+    assert_in_range(exec_of_fixture()->live->arena.bytes, 1, 16384);
+}
+
+static void isolated__hears_of_a_broken_pipe(void **state)
+{
+    fixture_start(f, apart("rude"), 1, "{\"do\":\"pipe\"}");
+    (void)expect_end(1, MR__OUTCOME_SUCCESS);
+}
+
+/* What it had printed was in its buffer. */
+static void isolated__that_crashes_did_lose_what_it_had_printed(void **state)
+{
+    fixture_start(f, apart("rude"), 1, "{\"do\":\"words\"}");
+    (void)expect_end(1, MR__OUTCOME_FAILED);
+    assert_int_equal(f->log_len, 11);
+    assert_memory_equal(f->log, "last words\n", 11);
+}
+
+/* Its end waited for the lock of every stream. */
+static void isolated__ends_while_a_thread_reads(void **state)
+{
+    fixture_start(f, apart("rude"), 1, "{\"do\":\"listen\"}");
+    assert_true(fixture_run(f, 1, 5000));
+    (void)expect_end(1, MR__OUTCOME_SUCCESS);
+}
+
+static void kill_host_of(uint32_t task)
+{
+    struct mr__host *host = exec_of_fixture()->hosts.list;
+    while (host != NULL && (host->task == NULL || host->task->ref.task != task)) {
+        host = host->next;
+    }
+    assert_non_null(host);
+    assert_int_equal(kill(host->pid, SIGKILL), 0);
+}
+
+static void isolated__dies_while_its_flush_is_under_way(void **state)
+{
+    f->flush_hold = true;
+    fixture_start(f, apart("sharing"), 1, NULL);
+    assert_true(fixture_run_until(f, &f->flush_count, 1, 5000));
+    kill_host_of(1);
+    (void)expect_end(1, MR__OUTCOME_FAILED);
+    fixture_flushed(f, MR_OK);
+}
+
+static void isolated__dies_while_it_waits_for_a_lock(void **state)
+{
+    fixture_before(f, apart("early"), 1, false);
+    assert_true(fixture_run_until(f, &f->began_count, 1, 5000));
+    fixture_before(f, apart("early"), 2, false);
+    assert_false(fixture_run_until(f, &f->began_count, 2, 100));
+    kill_host_of(2);
+    (void)expect_end(2, MR__OUTCOME_FAILED);
+    kill_host_of(1);
+    fixture_before(f, apart("early"), 3, false);
+    wait_for_hosts(2);
+    fixture_start(f, apart("early"), 1, NULL);
+    (void)expect_end(1, MR__OUTCOME_FAILED);
+    assert_true(fixture_run_until(f, &f->began_count, 2, 5000));
 }
 
 /* ---- calls of 1.2, of an engine that the test plays -------------------------------------------
@@ -384,6 +517,20 @@ static void shutdown__with_an_attempt_that_has_just_begun(void **state)
     fixture_open(f, 4);
 }
 
+static void shutdown__with_a_flush_and_a_lock_waited_for(void **state)
+{
+    f->flush_hold = true;
+    fixture_before(f, apart("early"), 1, false);
+    assert_true(fixture_run_until(f, &f->began_count, 1, 5000));
+    fixture_before(f, apart("early"), 2, false);
+    fixture_start(f, apart("sharing"), 3, NULL);
+    assert_true(fixture_run_until(f, &f->flush_count, 1, 5000));
+    assert_false(fixture_run_until(f, &f->began_count, 2, 100));
+    fixture_close(f, 1000);
+    f->flush_hold = false;
+    fixture_open(f, 4);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -394,6 +541,7 @@ int main(void)
         TEST(hosts__of_another_plugin_make_room),
         TEST(hosts__go_when_nobody_needs_them),
         TEST(hosts__that_died_are_not_used),
+        TEST(hosts__with_something_left_in_them_are_not_used),
         TEST(isolated__is_in_the_child_table_while_it_runs),
         TEST(isolated__dies_between_its_phases),
         TEST(isolated__is_canceled_between_its_phases),
@@ -401,12 +549,24 @@ int main(void)
         TEST(isolated__hears_of_a_flush_that_failed),
         TEST(isolated__gives_a_flush_up_when_canceled),
         TEST(isolated__passes_large_values),
+        TEST(isolated__tells_its_log_while_it_runs),
+        TEST(isolated__that_waits_did_lose_its_log),
+        TEST(isolated__does_not_wait_with_a_lock),
+        TEST(isolated__is_refused_a_wait_with_an_output),
+        TEST(isolated__waits_for_a_lock_in_every_phase),
+        TEST(isolated__calls_take_no_memory_of_the_engine),
+        TEST(isolated__hears_of_a_broken_pipe),
+        TEST(isolated__that_crashes_did_lose_what_it_had_printed),
+        TEST(isolated__ends_while_a_thread_reads),
+        TEST(isolated__dies_while_its_flush_is_under_way),
+        TEST(isolated__dies_while_it_waits_for_a_lock),
         TEST(isolated__hands_on_what_came_with_1_2),
         TEST(isolated__tells_of_a_lock_that_was_waited_for),
         TEST(isolated__does_without_where_the_engine_is_older),
         TEST(shutdown__ends_the_deaf_after_its_grace),
         TEST(shutdown__with_an_attempt_between_phases),
         TEST(shutdown__with_an_attempt_that_has_just_begun),
+        TEST(shutdown__with_a_flush_and_a_lock_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,6 +110,19 @@ static void worker__gets_it_when_the_holders_attempt_ends(void **state)
     assert_string_equal(fixture_end_of(f, 2)->output, expected);
 }
 
+/* Asleep it said nothing, and was ended for it. */
+static void worker__that_waits_is_alive(void **state)
+{
+    fixture_start(f, &holder, 1, NULL);
+    wait_entered(1);
+    f->heartbeat_ms = 100;
+    fixture_start(f, &asks, 2, "{\"wait\":20000}");
+    assert_false(fixture_run(f, 1, 350));
+    open_gate = true;
+    assert_true(fixture_run(f, 2, 20000));
+    assert_int_equal(fixture_end_of(f, 2)->outcome, MR__OUTCOME_SUCCESS);
+}
+
 static void worker__that_waits_ends_with_a_cancel(void **state)
 {
     fixture_start(f, &holder, 1, NULL);
@@ -415,6 +428,42 @@ static void lock__does_not_go_with_finish_after(void **state)
     assert_int_equal(f->waiting_count, 1);
 }
 
+static _Atomic bool taken, lost;
+
+/* Its lock goes while the loop is in it, by the hand of a worker. */
+static mr_status loser_run(mr_task *t)
+{
+    const mr_lock_options options = MR_LOCK(.ttl_ms = 1);
+    assert_int_equal(mr_lock(t, "x", &options, NULL), MR_OK);
+    atomic_store_explicit(&taken, true, memory_order_relaxed);
+    while (!atomic_load_explicit(&lost, memory_order_relaxed)) {
+        (void)usleep(1000);
+    }
+    return MR_OK;
+}
+ACTION(loser, .where = MR_ON_LOOP, .run = loser_run);
+
+static mr_status finder_run(mr_task *t)
+{
+    while (!atomic_load_explicit(&taken, memory_order_relaxed) ||
+           mr_lock(t, "x", NULL, NULL) != MR_OK) {
+        (void)usleep(1000);
+    }
+    atomic_store_explicit(&lost, true, memory_order_relaxed);
+    return MR_OK;
+}
+ACTION(finder, .where = MR_ON_WORKER, .run = finder_run);
+
+/* That the lock was lost was looked at without the mutex. */
+static void lock__that_was_lost_meanwhile(void **state)
+{
+    fixture_start(f, &finder, 1, NULL);
+    fixture_start(f, &loser, 2, NULL);
+    assert_true(fixture_run(f, 2, 20000));
+    assert_int_equal(fixture_end_of(f, 1)->outcome, MR__OUTCOME_SUCCESS);
+    assert_int_equal(fixture_end_of(f, 2)->outcome, MR__OUTCOME_SUCCESS);
+}
+
 /* The same reason again took memory each time. */
 static mr_status tries_run(mr_task *t)
 {
@@ -495,6 +544,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(worker__is_refused_or_late_with_the_holders_name),
         TEST(worker__gets_it_when_the_holders_attempt_ends),
+        TEST(worker__that_waits_is_alive),
         TEST(worker__that_waits_ends_with_a_cancel),
         TEST(worker__that_waits_ends_with_a_shutdown),
         TEST(time_over__wakes_a_worker_that_waits),
@@ -508,6 +558,7 @@ int main(void)
         TEST(loop__that_ends_at_once_lets_go_and_is_not_called_back),
         TEST(arguments__that_are_none_are_refused),
         TEST(lock__does_not_go_with_finish_after),
+        TEST(lock__that_was_lost_meanwhile),
         TEST(trying_in_a_loop__takes_no_memory),
         TEST(lock_of__names_the_lock_and_its_holder),
         TEST(wrappers__do_without_what_an_older_host_lacks),

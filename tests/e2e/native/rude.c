@@ -153,13 +153,128 @@ static mr_status nothing(mr_task *t)
     return MR_OK;
 }
 
+/* A child, and output that nobody reads any more once the engine is gone. */
+static mr_status chatter(mr_task *t)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)execl("/bin/sleep", "sleep", "600", (char *)NULL);
+        _exit(1);
+    }
+    mr_trace(t, "child %d", (int)pid);
+    for (;;) {
+        (void)!write(1, "still here\n", 11);
+        (void)usleep(1000);
+    }
+}
+
+static mr_status last_words(mr_task *t)
+{
+    printf("last words\n");
+    return crash(t);
+}
+
+static void *read_for_ever(void *arg)
+{
+    char line[16];
+    (void)!fgets(line, sizeof line, arg);
+    return NULL;
+}
+
+/* A thread that waits in a stream, whose lock it has. */
+static mr_status listen_on(mr_task *t)
+{
+    int ends[2];
+    pthread_t thread;
+    FILE *in = pipe(ends) == 0 ? fdopen(ends[0], "r") : NULL;
+    if (in == NULL || pthread_create(&thread, NULL, read_for_ever, in) != 0 ||
+        pthread_detach(thread) != 0) {
+        return MR_EFAILED;
+    }
+    return mr_sleep(t, 50);
+}
+
+/* One that its attempt leaves behind. */
+static mr_status leave_child(mr_task *t)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)execl("/bin/sleep", "sleep", "600", (char *)NULL);
+        _exit(1);
+    }
+    mr_value v = {MR_INT, 0, {pid}};
+    return mr_output(t, "child", &v);
+}
+
+static void *call_late(void *arg)
+{
+    (void)usleep(100000);
+    mr_heartbeat(arg);
+    return NULL;
+}
+
+static mr_status be_late(mr_task *t)
+{
+    pthread_t thread;
+    return pthread_create(&thread, NULL, call_late, t) == 0 && pthread_detach(thread) == 0
+               ? MR_OK
+               : MR_EFAILED;
+}
+
+static mr_status break_pipe(mr_task *t)
+{
+    int ends[2];
+    if (pipe(ends) != 0 || close(ends[0]) != 0 || write(ends[1], "x", 1) >= 0 || errno != EPIPE) {
+        return mr_fail(t, MR_EFAILED, "a pipe that does not break");
+    }
+    return close(ends[1]) == 0 ? MR_OK : MR_EFAILED;
+}
+
+/* Calls that go on for ever, those that fail and those that are answered later. */
+static mr_status knock(mr_task *t)
+{
+    const mr_lock_options bad = MR_LOCK(.ttl_ms = INT64_MAX), good = MR_LOCK(.wait_ms = 1000);
+    int i;
+    for (i = 0; i < 2000; i++) {
+        if (mr_lock(t, i % 2 == 0 ? "a" : "b", &bad, NULL) != MR_EINVAL ||
+            mr_lock(t, "door", &good, NULL) != MR_OK || mr_unlock(t, "door") != MR_OK ||
+            mr_share_flush(t) != MR_OK) {
+            return MR_EFAILED;
+        }
+    }
+    mr_trace(t, "knocked");
+    return mr_sleep(t, 60000);
+}
+
+static mr_status look(mr_task *t)
+{
+    const mr_value *first = mr_share_get(t, "long");
+    int i;
+    for (i = 0; first != NULL && i < 2000; i++) {
+        if (mr_share_get(t, "long") != first) {
+            return MR_EFAILED;
+        }
+    }
+    return first != NULL && first->len == 100000 ? MR_OK : MR_EFAILED;
+}
+
+static mr_status say_long(mr_task *t)
+{
+    mr_logf(t, MR_LOG_INFO, "%03000d", 7);
+    mr_heartbeat(t);
+    return mr_sleep(t, 60000);
+}
+
 static const struct {
     const char *name;
     mr_status (*act)(mr_task *t);
-} acts[] = {{"crash", crash},     {"abort", abort_it},  {"exit", leave},      {"burn", burn},
-            {"close", close_all}, {"garbage", garbage}, {"twice", end_twice}, {"leak", leak},
-            {"hog", hog},         {"open", open_all},   {"talk", talk},       {"fork", fork_it},
-            {"work", work},       {"nothing", nothing}};
+} acts[] = {
+    {"crash", crash},     {"abort", abort_it},   {"exit", leave},        {"burn", burn},
+    {"close", close_all}, {"garbage", garbage},  {"twice", end_twice},   {"leak", leak},
+    {"hog", hog},         {"open", open_all},    {"talk", talk},         {"fork", fork_it},
+    {"work", work},       {"nothing", nothing},  {"chatter", chatter},   {"words", last_words},
+    {"look", look},       {"listen", listen_on}, {"child", leave_child}, {"late", be_late},
+    {"pipe", break_pipe}, {"knock", knock},      {"say", say_long}};
 
 /* Does it, in the attempts up to `until`. */
 static mr_status rude_run(mr_task *t)
@@ -238,6 +353,24 @@ static mr_status pend_run(mr_task *t)
 {
     const char *by = mr_param_str(t, "by");
     pthread_t thread;
+    if (strcmp(by, "engine") == 0) {
+        mr_log(t, MR_STDOUT, "said before\n", 12);
+        return mr_finish_after(t, 5) == MR_OK ? MR_PENDING : MR_EFAILED;
+    }
+    if (strcmp(by, "itself") == 0) { /* since it has something to say */
+        mr_status early = mr_share_set_str(t, "k", "v");
+        mr_status refused = mr_finish_after(t, 5), saved = mr_share_flush(t);
+        mr_status output = mr_output_str(t, "by", by), again = mr_finish_after(t, 5);
+        (void)mr_finish(t, early == MR_OK && saved == MR_OK && output == MR_OK &&
+                                   refused == MR_EINVAL && again == MR_EINVAL
+                               ? MR_OK
+                               : MR_EFAILED);
+        return MR_PENDING;
+    }
+    if (strcmp(by, "engine with a lock") == 0) {
+        (void)mr_lock(t, "door", NULL, NULL);
+        return mr_finish_after(t, 5) == MR_OK ? MR_PENDING : MR_EFAILED;
+    }
     if (strcmp(by, "timer") == 0) {
         (void)mr_timer(t, 50, finish_it, (void *)(uintptr_t) "timer");
     } else if (strcmp(by, "post") == 0 || strcmp(by, "thread") == 0) {
@@ -288,6 +421,19 @@ static mr_status locks_then(mr_task *t)
     return status == MR_OK ? MR_PENDING : status;
 }
 
+/* ---- phases that do something -----------------------------------------------------------------
+ */
+
+static mr_status early_phase(mr_task *t)
+{
+    const mr_lock_options options = MR_LOCK(.wait_ms = 20000);
+    clock_t until = clock() + CLOCKS_PER_SEC * 6 / 5;
+    while (strcmp(mr_param_str(t, "do"), "work") == 0 && clock() < until) {
+        burnt++;
+    }
+    return mr_lock(t, "early", &options, NULL);
+}
+
 static const mr_param rude_params[] = {
     {.name = "do", .type = MR_STRING, .default_json = "\"nothing\"", .help = "what it breaks"},
     {.name = "until", .type = MR_INT, .default_json = "1000", .help = "the last such attempt"},
@@ -312,6 +458,9 @@ static const mr_action pend = MR_ACTION(.name = "pend", .where = MR_ON_LOOP, .pa
 static const mr_action stuck =
     MR_ACTION(.name = "stuck", .where = MR_ON_LOOP, .params = pend_params, .run = pend_run);
 static const mr_action locks = MR_ACTION(.name = "locks", .run = locks_run);
+static const mr_action early =
+    MR_ACTION(.name = "early", .params = rude_params, .run_before = early_phase, .run = early_phase,
+              .run_after = early_phase);
 static const mr_action later =
     MR_ACTION(.name = "locks-later", .where = MR_ON_LOOP, .run = locks_then);
-MR_PLUGIN("rude", "1.0.0", &locks, &later, &rude, &shy, &idle, &tell, &pend, &stuck);
+MR_PLUGIN("rude", "1.0.0", &locks, &later, &early, &rude, &shy, &idle, &tell, &pend, &stuck);
