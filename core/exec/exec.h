@@ -12,7 +12,8 @@
 #include "core/exec/registry.h"
 
 struct mr__exec_options {
-    uv_loop_t *loop;               /* borrowed until destroy */
+    uv_loop_t *loop;   /* borrowed until destroy */
+    bool foreign_loop; /* a program's own: what an action does between two turns must wake it */
     struct mr__registry *registry; /* borrowed until destroy */
     const char *store; /* absolute: the folder in which the child table lies; NULL: no table */
     uint32_t jobs;

@@ -65,6 +65,7 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     }
     x->port.ops = &ops;
     x->loop = options->loop;
+    x->foreign_loop = options->foreign_loop;
     x->shutdown_timer.data = x->hosts.timer.data = x;
     x->registry = options->registry;
     x->events = options->events;

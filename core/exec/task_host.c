@@ -418,6 +418,10 @@ static mr_status host_finish(mr_task *task, mr_status status)
     (void)pthread_mutex_unlock(&x->mutex);
     if (on_loop && state == MR__TASK_PENDING) {
         mr__attempt_finished(t); /* In `run`, its answer is waited for. */
+        if (x->foreign_loop) {
+            /* This may be a callback of the program's that comes after the engine's last look. */
+            (void)uv_async_send(&x->async);
+        }
     }
     return MR_OK;
 }

@@ -173,6 +173,7 @@ struct mr__task {
 struct mr__exec {
     struct mr__executor port; /* stays first */
     uv_loop_t *loop;
+    bool foreign_loop;
     struct mr__registry *registry;
     struct mr__exec_events events;
     mr__registry_log log;
