@@ -460,6 +460,33 @@ static pid_t fork_owner(char ret_run[MR_RUN_ID_BYTES])
     return pid;
 }
 
+static pthread_t logged_by;
+static uint32_t logged;
+
+static void on_log(int32_t level, const char *line, void *user)
+{
+    logged += strstr(line, "has taken over") != NULL ? 1 : 0;
+    logged_by = pthread_self();
+}
+
+/* What the connection's thread has to say came on that thread, beside all that the loop's did. */
+static void loop__on_log_is_called_there_alone(void **state)
+{
+    mr_engine *owner = embed_open_default();
+    mr_options options =
+        MR_OPTIONS(.store = embed_store, .actions = embed_actions, .loop = &loop, .on_log = on_log);
+    mr_engine *attached = embed_open(&options);
+    logged = 0;
+    mr_stop(owner);
+    mr_close(owner);
+    while (mr_is_owner(attached) == 0) {
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    }
+    close_here(attached); /* what was said is heard before the end */
+    assert_int_equal(logged, 1);
+    assert_true(pthread_equal(logged_by, pthread_self()) != 0);
+}
+
 /* Its runs are gone on with, and open streams do not notice. The wait was sent before the resume
  * that it needs, and got a conflict. */
 static void loop__attached_handle_inherits_from_a_dead_owner(void **state)
@@ -518,6 +545,7 @@ int main(void)
         LOOP_TEST(loop__two_engines_share_it),
         LOOP_TEST(loop__attached_handle_takes_over),
         LOOP_TEST(loop__attached_handle_closes_while_it_takes_over),
+        LOOP_TEST(loop__on_log_is_called_there_alone),
         LOOP_TEST(loop__attached_handle_inherits_from_a_dead_owner),
         LOOP_TEST(loop__closing_waits_for_what_was_inherited),
     };
