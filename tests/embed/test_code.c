@@ -247,6 +247,9 @@ static void dag__each_fault_has_its_words(void **state)
     dag = with_task();
     mr_dag_param_str(dag, "t", "text", NULL);
     expect_fault(dag, MR_EINVAL, "param \"text\" of task \"t\" is NULL");
+    dag = with_task();
+    mr_dag_param_str(dag, "t", NULL, NULL);
+    expect_fault(dag, MR_EINVAL, "a param is NULL");
     expect_fault(mr_dag_create(NULL), MR_EINVAL, "a dag needs an id");
     const char *text;
     mr_error error;
@@ -264,6 +267,22 @@ static void dag__each_fault_has_its_words(void **state)
     mr_dag_param_int(NULL, "t", "p", 1);
     mr_dag_depend(NULL, "t", "u");
     mr_dag_task_set(NULL, "t", "k", "1");
+}
+
+/* An empty id was taken for the dag itself, which has an id already. */
+static void dag__empty_task_id_is_the_parsers_business(void **state)
+{
+    mr_dag *dag = with_task();
+    const char *text;
+    mr_error error = {.message = ""};
+    mr_dag_task(dag, "", "say");
+    mr_dag_param_str(dag, "", "text", "x");
+    assert_int_equal(mr_dag_text(dag, &text, &error), MR_OK);
+    mr_validate_options validate =
+        MR_VALIDATE(.text = text, .text_len = strlen(text), .actions = embed_actions);
+    assert_int_equal(mr_validate_with(&validate, NULL, &error), MR_EDEFINITION);
+    assert_non_null(strstr(error.message, "the task id \"\" is not allowed"));
+    mr_dag_destroy(dag);
 }
 
 /* What the names mean is the parser's business, with the place in the text. */
@@ -295,6 +314,7 @@ int main(void)
         CODE_TEST(dag__text_arrives_whatever_is_in_it),
         CODE_TEST(dag__first_fault_is_remembered),
         CODE_TEST(dag__each_fault_has_its_words),
+        CODE_TEST(dag__empty_task_id_is_the_parsers_business),
         CODE_TEST(dag__is_checked_as_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
