@@ -6,6 +6,7 @@
 #include "core/exec/registry.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,6 +26,7 @@
 #define PROGRAM "the program" /* whose actions they are that came with the options */
 
 struct mr__registry {
+    atomic_uint refs;
     struct mr__arena arena;      /* names and files */
     struct mr__action **actions; /* each from the arena; sorted by name once all are there */
     uint32_t count, cap;
@@ -63,6 +65,7 @@ static mr_status create(const struct sources *sources, mr__registry_log log, voi
     if (registry == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
     }
+    atomic_init(&registry->refs, 1);
     mr__arena_init(&registry->arena);
     mr__hash_init(&registry->by_name);
     struct loading loading = {.registry = registry, .log = log, .user = user, .reterr = reterr};
@@ -119,9 +122,17 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(struct mr__action *const *)a)->name, (*(struct mr__action *const *)b)->name);
 }
 
-void mr__registry_destroy(struct mr__registry *registry)
+struct mr__registry *mr__registry_ref(struct mr__registry *registry)
 {
     if (registry != NULL) {
+        atomic_fetch_add(&registry->refs, 1);
+    }
+    return registry;
+}
+
+void mr__registry_destroy(struct mr__registry *registry)
+{
+    if (registry != NULL && atomic_fetch_sub(&registry->refs, 1) == 1) {
         mr__hash_finish(&registry->by_name);
         mr__arena_finish(&registry->arena);
         mr__free(registry->actions);

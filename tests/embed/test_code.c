@@ -4,6 +4,8 @@
  * and both are judged as those that come from files. Method: the public calls; a run that uses all
  * that can be set shows that it has arrived.
  */
+#include <semaphore.h>
+
 #include "embed_fixture.h"
 
 /* ---- actions -------------------------------------------------------------------------------- */
@@ -92,6 +94,43 @@ static void actions__are_known_without_a_store(void **state)
     assert_int_equal(mr_schema(NULL, &json, &error), MR_OK);
     assert_null(strstr(json, "\"const\":\"say\""));
     mr_free(json);
+}
+
+static sem_t begun, go_on, gone_on;
+
+static mr_status stuck_run(mr_task *t)
+{
+    mr_value value = {.type = MR_NULL};
+    assert_int_equal(sem_post(&begun), 0);
+    assert_int_equal(sem_wait(&go_on), 0);
+    (void)mr_share_set(t, "key", &value);
+    assert_int_equal(mr_finish_after(t, 1), MR_EINVAL); /* on a worker */
+    assert_int_equal(mr_cancel_reason(t), MR_BY_SHUTDOWN);
+    assert_int_equal(sem_post(&gone_on), 0);
+    return MR_OK;
+}
+
+/* Closing does not wait for ever for a worker: its calls looked at memory of the handle. */
+static void actions__may_outlive_their_handle(void **state)
+{
+    static const mr_action stuck = MR_ACTION(.name = "stuck", .run = stuck_run);
+    const mr_action *const actions[] = {&stuck, NULL};
+    mr_options options = MR_OPTIONS(.store = embed_store, .actions = actions, .shutdown_ms = 50);
+    mr_start_options start =
+        MR_START(.text = "{\"id\":\"d\",\"tasks\":[{\"id\":\"t\",\"action\":\"stuck\"}]}");
+    char run[MR_RUN_ID_BYTES];
+    assert_int_equal(sem_init(&begun, 0, 0), 0);
+    assert_int_equal(sem_init(&go_on, 0, 0), 0);
+    assert_int_equal(sem_init(&gone_on, 0, 0), 0);
+    mr_engine *engine = embed_open(&options);
+    assert_int_equal(mr_start(engine, &start, run, NULL), MR_OK);
+    assert_int_equal(sem_wait(&begun), 0);
+    mr_close(engine);
+    assert_int_equal(sem_post(&go_on), 0);
+    assert_int_equal(sem_wait(&gone_on), 0);
+    assert_int_equal(sem_destroy(&begun), 0);
+    assert_int_equal(sem_destroy(&go_on), 0);
+    assert_int_equal(sem_destroy(&gone_on), 0);
 }
 
 /* ---- dags ----------------------------------------------------------------------------------- */
@@ -310,6 +349,7 @@ int main(void)
         CODE_TEST(actions__that_are_none_are_refused),
         CODE_TEST(actions__and_a_plugin_with_the_same_name),
         CODE_TEST(actions__are_known_without_a_store),
+        CODE_TEST(actions__may_outlive_their_handle),
         CODE_TEST(dag__with_everything_runs),
         CODE_TEST(dag__text_arrives_whatever_is_in_it),
         CODE_TEST(dag__first_fault_is_remembered),
