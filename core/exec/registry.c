@@ -155,6 +155,14 @@ static mr_status load_program(struct loading *loading, const mr_action *const *a
                           .version = "",
                           .actions = actions};
     mr_status status = mr__plugin_check(PROGRAM, plugin, loading->reterr);
+    for (uint32_t i = 0; status == MR_OK && actions[i] != NULL; i++) {
+        if ((actions[i]->flags & MR_ISOLATED) != 0) { /* A host process has no code of it. */
+            status =
+                mr__error_set(loading->reterr, MR_EABI,
+                              PROGRAM ": action \"%s\" cannot be isolated: put it into a plugin",
+                              actions[i]->name);
+        }
+    }
     return status == MR_OK ? add_plugin(loading, NULL, plugin, NULL, loading->reterr) : status;
 }
 
@@ -464,9 +472,10 @@ void mr__registry_check(const struct mr__registry *registry, const struct mr__da
 
 static const char *why_not_apart(const struct mr__action *action)
 {
-    return action->lua != NULL    ? "it is written in Lua"
-           : action->file == NULL ? "it is millrace's own"
-                                  : "it starts processes itself";
+    return action->lua != NULL                    ? "it is written in Lua"
+           : strcmp(action->plugin, PROGRAM) == 0 ? "it is the program's own"
+           : action->file == NULL                 ? "it is millrace's own"
+                                                  : "it starts processes itself";
 }
 
 static void check_isolation(struct checking *checking, const struct mr__dag_task *task,

@@ -49,6 +49,20 @@ static void actions__that_are_none_are_refused(void **state)
     assert_string_equal(error.message,
                         "the program: action \"lua\" is already that of millrace itself");
 
+    /* It ran in the program all the same. */
+    const mr_action apart = MR_ACTION(.name = "apart", .flags = MR_ISOLATED, .run = embed_say);
+    const mr_action *const isolated[] = {&apart, NULL};
+    assert_int_equal(open_with(isolated, NULL, &error), MR_EABI);
+    assert_string_equal(error.message,
+                        "the program: action \"apart\" cannot be isolated: put it into a plugin");
+
+    const char *text = "{\"id\":\"d\",\"tasks\":[{\"id\":\"t\",\"action\":\"say\","
+                       "\"isolation\":\"process\"}]}";
+    mr_validate_options validate =
+        MR_VALIDATE(.text = text, .text_len = strlen(text), .actions = embed_actions);
+    assert_int_equal(mr_validate_with(&validate, NULL, &error), MR_EDEFINITION);
+    assert_non_null(strstr(error.message, "cannot be isolated: it is the program's own"));
+
     const mr_action *const none[] = {NULL};
     assert_int_equal(open_with(none, NULL, &error), MR_OK);
 }

@@ -86,7 +86,8 @@ typedef struct mr_options {
 
     /* Since 0.2. Actions of this program, beside those of plugins: an array ended by NULL. The
      * array and all that it points to are borrowed until the handle is closed. They are checked as
-     * a plugin's (MR_EABI); a name that a plugin has too is MR_EABI. NULL: none. */
+     * a plugin's (MR_EABI); a name that a plugin has too is MR_EABI, and so is MR_ISOLATED: that is
+     * for plugins. NULL: none. */
     const struct mr_action *const *actions;
 
     /* Since 0.2. A uv_loop_t of this program, borrowed until the handle is closed: the engine lives
