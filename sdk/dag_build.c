@@ -54,11 +54,11 @@ mr_dag *mr_dag_create(const char *id)
     mr__hash_init(&dag->seen);
     static const char *const own[] = {"tasks", "vars"}; /* there are calls for these */
     for (size_t i = 0; i < MR__COUNT(own); i++) {
-        (void)see(dag, "key", "", own[i], 0);
+        (void)see(dag, "key", NULL, own[i], 0);
     }
     if (id == NULL) {
         fail(dag, MR_EINVAL, "a dag needs an id");
-    } else if (see(dag, "key", "", "id", 0)) {
+    } else if (see(dag, "key", NULL, "id", 0)) {
         put_str(&dag->keys, "id", id);
     }
     return dag;
@@ -84,14 +84,14 @@ void mr_dag_destroy(mr_dag *dag)
 
 void mr_dag_set(mr_dag *dag, const char *key, const char *value_json)
 {
-    if (see(dag, "key", "", key, 0)) {
+    if (see(dag, "key", NULL, key, 0)) {
         put_json(dag, &dag->keys, key, value_json);
     }
 }
 
 void mr_dag_var(mr_dag *dag, const char *name, const char *value_json)
 {
-    if (see(dag, "variable", "", name, 0)) {
+    if (see(dag, "variable", NULL, name, 0)) {
         put_json(dag, &dag->vars, name, value_json);
     }
 }
@@ -103,7 +103,7 @@ void mr_dag_task(mr_dag *dag, const char *task_id, const char *action)
         fail(dag, MR_ENOMEM, "out of memory");
         return;
     }
-    if (!see(dag, "task", "", task_id, (uint64_t)(uintptr_t)task)) {
+    if (!see(dag, "task", NULL, task_id, (uint64_t)(uintptr_t)task)) {
         return;
     }
     *dag->last = task;
@@ -129,9 +129,12 @@ void mr_dag_param(mr_dag *dag, const char *task_id, const char *name, const char
 void mr_dag_param_str(mr_dag *dag, const char *task_id, const char *name, const char *text)
 {
     struct task *task = task_find(dag, task_id);
-    if (task != NULL && text == NULL) {
+    if (task == NULL || !see(dag, "param", task_id, name, 0)) {
+        return;
+    }
+    if (text == NULL) {
         fail(dag, MR_EINVAL, "param \"%s\" of task \"%s\" is NULL", name, task_id);
-    } else if (task != NULL && see(dag, "param", task_id, name, 0)) {
+    } else {
         put_str(&task->params, name, text);
     }
 }
@@ -212,7 +215,8 @@ static void fail(mr_dag *dag, mr_status status, const char *fmt, ...)
     }
 }
 
-/* Notes a name. False: that went wrong, or something has before, and the call does nothing more. */
+/* Notes a name, of a task or, where that is NULL, of the dag. False: that went wrong, or something
+ * has before, and the call does nothing more. */
 static bool see(mr_dag *dag, const char *what, const char *task_id, const char *name,
                 uint64_t number)
 {
@@ -225,9 +229,10 @@ static bool see(mr_dag *dag, const char *what, const char *task_id, const char *
         return false;
     }
     /* No blank is allowed in an id, so that no two of these are the same by accident. */
-    char *key = mr__arena_printf(&dag->arena, "%s %s %s", what, task_id, name);
+    char *key = task_id == NULL ? mr__arena_printf(&dag->arena, "%s %s", what, name)
+                                : mr__arena_printf(&dag->arena, "of %s %s %s", what, task_id, name);
     if (key != NULL && mr__hash_get(&dag->seen, key, strlen(key), &other)) {
-        const char *of = task_id[0] == '\0' ? "the dag" : task_id;
+        const char *of = task_id == NULL ? "the dag" : task_id;
         fail(dag, MR_EINVAL, "the %s \"%s\" of %s is set already, or has a call of its own", what,
              name, of);
         return false;
@@ -245,7 +250,7 @@ static struct task *task_find(mr_dag *dag, const char *task_id)
     if (dag == NULL || dag->failed.status != MR_OK) {
         return NULL;
     }
-    char *key = mr__arena_printf(&dag->arena, "task  %s", task_id == NULL ? "" : task_id);
+    char *key = mr__arena_printf(&dag->arena, "task %s", task_id == NULL ? "" : task_id);
     if (key == NULL) {
         fail(dag, MR_ENOMEM, "out of memory");
     } else if (!mr__hash_get(&dag->seen, key, strlen(key), &address)) {

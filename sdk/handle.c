@@ -33,6 +33,8 @@ static void close_waiting(mr_engine *h);
 static mr_status establish_once(mr_engine *h, int64_t wait_ms, int64_t *ret_pid, mr_error *reterr);
 static mr_status become_owner(mr_engine *h, mr_error *reterr);
 static void registry_log(void *user, int32_t level, const char *line);
+static void engine_log(int32_t level, const char *line, void *user);
+static void tell_line(mr_engine *h, int32_t level, const char *line);
 static void call_hook(void *user, enum mr__hook hook, const struct mr__scope_run *run);
 static void close_request(mr_engine *h, struct mr__engine *engine, struct mr__request *request);
 static void send_to_engine(mr_engine *h, mr_stream *stream, mr_error *ret_error);
@@ -236,11 +238,16 @@ static mr_status make_sync(mr_engine *h, mr_error *reterr)
     if (pthread_cond_init(&h->freed, NULL) != 0) {
         goto fail_lock;
     }
-    if (mr__delivery_init(&h->delivery, NULL, NULL) != MR_OK) {
+    if (pthread_mutex_init(&h->log_lock, NULL) != 0) {
         goto fail_freed;
+    }
+    if (mr__delivery_init(&h->delivery, NULL, NULL) != MR_OK) {
+        goto fail_log_lock;
     }
     return MR_OK;
 
+fail_log_lock:
+    (void)pthread_mutex_destroy(&h->log_lock);
 fail_freed:
     (void)pthread_cond_destroy(&h->freed);
 fail_lock:
@@ -256,6 +263,7 @@ void mr__handle_destroy(mr_engine *h)
     mr__folder_close(&h->folder);
     mr__hash_finish(&h->by_id);
     mr__wake_finish(&h->wake);
+    (void)pthread_mutex_destroy(&h->log_lock);
     (void)pthread_cond_destroy(&h->freed);
     (void)pthread_mutex_destroy(&h->lock);
     mr__free(h->started.list);
@@ -274,7 +282,25 @@ void mr__handle_log(mr_engine *h, int32_t level, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
-    h->on_log(level, line, h->user);
+    tell_line(h, level, line);
+}
+
+/* Of the engine, of the handle's own thread, of mr_open: on_log is called by one at a time, and on
+ * a caller's loop by that one alone. */
+static void tell_line(mr_engine *h, int32_t level, const char *line)
+{
+    if (h->on_log == NULL) {
+        return;
+    }
+    if (h->loop == NULL) {
+        (void)pthread_mutex_lock(&h->log_lock);
+        h->on_log(level, line, h->user);
+        (void)pthread_mutex_unlock(&h->log_lock);
+    } else if (mr__loop_is_here(h)) {
+        h->on_log(level, line, h->user); /* It may send requests. */
+    } else {
+        mr__loop_say(h->loop, level, line);
+    }
 }
 
 /* ---- finding or becoming the owner --------------------------------------------------------- */
@@ -356,11 +382,11 @@ static mr_status become_owner(mr_engine *h, mr_error *reterr)
                                          .jobs = h->jobs,
                                          .shutdown_ms = h->shutdown_ms,
                                          .listen_fd = listen_fd,
-                                         .on_log = h->on_log,
+                                         .on_log = engine_log,
                                          .hooks = h->hooks,
                                          .on_hook = h->on_hook == NULL ? NULL : call_hook,
                                          .hook_user = h,
-                                         .user = h->user};
+                                         .user = h};
     struct mr__engine *engine;
     if (h->loop != NULL) {
         mr__loop_options(h->loop, &options);
@@ -380,6 +406,16 @@ static mr_status become_owner(mr_engine *h, mr_error *reterr)
     return MR_OK;
 }
 
+static void registry_log(void *user, int32_t level, const char *line)
+{
+    tell_line(user, level, line);
+}
+
+static void engine_log(int32_t level, const char *line, void *user)
+{
+    tell_line(user, level, line);
+}
+
 static void call_hook(void *user, enum mr__hook hook, const struct mr__scope_run *run)
 {
     mr_engine *h = user;
@@ -390,11 +426,6 @@ static void call_hook(void *user, enum mr__hook hook, const struct mr__scope_run
                     .status = run->status,
                     .reason = run->reason == NULL ? "" : run->reason};
     h->on_hook(&told, h->user);
-}
-
-static void registry_log(void *user, int32_t level, const char *line)
-{
-    mr__handle_log(user, level, "%s", line);
 }
 
 /* ---- streams ------------------------------------------------------------------------------- */
@@ -523,14 +554,23 @@ static void send_to_engine(mr_engine *h, mr_stream *stream, mr_error *ret_error)
     (void)mr__error_set(ret_error, status, "%s", mr_status_text(status));
 }
 
+/* The engine is not called under the lock: on_log, which it may call, may send a request. */
 void mr__handle_send_rest(mr_engine *h)
 {
     (void)pthread_mutex_lock(&h->lock);
     while (h->unsent != NULL) {
         mr_stream *stream = h->unsent;
+        struct mr__engine *engine = h->engine;
+        struct mr__request *request = NULL;
         unsent_remove(h, stream);
-        mr_status status = mr__engine_request_on_loop(h->engine, stream->text, stream->text_len,
-                                                      owner_on_answer, stream, &stream->request);
+        stream->busy = true;
+        (void)pthread_mutex_unlock(&h->lock);
+        mr_status status = mr__engine_request_on_loop(engine, stream->text, stream->text_len,
+                                                      owner_on_answer, stream, &request);
+        (void)pthread_mutex_lock(&h->lock);
+        stream->request = request;
+        stream->busy = false;
+        (void)pthread_cond_broadcast(&h->freed);
         if (status != MR_OK) {
             mr_error error;
             (void)mr__error_set(&error, status, "%s", mr_status_text(status));

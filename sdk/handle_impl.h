@@ -50,6 +50,7 @@ struct mr_engine {
     bool has_thread;
 
     struct mr__delivery delivery;
+    pthread_mutex_t log_lock; /* without a loop on_log is called under it, and takes no other */
 
     pthread_mutex_t lock;
     pthread_cond_t freed; /* a stream is no longer busy */
@@ -95,6 +96,8 @@ void mr__loop_abandon(struct mr__loop *loop);
 bool mr__loop_is_here(const mr_engine *h);
 /* Any thread: there is something for the loop to send or to tell. */
 void mr__loop_ring(void *loop);
+/* Any thread: on_log gets the line when the loop turns next. */
+void mr__loop_say(struct mr__loop *loop, int32_t level, const char *line);
 /* What the engine is to know of the loop. */
 void mr__loop_options(struct mr__loop *loop, struct mr__engine_options *options);
 /* Makes the engine on the loop's thread and waits for that, where this is another one. */

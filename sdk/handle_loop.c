@@ -21,7 +21,16 @@
 
 #include "sdk/handle_impl.h"
 
+#define LINES_MAX 1024u /* that wait for on_log; further ones are only counted */
+
 enum closing { OPEN, THREAD, RESUMED, STREAMS, ENGINE, HANDLE };
+
+/* A line of another thread for on_log. */
+struct line {
+    struct line *next;
+    int32_t level;
+    char text[];
+};
 
 struct mr__loop {
     uv_loop_t *uv; /* borrowed */
@@ -36,6 +45,8 @@ struct mr__loop {
     struct mr__engine *engine;               /* made */
     mr_status status;
     mr_error error;
+    struct line *first_line, **last_line;
+    uint32_t lines, lost_lines;
     bool close_asked, thread_over;
     void (*closed_cb)(void *user);
     void *closed_user;
@@ -48,6 +59,7 @@ struct mr__loop {
 };
 
 static void loop_on_async(uv_async_t *async);
+static void loop_say_lines(struct mr__loop *loop);
 static void loop_make(struct mr__loop *loop);
 static void close_step(struct mr__loop *loop);
 static bool close_thread(struct mr__loop *loop);
@@ -67,6 +79,7 @@ mr_status mr__loop_create(mr_engine *h, void *uv_loop, struct mr__loop **ret_loo
     }
     loop->uv = uv_loop;
     loop->thread = pthread_self();
+    loop->last_line = &loop->first_line;
     loop->h = h;
     if (pthread_mutex_init(&loop->lock, NULL) != 0) {
         goto fail_loop;
@@ -103,6 +116,11 @@ void mr__loop_abandon(struct mr__loop *loop)
 
 static void loop_destroy(struct mr__loop *loop)
 {
+    while (loop->first_line != NULL) { /* of a handle that was not opened */
+        struct line *line = loop->first_line;
+        loop->first_line = line->next;
+        mr__free(line);
+    }
     (void)pthread_cond_destroy(&loop->made);
     (void)pthread_mutex_destroy(&loop->lock);
     mr__free(loop);
@@ -117,6 +135,26 @@ void mr__loop_ring(void *user)
 {
     struct mr__loop *loop = user;
     (void)uv_async_send(&loop->async); /* It fails for a closed handle alone: nobody is there. */
+}
+
+void mr__loop_say(struct mr__loop *loop, int32_t level, const char *text)
+{
+    size_t len = strlen(text);
+    struct line *line = mr__malloc(sizeof *line + len + 1);
+    (void)pthread_mutex_lock(&loop->lock);
+    if (line == NULL || loop->lines == LINES_MAX) {
+        mr__free(line);
+        loop->lost_lines++;
+    } else {
+        line->next = NULL;
+        line->level = level;
+        memcpy(line->text, text, len + 1);
+        *loop->last_line = line;
+        loop->last_line = &line->next;
+        loop->lines++;
+    }
+    mr__loop_ring(loop);
+    (void)pthread_mutex_unlock(&loop->lock);
 }
 
 void mr__loop_options(struct mr__loop *loop, struct mr__engine_options *options)
@@ -175,12 +213,33 @@ static void loop_on_async(uv_async_t *async)
     if (loop->h == NULL) {
         return; /* it is closing */
     }
+    loop_say_lines(loop);
     loop_make(loop);
     mr__handle_send_rest(loop->h);
     if (mr__delivery_turn(&loop->h->delivery)) {
         mr__loop_ring(loop);
     }
     close_step(loop);
+}
+
+static void loop_say_lines(struct mr__loop *loop)
+{
+    (void)pthread_mutex_lock(&loop->lock);
+    struct line *line = loop->first_line;
+    uint32_t lost = loop->lost_lines;
+    loop->first_line = NULL;
+    loop->last_line = &loop->first_line;
+    loop->lines = loop->lost_lines = 0;
+    (void)pthread_mutex_unlock(&loop->lock);
+    while (line != NULL) {
+        struct line *next = line->next;
+        mr__handle_log(loop->h, line->level, "%s", line->text);
+        mr__free(line);
+        line = next;
+    }
+    if (lost > 0) {
+        mr__handle_log(loop->h, 1, "%u more lines could not be kept", lost);
+    }
 }
 
 /* The engine of a handle that takes over. Its thread waits. */
@@ -260,6 +319,7 @@ static bool close_thread(struct mr__loop *loop)
     (void)pthread_mutex_unlock(&loop->lock);
     if (over) {
         (void)pthread_join(h->thread, NULL); /* It has nothing left to do. */
+        loop_say_lines(loop);
         h->has_thread = false;
     }
     return over;

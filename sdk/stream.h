@@ -39,7 +39,7 @@ struct mr_stream {
     bool sent;
     bool unsent; /* the caller's loop has yet to send it; then unsent_next is the one after */
     struct mr_stream *unsent_next;
-    bool busy; /* its request is being closed: it stays where it is */
+    bool busy; /* its request is being sent or closed: it stays where it is */
 
     /* Set once, before anybody else knows the stream. */
     char *text; /* the request: one line, beginning with its brace */

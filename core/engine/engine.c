@@ -442,6 +442,7 @@ static mr_status open_parts(struct mr__engine *engine, mr_error *reterr)
     }
     struct mr__exec_options exec = {
         .loop = engine->loop,
+        .foreign_loop = opt->loop != NULL,
         .registry = opt->registry,
         .store = engine->path,
         .jobs = opt->jobs == 0 ? default_jobs() : MR__MIN(opt->jobs, MR__JOBS_MAX),

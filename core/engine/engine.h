@@ -20,7 +20,7 @@ struct uv_loop_s;
 
 struct mr__engine_options {
     const char *path; /* absolute: the store's folder; its lock is held by the caller */
-    struct mr__registry *registry; /* borrowed until the engine is destroyed */
+    struct mr__registry *registry; /* of which it takes a reference */
     uint32_t jobs;                 /* 0: MR__JOBS_PER_CORE x cores */
     int64_t shutdown_ms;
     bool bench;    /* a request `bench` is allowed */

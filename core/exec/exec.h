@@ -12,8 +12,9 @@
 #include "core/exec/registry.h"
 
 struct mr__exec_options {
-    uv_loop_t *loop;               /* borrowed until destroy */
-    struct mr__registry *registry; /* borrowed until destroy */
+    uv_loop_t *loop;   /* borrowed until destroy */
+    bool foreign_loop; /* a program's own: what an action does between two turns must wake it */
+    struct mr__registry *registry; /* of which it takes a reference */
     const char *store; /* absolute: the folder in which the child table lies; NULL: no table */
     uint32_t jobs;
     struct mr__clock *clock;

@@ -65,8 +65,8 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     }
     x->port.ops = &ops;
     x->loop = options->loop;
+    x->foreign_loop = options->foreign_loop;
     x->shutdown_timer.data = x->hosts.timer.data = x;
-    x->registry = options->registry;
     x->events = options->events;
     x->hook_ms = options->hook_ms > 0 ? options->hook_ms : MR__HOOK_MS_MAX;
     x->log = options->log;
@@ -106,6 +106,7 @@ mr_status mr__exec_create(const struct mr__exec_options *options,
     x->lock_timer.data = x;
     (void)uv_timer_init(x->loop, &x->hosts.timer);
     x->handles = 4;
+    x->registry = mr__registry_ref(options->registry);
     *ret_executor = &x->port;
     return MR_OK;
 
@@ -568,6 +569,7 @@ static void free_core(struct mr__exec *x)
     (void)pthread_cond_destroy(&x->room);
     (void)pthread_mutex_destroy(&x->mutex);
     mr__locks_finish(&x->locks);
+    mr__registry_destroy(x->registry);
     mr__free(x->store);
     mr__free(x);
 }

@@ -6,6 +6,7 @@
 #include "core/exec/registry.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,6 +26,7 @@
 #define PROGRAM "the program" /* whose actions they are that came with the options */
 
 struct mr__registry {
+    atomic_uint refs;
     struct mr__arena arena;      /* names and files */
     struct mr__action **actions; /* each from the arena; sorted by name once all are there */
     uint32_t count, cap;
@@ -63,6 +65,7 @@ static mr_status create(const struct sources *sources, mr__registry_log log, voi
     if (registry == NULL) {
         return mr__error_set(reterr, MR_ENOMEM, "%s", mr_status_text(MR_ENOMEM));
     }
+    atomic_init(&registry->refs, 1);
     mr__arena_init(&registry->arena);
     mr__hash_init(&registry->by_name);
     struct loading loading = {.registry = registry, .log = log, .user = user, .reterr = reterr};
@@ -119,9 +122,17 @@ static int by_name(const void *a, const void *b)
     return strcmp((*(struct mr__action *const *)a)->name, (*(struct mr__action *const *)b)->name);
 }
 
-void mr__registry_destroy(struct mr__registry *registry)
+struct mr__registry *mr__registry_ref(struct mr__registry *registry)
 {
     if (registry != NULL) {
+        atomic_fetch_add(&registry->refs, 1);
+    }
+    return registry;
+}
+
+void mr__registry_destroy(struct mr__registry *registry)
+{
+    if (registry != NULL && atomic_fetch_sub(&registry->refs, 1) == 1) {
         mr__hash_finish(&registry->by_name);
         mr__arena_finish(&registry->arena);
         mr__free(registry->actions);
@@ -144,6 +155,14 @@ static mr_status load_program(struct loading *loading, const mr_action *const *a
                           .version = "",
                           .actions = actions};
     mr_status status = mr__plugin_check(PROGRAM, plugin, loading->reterr);
+    for (uint32_t i = 0; status == MR_OK && actions[i] != NULL; i++) {
+        if ((actions[i]->flags & MR_ISOLATED) != 0) { /* A host process has no code of it. */
+            status =
+                mr__error_set(loading->reterr, MR_EABI,
+                              PROGRAM ": action \"%s\" cannot be isolated: put it into a plugin",
+                              actions[i]->name);
+        }
+    }
     return status == MR_OK ? add_plugin(loading, NULL, plugin, NULL, loading->reterr) : status;
 }
 
@@ -453,9 +472,10 @@ void mr__registry_check(const struct mr__registry *registry, const struct mr__da
 
 static const char *why_not_apart(const struct mr__action *action)
 {
-    return action->lua != NULL    ? "it is written in Lua"
-           : action->file == NULL ? "it is millrace's own"
-                                  : "it starts processes itself";
+    return action->lua != NULL                    ? "it is written in Lua"
+           : strcmp(action->plugin, PROGRAM) == 0 ? "it is the program's own"
+           : action->file == NULL                 ? "it is millrace's own"
+                                                  : "it starts processes itself";
 }
 
 static void check_isolation(struct checking *checking, const struct mr__dag_task *task,

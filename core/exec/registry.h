@@ -44,7 +44,10 @@ mr_status mr__registry_create_of(const char *file, struct mr__registry **ret_reg
 mr_status mr__registry_create_with(const char *folders, const mr_action *const *actions,
                                    mr__registry_log log, void *user,
                                    struct mr__registry **ret_registry, mr_error *reterr);
-void mr__registry_destroy(struct mr__registry *registry); /* plugins stay loaded */
+/* One more of those who call mr__registry_destroy, on any thread. NULL is allowed. */
+struct mr__registry *mr__registry_ref(struct mr__registry *registry);
+/* With the last of them it goes; plugins stay loaded. NULL is allowed. */
+void mr__registry_destroy(struct mr__registry *registry);
 
 const struct mr__action *mr__registry_find(const struct mr__registry *registry, const char *name);
 size_t mr__registry_count(const struct mr__registry *registry);

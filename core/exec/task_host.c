@@ -98,8 +98,9 @@ static char *host_format(mr_task *task, const char *fmt, va_list args)
     return fmt == NULL ? NULL : mr__arena_vprintf(&mr__task_of(task)->arena, fmt, args);
 }
 
-/* One block: the struct, then its texts. The idempotency key is a hash of the run's id and the
- * task's, in hexadecimal: the same for all attempts, fit for a header or a file name. */
+/* One block: the struct, then its texts. The idempotency key is a hash of the run's id and all of
+ * the task's, which for a child of a fan-out is longer than any in a dag file; in hexadecimal: the
+ * same for all attempts, fit for a header or a file name. */
 static const mr_task_info *make_info(const struct mr__task *t)
 {
     const struct mr__attempt *a = t->attempt;
@@ -112,16 +113,15 @@ static const mr_task_info *make_info(const struct mr__task *t)
         return NULL;
     }
     char *run_id = (char *)(info + 1), *key = run_id + MR__RUN_ID_TEXT_BYTES, *dag_id = key + 33;
-    char *task_id = dag_id + dag_len, *copy = task_id + task_len;
+    char *hashed = dag_id + dag_len, *task_id = hashed + MR__RUN_ID_BYTES;
+    char *copy = task_id + task_len;
+    uint8_t digest[16];
     mr__id_text(t->ref.run_id, run_id);
     memcpy(dag_id, a->dag_id, dag_len);
+    memcpy(hashed, t->ref.run_id, MR__RUN_ID_BYTES);
     memcpy(task_id, a->task_id, task_len);
     memcpy(copy, folder, folder_len);
-    uint8_t hashed[MR__RUN_ID_BYTES + MR__ID_BYTES_MAX], digest[16];
-    size_t id_len = MR__MIN(task_len - 1, MR__ID_BYTES_MAX);
-    memcpy(hashed, t->ref.run_id, MR__RUN_ID_BYTES);
-    memcpy(hashed + MR__RUN_ID_BYTES, task_id, id_len);
-    mr__hash128(hashed, MR__RUN_ID_BYTES + id_len, digest);
+    mr__hash128(hashed, MR__RUN_ID_BYTES + task_len - 1, digest);
     for (size_t i = 0; i < sizeof digest; i++) {
         key[2 * i] = "0123456789abcdef"[digest[i] >> 4];
         key[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
@@ -427,6 +427,10 @@ static mr_status host_finish(mr_task *task, mr_status status)
     (void)pthread_mutex_unlock(&x->mutex);
     if (on_loop && state == MR__TASK_PENDING) {
         mr__attempt_finished(t); /* In `run`, its answer is waited for. */
+        if (x->foreign_loop) {
+            /* This may be a callback of the program's that comes after the engine's last look. */
+            (void)uv_async_send(&x->async);
+        }
     }
     return MR_OK;
 }

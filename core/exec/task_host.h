@@ -177,7 +177,8 @@ struct mr__task {
 struct mr__exec {
     struct mr__executor port; /* stays first */
     uv_loop_t *loop;
-    struct mr__registry *registry;
+    bool foreign_loop;
+    struct mr__registry *registry; /* a reference: workers that were left behind look at actions */
     struct mr__exec_events events;
     mr__registry_log log;
     void *log_user;

@@ -81,8 +81,8 @@ static mr_status fail_by(mr_task *t, sqlite3 *db, const char *path)
     int code = sqlite3_extended_errcode(db), kind = code & 0xff;
     int number = kind == SQLITE_CANTOPEN || kind == SQLITE_IOERR ? sqlite3_system_errno(db) : 0;
     (void)mr_detail_int(t, "sqlite", code); /* An older host does without. */
-    if (number == ENOENT) {
-        return mr_fail(t, MR_ENOTFOUND, "%s is not there", path);
+    if (number == ENOENT && strcmp(sqlite3_errmsg(db), sqlite3_errstr(SQLITE_CANTOPEN)) == 0) {
+        return mr_fail(t, MR_ENOTFOUND, "%s is not there", path); /* ATTACH would name another */
     }
     return number == 0 ? mr_fail(t, status_of(t, code), "%s", sqlite3_errmsg(db))
                        : mr_fail(t, status_of(t, code), "%s: %s: %s", path, sqlite3_errmsg(db),
@@ -125,20 +125,36 @@ static mr_status open_db(mr_task *t, const char *path, int flags, sqlite3 **ret_
     return code == SQLITE_OK ? MR_OK : fail_by(t, *ret_db, path);
 }
 
+/* A writer that was killed in a transaction has left its journal: before anybody reads, SQLite puts
+ * back what it had changed, which a connection for reading only may not. */
+static bool roll_back_killed(mr_task *t, const char *path)
+{
+    sqlite3 *db = NULL;
+    mr_status status = open_db(t, path, SQLITE_OPEN_READWRITE, &db);
+    bool done = status == MR_OK &&
+                sqlite3_exec(db, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK;
+    (void)sqlite3_close(db); /* It has no statement. */
+    return done;
+}
+
 /* Exactly one statement. `*ret_statement` is **owned**, also after an error. */
 static mr_status prepare(mr_task *t, sqlite3 *db, const char *path, sqlite3_stmt **ret_statement)
 {
     const mr_value *query = mr_param_get(t, "query");
-    const char *rest = query->u.s, *end = query->u.s + query->len;
+    const char *rest, *end = query->u.s + query->len;
     sqlite3_stmt *second = NULL;
-    if (sqlite3_prepare_v2(db, rest, (int)(end - rest), ret_statement, &rest) != SQLITE_OK) {
+    int code = sqlite3_prepare_v2(db, query->u.s, (int)query->len, ret_statement, &rest);
+    if (code == SQLITE_READONLY_ROLLBACK && roll_back_killed(t, path)) {
+        code = sqlite3_prepare_v2(db, query->u.s, (int)query->len, ret_statement, &rest);
+    }
+    if (code != SQLITE_OK) {
         return fail_by(t, db, path);
     }
     if (*ret_statement == NULL) {
         return mr_fail(t, MR_EINVAL, "query: has no statement");
     }
     /* What follows may be blanks and comments: they give none, and no error. */
-    int code = sqlite3_prepare_v2(db, rest, (int)(end - rest), &second, NULL);
+    code = sqlite3_prepare_v2(db, rest, (int)(end - rest), &second, NULL);
     bool more = second != NULL || code != SQLITE_OK;
     (void)sqlite3_finalize(second); /* It was never run. */
     return more ? mr_fail(t, MR_EINVAL, "query: has more than one statement") : MR_OK;

@@ -223,13 +223,11 @@ mr_status mr__sqlite_add_row(sqlite3_stmt *statement, struct mr__text *json, mr_
         add_text(json, name, strlen(name));
         mr__text_puts(json, ":");
         status = add_value(statement, i, json, reterr);
+        if (status == MR_OK && json->len > MR__SQLITE_BYTES_MAX) { /* A row has many values. */
+            status = mr__text_error(reterr, MR_ELIMIT, "the rows have more than %u bytes",
+                                    MR__SQLITE_BYTES_MAX);
+        }
     }
     mr__text_puts(json, "}");
-    if (status == MR_OK && json->failed) {
-        return no_memory(reterr);
-    }
-    return status != MR_OK || json->len <= MR__SQLITE_BYTES_MAX
-               ? status
-               : mr__text_error(reterr, MR_ELIMIT, "the rows have more than %u bytes",
-                                MR__SQLITE_BYTES_MAX);
+    return status == MR_OK && json->failed ? no_memory(reterr) : status;
 }

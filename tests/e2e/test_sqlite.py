@@ -6,6 +6,7 @@ with Python's own sqlite3."""
 import base64
 import json
 import os
+import signal
 import sqlite3
 import time
 
@@ -175,6 +176,27 @@ def test_killed_while_it_works(case):
     equal((task_of(document, "read")["status"], task_of(document, "read")["attempts"]), ("success", 2))
     equal((task_of(document, "write")["status"], task_of(document, "write")["attempts"]), ("failed", 1))
     equal(db.execute("SELECT count(*) FROM t").fetchone(), (0,))
+
+
+def test_reads_after_a_killed_writer(case):
+    """Its journal is to be rolled back first: that failed as an attempt to write a readonly database."""
+    database(case, "CREATE TABLE t (a, b)", "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 2000) "
+             "INSERT INTO t SELECT 1, hex(zeroblob(500)) FROM c").close()
+    if (pid := os.fork()) == 0:
+        db = sqlite3.connect(os.path.join(case.work, "x.db"), isolation_level=None)
+        for statement in ("PRAGMA cache_size = 10", "BEGIN IMMEDIATE", "UPDATE t SET a = 2, b = b || 'y'"):
+            db.execute(statement)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert os.path.getsize(os.path.join(case.work, "x.db-journal")) > 0, "nothing was left"
+    tasks = do(case, {"read": ("read", "SELECT sum(a) AS a, sum(length(b)) AS b FROM t", {})})
+    equal(output(tasks["read"])["rows"], [{"a": 2000, "b": 2000000}])
+
+
+def test_another_file_is_not_there(case):
+    """Of ATTACH: it was said of the file that is there."""
+    database(case, "CREATE TABLE t (a)")
+    failed(do(case, {"attach": ("read", "ATTACH 'none/other.db' AS other", {})}), {"attach": "none/other.db"})
 
 
 def test_retry_by_number(case):

@@ -4,6 +4,8 @@
  * and both are judged as those that come from files. Method: the public calls; a run that uses all
  * that can be set shows that it has arrived.
  */
+#include <semaphore.h>
+
 #include "embed_fixture.h"
 
 /* ---- actions -------------------------------------------------------------------------------- */
@@ -46,6 +48,20 @@ static void actions__that_are_none_are_refused(void **state)
     assert_int_equal(open_with(taken, NULL, &error), MR_EABI);
     assert_string_equal(error.message,
                         "the program: action \"lua\" is already that of millrace itself");
+
+    /* It ran in the program all the same. */
+    const mr_action apart = MR_ACTION(.name = "apart", .flags = MR_ISOLATED, .run = embed_say);
+    const mr_action *const isolated[] = {&apart, NULL};
+    assert_int_equal(open_with(isolated, NULL, &error), MR_EABI);
+    assert_string_equal(error.message,
+                        "the program: action \"apart\" cannot be isolated: put it into a plugin");
+
+    const char *text = "{\"id\":\"d\",\"tasks\":[{\"id\":\"t\",\"action\":\"say\","
+                       "\"isolation\":\"process\"}]}";
+    mr_validate_options validate =
+        MR_VALIDATE(.text = text, .text_len = strlen(text), .actions = embed_actions);
+    assert_int_equal(mr_validate_with(&validate, NULL, &error), MR_EDEFINITION);
+    assert_non_null(strstr(error.message, "cannot be isolated: it is the program's own"));
 
     const mr_action *const none[] = {NULL};
     assert_int_equal(open_with(none, NULL, &error), MR_OK);
@@ -92,6 +108,43 @@ static void actions__are_known_without_a_store(void **state)
     assert_int_equal(mr_schema(NULL, &json, &error), MR_OK);
     assert_null(strstr(json, "\"const\":\"say\""));
     mr_free(json);
+}
+
+static sem_t begun, go_on, gone_on;
+
+static mr_status stuck_run(mr_task *t)
+{
+    mr_value value = {.type = MR_NULL};
+    assert_int_equal(sem_post(&begun), 0);
+    assert_int_equal(sem_wait(&go_on), 0);
+    (void)mr_share_set(t, "key", &value);
+    assert_int_equal(mr_finish_after(t, 1), MR_EINVAL); /* on a worker */
+    assert_int_equal(mr_cancel_reason(t), MR_BY_SHUTDOWN);
+    assert_int_equal(sem_post(&gone_on), 0);
+    return MR_OK;
+}
+
+/* Closing does not wait for ever for a worker: its calls looked at memory of the handle. */
+static void actions__may_outlive_their_handle(void **state)
+{
+    static const mr_action stuck = MR_ACTION(.name = "stuck", .run = stuck_run);
+    const mr_action *const actions[] = {&stuck, NULL};
+    mr_options options = MR_OPTIONS(.store = embed_store, .actions = actions, .shutdown_ms = 50);
+    mr_start_options start =
+        MR_START(.text = "{\"id\":\"d\",\"tasks\":[{\"id\":\"t\",\"action\":\"stuck\"}]}");
+    char run[MR_RUN_ID_BYTES];
+    assert_int_equal(sem_init(&begun, 0, 0), 0);
+    assert_int_equal(sem_init(&go_on, 0, 0), 0);
+    assert_int_equal(sem_init(&gone_on, 0, 0), 0);
+    mr_engine *engine = embed_open(&options);
+    assert_int_equal(mr_start(engine, &start, run, NULL), MR_OK);
+    assert_int_equal(sem_wait(&begun), 0);
+    mr_close(engine);
+    assert_int_equal(sem_post(&go_on), 0);
+    assert_int_equal(sem_wait(&gone_on), 0);
+    assert_int_equal(sem_destroy(&begun), 0);
+    assert_int_equal(sem_destroy(&go_on), 0);
+    assert_int_equal(sem_destroy(&gone_on), 0);
 }
 
 /* ---- dags ----------------------------------------------------------------------------------- */
@@ -247,6 +300,9 @@ static void dag__each_fault_has_its_words(void **state)
     dag = with_task();
     mr_dag_param_str(dag, "t", "text", NULL);
     expect_fault(dag, MR_EINVAL, "param \"text\" of task \"t\" is NULL");
+    dag = with_task();
+    mr_dag_param_str(dag, "t", NULL, NULL);
+    expect_fault(dag, MR_EINVAL, "a param is NULL");
     expect_fault(mr_dag_create(NULL), MR_EINVAL, "a dag needs an id");
     const char *text;
     mr_error error;
@@ -264,6 +320,22 @@ static void dag__each_fault_has_its_words(void **state)
     mr_dag_param_int(NULL, "t", "p", 1);
     mr_dag_depend(NULL, "t", "u");
     mr_dag_task_set(NULL, "t", "k", "1");
+}
+
+/* An empty id was taken for the dag itself, which has an id already. */
+static void dag__empty_task_id_is_the_parsers_business(void **state)
+{
+    mr_dag *dag = with_task();
+    const char *text;
+    mr_error error = {.message = ""};
+    mr_dag_task(dag, "", "say");
+    mr_dag_param_str(dag, "", "text", "x");
+    assert_int_equal(mr_dag_text(dag, &text, &error), MR_OK);
+    mr_validate_options validate =
+        MR_VALIDATE(.text = text, .text_len = strlen(text), .actions = embed_actions);
+    assert_int_equal(mr_validate_with(&validate, NULL, &error), MR_EDEFINITION);
+    assert_non_null(strstr(error.message, "the task id \"\" is not allowed"));
+    mr_dag_destroy(dag);
 }
 
 /* What the names mean is the parser's business, with the place in the text. */
@@ -291,10 +363,12 @@ int main(void)
         CODE_TEST(actions__that_are_none_are_refused),
         CODE_TEST(actions__and_a_plugin_with_the_same_name),
         CODE_TEST(actions__are_known_without_a_store),
+        CODE_TEST(actions__may_outlive_their_handle),
         CODE_TEST(dag__with_everything_runs),
         CODE_TEST(dag__text_arrives_whatever_is_in_it),
         CODE_TEST(dag__first_fault_is_remembered),
         CODE_TEST(dag__each_fault_has_its_words),
+        CODE_TEST(dag__empty_task_id_is_the_parsers_business),
         CODE_TEST(dag__is_checked_as_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,6 +138,63 @@ static void loop__is_never_waited_for_on_its_own_thread(void **state)
     close_here(engine);
 }
 
+/* ---- actions on the loop -------------------------------------------------------------------- */
+
+static mr_task *pending;
+
+static mr_status pending_run(mr_task *t)
+{
+    pending = t;
+    return MR_PENDING;
+}
+static const mr_action pending_action =
+    MR_ACTION(.name = "pending", .where = MR_ON_LOOP, .run = pending_run);
+static const mr_action *const pending_actions[] = {&pending_action, NULL};
+
+static void on_time(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+    if (pending != NULL && *(bool *)prepare->data) {
+        assert_int_equal(mr_finish(pending, MR_OK), MR_OK);
+        pending = NULL;
+    }
+}
+
+/* The end was seen when something else woke the loop: the program's prepare handle is older than
+ * the engine's, and libuv calls it after that, right before the loop sleeps. */
+static void loop__wakes_for_what_ends_right_before_it_sleeps(void **state)
+{
+    bool time = false;
+    uv_prepare_t prepare;
+    uv_timer_t timer;
+    (void)uv_prepare_init(&loop, &prepare);
+    (void)uv_prepare_start(&prepare, on_prepare);
+    (void)uv_timer_init(&loop, &timer);
+    timer.data = prepare.data = &time;
+    mr_options options =
+        MR_OPTIONS(.store = embed_store, .actions = pending_actions, .loop = &loop);
+    mr_engine *engine = embed_open(&options);
+    char run[MR_RUN_ID_BYTES];
+    struct embed_told told = EMBED_TOLD;
+    start_here(engine, "{\"id\":\"d\",\"tasks\":[{\"id\":\"t\",\"action\":\"pending\"}]}", run);
+    ask_here(engine, "wait", run, &told);
+    /* By then all else that could wake it is over. */
+    (void)uv_timer_start(&timer, on_time, 300, 0);
+    uv_timer_t late;
+    (void)uv_timer_init(&loop, &late);
+    (void)uv_timer_start(&late, on_late, EMBED_WAIT_MS, 0);
+    turn_until_ended(&told);
+    uv_close((uv_handle_t *)&late, NULL);
+    assert_int_equal(told.status, MR_END);
+    uv_close((uv_handle_t *)&timer, NULL);
+    uv_close((uv_handle_t *)&prepare, NULL);
+    close_here(engine);
+}
+
 /* ---- other threads -------------------------------------------------------------------------- */
 
 struct other {
@@ -403,6 +460,33 @@ static pid_t fork_owner(char ret_run[MR_RUN_ID_BYTES])
     return pid;
 }
 
+static pthread_t logged_by;
+static uint32_t logged;
+
+static void on_log(int32_t level, const char *line, void *user)
+{
+    logged += strstr(line, "has taken over") != NULL ? 1 : 0;
+    logged_by = pthread_self();
+}
+
+/* What the connection's thread has to say came on that thread, beside all that the loop's did. */
+static void loop__on_log_is_called_there_alone(void **state)
+{
+    mr_engine *owner = embed_open_default();
+    mr_options options =
+        MR_OPTIONS(.store = embed_store, .actions = embed_actions, .loop = &loop, .on_log = on_log);
+    mr_engine *attached = embed_open(&options);
+    logged = 0;
+    mr_stop(owner);
+    mr_close(owner);
+    while (mr_is_owner(attached) == 0) {
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    }
+    close_here(attached); /* what was said is heard before the end */
+    assert_int_equal(logged, 1);
+    assert_true(pthread_equal(logged_by, pthread_self()) != 0);
+}
+
 /* Its runs are gone on with, and open streams do not notice. The wait was sent before the resume
  * that it needs, and got a conflict. */
 static void loop__attached_handle_inherits_from_a_dead_owner(void **state)
@@ -449,6 +533,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LOOP_TEST(loop__runs_a_dag),
         LOOP_TEST(loop__is_never_waited_for_on_its_own_thread),
+        LOOP_TEST(loop__wakes_for_what_ends_right_before_it_sleeps),
         LOOP_TEST(loop__other_threads_may_wait_and_close),
         LOOP_TEST(loop__threads_and_the_loop_ask_at_once),
         LOOP_TEST(loop__mr_close_there_returns_at_once),
@@ -460,6 +545,7 @@ int main(void)
         LOOP_TEST(loop__two_engines_share_it),
         LOOP_TEST(loop__attached_handle_takes_over),
         LOOP_TEST(loop__attached_handle_closes_while_it_takes_over),
+        LOOP_TEST(loop__on_log_is_called_there_alone),
         LOOP_TEST(loop__attached_handle_inherits_from_a_dead_owner),
         LOOP_TEST(loop__closing_waits_for_what_was_inherited),
     };

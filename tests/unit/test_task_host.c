@@ -12,6 +12,7 @@
 
 static struct fixture *f;
 static uint32_t calls[8];
+static char keys[2][33];
 
 static int set_up(void **state)
 {
@@ -117,6 +118,34 @@ static void params__are_completed_and_checked(void **state)
     fixture_start(f, &asks_worker, 5, "{\"n\":3,\"who\":7}");
     assert_true(fixture_run(f, 5, 5000));
     assert_string_equal(f->ends[4].output, "{\"who\":\"7\",\"n\":3,\"id\":\"task-5\"}");
+}
+
+/* All children of a fan-out had one key where the id of their task is as long as can be. */
+static mr_status keyed_run(mr_task *t)
+{
+    const mr_task_info *info = mr_info(t);
+    (void)snprintf(keys[calls[0]++], sizeof keys[0], "%s", info->idempotency_key);
+    return MR_OK;
+}
+ACTION(keyed, .where = MR_ON_LOOP, .run = keyed_run);
+
+static void key__sees_all_of_a_long_task_id(void **state)
+{
+    char ids[2][MR__ID_BYTES_MAX + 8];
+    mr_value none = {.type = MR_MAP};
+    for (uint32_t i = 0; i < 2; i++) {
+        (void)snprintf(ids[i], sizeof ids[i], "%0*d[%u]", (int)MR__ID_BYTES_MAX, 0, i);
+        struct mr__attempt attempt = {.ref = fixture_ref(1, i + 1, 1),
+                                      .action = &keyed,
+                                      .params = &none,
+                                      .vars = &none,
+                                      .dag_id = "dag",
+                                      .task_id = ids[i],
+                                      .folder = f->store};
+        f->x->ops->start(f->x, &attempt);
+    }
+    assert_int_equal(calls[0], 2);
+    assert_string_not_equal(keys[0], keys[1]);
 }
 
 /* ---- trace ------------------------------------------------------------------------------------
@@ -604,6 +633,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(answer__is_told_before_start_returns),
         TEST(params__are_completed_and_checked),
+        TEST(key__sees_all_of_a_long_task_id),
         TEST(trace__is_one_bounded_line),
         TEST(pending__ends_with_mr_finish),
         TEST(finish__twice_is_refused_and_noted),

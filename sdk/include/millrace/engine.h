@@ -70,8 +70,9 @@ typedef struct mr_options {
     uint32_t read_only;   /* 1: never become owner if nobody is: MR_ENOTFOUND instead */
     uint32_t shutdown_ms; /* how long mr_close waits for children and workers; default 10,000 */
 
-    /* Called with one line for a person (recovery, refused plugins, a full disk). Engine thread;
-     * must not block nor call back. NULL: nowhere. `level`: 0 error, 1 warning, 2 information. */
+    /* Called with one line for a person (recovery, refused plugins, a full disk), one at a time: on
+     * a thread of the library's, or in mr_open; with `loop` always on that loop's thread. Must not
+     * block nor call back. NULL: nowhere. `level`: 0 error, 1 warning, 2 information. */
     void (*on_log)(int32_t level, const char *line, void *user);
     void *user;
 
@@ -85,7 +86,8 @@ typedef struct mr_options {
 
     /* Since 0.2. Actions of this program, beside those of plugins: an array ended by NULL. The
      * array and all that it points to are borrowed until the handle is closed. They are checked as
-     * a plugin's (MR_EABI); a name that a plugin has too is MR_EABI. NULL: none. */
+     * a plugin's (MR_EABI); a name that a plugin has too is MR_EABI, and so is MR_ISOLATED: that is
+     * for plugins. NULL: none. */
     const struct mr_action *const *actions;
 
     /* Since 0.2. A uv_loop_t of this program, borrowed until the handle is closed: the engine lives
