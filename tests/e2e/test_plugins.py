@@ -16,6 +16,7 @@ INCLUDE = os.path.join(SOURCE, "sdk/include")
 PLUGIN = r"""
 #include <millrace/plugin.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 __attribute__((constructor)) static void load(void) { %s; }
@@ -93,6 +94,8 @@ def test_check_keeps_stdout_for_its_own(case):
     result = check(case, '(void)!write(1, "noise\\n", 6)', "", 0, "-o", "json")
     equal(result.json()["selfTest"], True)
     has(result.err, "noise\n")
+    # What stdio keeps back is not lost with the process.
+    has(check(case, "", 'fputs("kept back", stdout)').err, "kept back")
 
 
 def test_check_leaves_no_process(case):
