@@ -179,7 +179,11 @@ static void check_host(struct mr__doctor *d)
 {
     const char *program = getenv("MILLRACE_HOST");
     program = program == NULL || *program == '\0' ? MR__HOST_PROGRAM : program;
-    if (access(program, X_OK) == 0) {
+    struct stat st;
+    if (stat(program, &st) == 0 && !S_ISREG(st.st_mode)) {
+        mr__doctor_add(d, MR__HEALTH_WARN, "isolation", "set MILLRACE_HOST to millrace-host's path",
+                       "%s is no program", program);
+    } else if (access(program, X_OK) == 0) {
         mr__doctor_add(d, MR__HEALTH_OK, "isolation", NULL, "%s is there", program);
     } else {
         mr__doctor_add(d, MR__HEALTH_WARN, "isolation",
