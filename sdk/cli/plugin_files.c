@@ -132,7 +132,11 @@ static const struct mr__plugin_file in_cpp[] = {
              "    {\"who\", MR_STRING, 0, \"\\\"world\\\"\", \"whom to greet\"},\n"
              "    {},\n"
              "};\n"
-             "static const mr_action action = mr_action_make(\"@\", run, MR_ON_WORKER, params);\n"
+             "static const mr_action action = [] {\n"
+             "    mr_action made = mr_action_make(\"@\", run, MR_ON_WORKER, params);\n"
+             "    made.help = \"says hello\";\n"
+             "    return made;\n"
+             "}();\n"
              "MR_PLUGIN_TESTED(\"@\", \"0.1.0\", self_test, &action);\n"},
     {"meson.build",
      "project('@', 'cpp', version: '0.1.0', default_options: ['cpp_std=c++17', "

@@ -52,7 +52,7 @@ def test_plugin_new_in_cpp(case):
     with open(os.path.join(folder, "README.md"), encoding="utf-8") as file:
         line = re.search(r"^ {4}(c\+\+ .*)$", file.read(), re.M)[1]
     sh(case, ["sh", "-c", line + " -Wall -Wextra -Werror"], folder, CPATH=INCLUDE)
-    has(case.m("plugin", "check", "mine.so", cwd=folder).exits(0).out, "mine.so: ok, self-test passed")
+    has(case.m("plugin", "check", "mine.so", cwd=folder).exits(0).out, "mine.so: ok, self-test passed", "says hello")
     run = case.m("run", "--plugins", ".", "test.yaml", "-o", "json", cwd=folder).exits(0).json()
     equal([task["output"] for task in run["tasks"]], [{"text": "hello world"}, {"text": "hello Ada"}])
 
@@ -368,6 +368,7 @@ def test_doctor_finds_what_is_wrong(case):
     has(found(case, 0, env={"TZDIR": case.path("none")})["time-zones"][1], case.path("none"))
     equal(found(case, 0)["isolation"][0], "ok")
     has(found(case, 0, env={"MILLRACE_HOST": "/nowhere/host"})["isolation"][1], "/nowhere/host")
+    equal(found(case, 0, env={"MILLRACE_HOST": plugins})["isolation"][0], "warn")
     few = subprocess.run(["sh", "-c", "ulimit -n 256; exec \"$0\" doctor -o json", os.path.join(BUILD, "sdk/cli/millrace")],
                          env=case.env, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
     equal([c["status"] for c in json.loads(few)["checks"] if c["name"] == "files"], ["warn"])
