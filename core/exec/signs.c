@@ -127,10 +127,23 @@ static mr_status arm(struct mr__task *t)
     return MR_OK;
 }
 
+/* Whoever sleeps until a lock is free can say nothing meanwhile, and is as alive as its turn is
+ * far: the wait itself is a sign. */
+static void hear_wait(struct mr__task *t)
+{
+    (void)pthread_mutex_lock(&t->exec->mutex);
+    bool waits = t->locks.waits != NULL;
+    (void)pthread_mutex_unlock(&t->exec->mutex);
+    if (waits) {
+        mr__signs_heard(t);
+    }
+}
+
 static void on_due(uv_timer_t *timer)
 {
     struct mr__task *t = ((struct mr__signs *)timer)->task;
     mr__attempt_call_begin(t); /* Its end may come in between. */
+    hear_wait(t);
     bool waits = t->heartbeat_ms > 0 && atomic_load(&t->cancel_reason) == MR_NOT_CANCELED;
     if (waits && now_ms(t->exec) >= atomic_load(&t->heard_ms) + t->heartbeat_ms) {
         t->silent = true;

@@ -587,7 +587,8 @@ static inline void mr_progress(mr_task *t, double fraction, const char *note)
 }
 
 /* Says that the attempt is alive. A task with `heartbeat: D` in its dag whose action has said
- * nothing for D is ended as one that timed out. Any thread while it runs. */
+ * nothing for D is ended as one that timed out; while it waits for a lock it need not. Any thread
+ * while it runs. */
 static inline void mr_heartbeat(mr_task *t)
 {
     if (MR_HAS(mr_host, t->host, heartbeat)) {
