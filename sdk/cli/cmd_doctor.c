@@ -166,7 +166,7 @@ static void check_actions(struct mr__doctor *d)
     } else if (status == MR_EDEFINITION) {
         mr__doctor_add(d, MR__HEALTH_BAD, "plugins",
                        "--plugins DIR with the folder that has sh.so and wait.so",
-                       "the actions sh and wait are not to be found");
+                       "sh and wait are not there, or not as they are: %s", error.message);
     } else {
         mr__doctor_add(d, MR__HEALTH_BAD, "plugins", "remove it, or build it for this version",
                        "%s", error.message[0] != '\0' ? error.message : mr_status_text(status));

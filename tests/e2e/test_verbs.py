@@ -365,6 +365,11 @@ def test_doctor_finds_what_is_wrong(case):
     with open(os.path.join(plugins, "broken.so"), "w", encoding="utf-8") as file:
         file.write("no plugin")
     has(found(case, 7, "--plugins", plugins)["plugins"][1], "broken.so")
+    os.unlink(os.path.join(plugins, "broken.so"))
+    with open(os.path.join(plugins, "other.lua"), "w", encoding="utf-8") as file:
+        file.write('return {name = "sh", run = function() end}')
+    os.chmod(file.name, 0o644)
+    has(found(case, 7, "--plugins", plugins)["plugins"][1], 'action "sh" is already that of')
     has(found(case, 0, env={"TZDIR": case.path("none")})["time-zones"][1], case.path("none"))
     equal(found(case, 0)["isolation"][0], "ok")
     has(found(case, 0, env={"MILLRACE_HOST": "/nowhere/host"})["isolation"][1], "/nowhere/host")
