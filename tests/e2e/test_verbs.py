@@ -432,7 +432,7 @@ def test_man(case):
     page = case.m("man").exits(0).out
     for verb in verbs(case):
         assert f'.SS "{verb}' in page, verb
-    has(page, ".TH MILLRACE 1", "EXIT STATUS", "\\-\\-store")
+    has(page, ".TH MILLRACE 1", "EXIT STATUS", "\\-\\-store", "MILLRACE_HOST", "MILLRACE_HTTP_ALLOW")
     file = case.file("millrace.1", page)
     if shutil.which("groff") is not None:
         equal(sh(case, ["groff", "-man", "-ww", "-z", "-Tutf8", file], case.work), "")
