@@ -411,8 +411,8 @@ struct checking {
 
 static void check_params(struct checking *checking, const struct mr__dag_task *task,
                          const mr_action *action);
-static void check_isolation(struct checking *checking, const struct mr__dag_task *task,
-                            const struct mr__action *action);
+static void check_isolation(struct checking *checking, const struct mr__dag *dag,
+                            const struct mr__dag_task *task, const struct mr__action *action);
 
 /* Whether one of the problems stands in the task: its params may then be half read. */
 static bool has_error(const struct mr__dag *dag, uint32_t task, const struct mr__problem *problems,
@@ -449,7 +449,7 @@ void mr__registry_check(const struct mr__registry *registry, const struct mr__da
                 check_params(&checking, task, action->table);
             }
             mr__arena_reset(&checking.scratch);
-            check_isolation(&checking, task, action);
+            check_isolation(&checking, dag, task, action);
             continue;
         }
         checking.isolated++;
@@ -478,13 +478,15 @@ static const char *why_not_apart(const struct mr__action *action)
                                                   : "it starts processes itself";
 }
 
-static void check_isolation(struct checking *checking, const struct mr__dag_task *task,
-                            const struct mr__action *action)
+/* Only what the task says itself can be wrong: the dag's default passes by what cannot be isolated.
+ */
+static void check_isolation(struct checking *checking, const struct mr__dag *dag,
+                            const struct mr__dag_task *task, const struct mr__action *action)
 {
     const struct mr__isolation *isolation = task->isolation;
     bool isolated = mr__isolation_applies(isolation, mr__action_flags(action));
     checking->isolated += isolated;
-    if (isolation == NULL || isolated) {
+    if (isolated || isolation == NULL || isolation == dag->isolation) {
         return;
     }
     if (isolation->own && isolation->word == MR__ISOLATION_PROCESS) {

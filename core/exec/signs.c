@@ -133,7 +133,7 @@ static void on_due(uv_timer_t *timer)
     mr__attempt_call_begin(t); /* Its end may come in between. */
     bool waits = t->heartbeat_ms > 0 && atomic_load(&t->cancel_reason) == MR_NOT_CANCELED;
     if (waits && mr__task_waits_for_lock(t)) {
-        mr__signs_heard(t); /* Asleep in mr_lock it could not say anything. */
+        mr__signs_heard(t); /* Asleep it can say nothing, and it is as alive as its turn is far. */
     }
     if (waits && now_ms(t->exec) >= atomic_load(&t->heard_ms) + t->heartbeat_ms) {
         t->silent = true;

@@ -42,7 +42,7 @@ void mr__task_lock_ended(void *user, struct mr__lock_wait *wait)
 {
     struct mr__task *t = task_of_owner(wait->owner);
     uint32_t state = atomic_load(&t->state);
-    mr__signs_heard(t);
+    mr__signs_heard(t); /* Its time to give another begins now. */
     if (t->action->table->where == MR_ON_WORKER) {
         (void)pthread_cond_broadcast(&t->wake);
     } else if (!t->exec->closed && (state == MR__TASK_RUNNING || state == MR__TASK_PENDING)) {

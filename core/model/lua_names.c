@@ -438,7 +438,12 @@ static mr_status read_name(struct mr__lua_names *names, const char *text, size_t
     if (equals(name, len, "vars") && read_member(names, text, i, &member, &member_len)) {
         return add_name(names, MR__LUA_VAR, member, member_len);
     }
-    return add_name(names, MR__LUA_FREE, name, len);
+    mr_status status = add_name(names, MR__LUA_FREE, name, len);
+    if (status == MR_OK) {
+        struct mr__lua_token next = token_at(names, i + 1);
+        names->list[names->count - 1].may_set = is_symbol(next, '=') || is_symbol(next, ',');
+    }
+    return status;
 }
 
 /* What is open around a token. */

@@ -21,6 +21,7 @@ struct mr__lua_name {
     uint8_t kind;
     const char *text; /* in the script: without the quotes of ["..."] */
     size_t len;
+    bool may_set; /* of a free name: this may be an assignment to it */
 };
 
 struct mr__lua_token;

@@ -12,6 +12,8 @@
 #include "plugins/shell.h"
 #include "plugins/text.h"
 
+#define TTL_MS_MIN 100 /* it is renewed three times within it */
+
 struct held {
     const char *name;
     int64_t ttl_ms;
@@ -45,8 +47,9 @@ static mr_status with_lock_run(mr_task *t)
     if (status == MR_OK) {
         status = read_duration(t, "ttl", &held->ttl_ms);
     }
-    if (status == MR_OK && held->ttl_ms == 0) {
-        status = mr_fail(t, MR_EINVAL, "ttl: a lock needs some time");
+    if (status == MR_OK && held->ttl_ms < TTL_MS_MIN) {
+        status =
+            mr_fail(t, MR_EINVAL, "ttl: a lock that is renewed needs at least %dms", TTL_MS_MIN);
     }
     if (status != MR_OK) {
         return status;

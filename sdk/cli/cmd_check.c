@@ -83,10 +83,11 @@ static void validate_file(struct mr__cli *cli, const char *path, struct verdict 
     char *json = NULL;
     mr_error error = {0};
     mr_status status;
-    int code = mr__files_read(cli, path, true, &file);
+    const char *missing;
+    int code = mr__files_read(cli, path, &missing, &file);
     if (code == MR__EXIT_NOT_FOUND) {
         status = MR_ENOTFOUND;
-        (void)snprintf(error.message, sizeof error.message, "%s: no such file", path); /* cut */
+        (void)snprintf(error.message, sizeof error.message, "%s: %s", path, missing); /* cut */
     } else if (code != MR__EXIT_OK) {
         verdict->code = verdict->code == MR__EXIT_DEFINITION ? verdict->code : code;
         mr__text_finish(&file);

@@ -78,11 +78,12 @@ static bool make_push(struct mr__cli *cli, const char *path, struct mr__text *re
     struct mr__text folder = {0};
     struct mr__failure failure = {0};
     bool made = false;
-    int code = mr__files_read(cli, path, true, &file);
+    const char *missing;
+    int code = mr__files_read(cli, path, &missing, &file);
     if (code == MR__EXIT_NOT_FOUND) {
         failure.status = MR_ENOTFOUND;
-        (void)snprintf(failure.error.message, sizeof failure.error.message, "%s: no such file",
-                       path); /* cut if too long */
+        (void)snprintf(failure.error.message, sizeof failure.error.message, "%s: %s", path,
+                       missing); /* cut if too long */
         take_failure(cli, &failure, pushes);
     } else if (code == MR__EXIT_OK && !mr__files_sendable(cli, path, &file, answer, &failure)) {
         take_failure(cli, &failure, pushes);

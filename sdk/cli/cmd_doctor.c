@@ -166,7 +166,7 @@ static void check_actions(struct mr__doctor *d)
     } else if (status == MR_EDEFINITION) {
         mr__doctor_add(d, MR__HEALTH_BAD, "plugins",
                        "--plugins DIR with the folder that has sh.so and wait.so",
-                       "the actions sh and wait are not to be found");
+                       "sh and wait are not there, or not as they are: %s", error.message);
     } else {
         mr__doctor_add(d, MR__HEALTH_BAD, "plugins", "remove it, or build it for this version",
                        "%s", error.message[0] != '\0' ? error.message : mr_status_text(status));
@@ -179,7 +179,11 @@ static void check_host(struct mr__doctor *d)
 {
     const char *program = getenv("MILLRACE_HOST");
     program = program == NULL || *program == '\0' ? MR__HOST_PROGRAM : program;
-    if (access(program, X_OK) == 0) {
+    struct stat st;
+    if (stat(program, &st) == 0 && !S_ISREG(st.st_mode)) {
+        mr__doctor_add(d, MR__HEALTH_WARN, "isolation", "set MILLRACE_HOST to millrace-host's path",
+                       "%s is no program", program);
+    } else if (access(program, X_OK) == 0) {
         mr__doctor_add(d, MR__HEALTH_OK, "isolation", NULL, "%s is there", program);
     } else {
         mr__doctor_add(d, MR__HEALTH_WARN, "isolation",

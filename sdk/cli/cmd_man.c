@@ -156,12 +156,17 @@ int mr__cmd_man(struct mr__cli *cli)
     add_commands(&out, cli->commands);
     add_exit_codes(&out);
     mr__text_puts(
-        &out, ".SH ENVIRONMENT\n"
-              "MILLRACE_STORE, MILLRACE_PLUGINS, MILLRACE_OUTPUT, MILLRACE_QUIET, "
-              "MILLRACE_COLOR, MILLRACE_PROGRESS,\nMILLRACE_TIMEOUT and MILLRACE_JOBS stand for "
-              "the options of these names, which win. NO_COLOR is\nhonoured.\n"
-              ".SH FILES\n.TP\n$XDG_STATE_HOME/millrace, ~/.local/state/millrace, "
-              "/var/lib/millrace\nthe store, where \\-\\-store does not say another\n");
+        &out,
+        ".SH ENVIRONMENT\n"
+        "MILLRACE_STORE, MILLRACE_PLUGINS, MILLRACE_OUTPUT, MILLRACE_QUIET, "
+        "MILLRACE_COLOR, MILLRACE_PROGRESS,\nMILLRACE_TIMEOUT and MILLRACE_JOBS stand for "
+        "the options of these names, which win. NO_COLOR is\nhonoured.\n"
+        ".TP\nMILLRACE_HTTP_ALLOW, MILLRACE_HTTP_DENY, MILLRACE_HTTP_CA_FILE\nof the owner: "
+        "the addresses that http and notify may reach, and whom they trust\n"
+        ".TP\nMILLRACE_HOST\nof the owner: the program in which isolated actions run, where it "
+        "is not beside the plugins\n"
+        ".SH FILES\n.TP\n$XDG_STATE_HOME/millrace, ~/.local/state/millrace, "
+        "/var/lib/millrace\nthe store, where \\-\\-store does not say another\n");
     if (out.failed) {
         mr__text_finish(&out);
         return mr__print_error(cli, MR_ENOMEM, NULL, "out of memory");

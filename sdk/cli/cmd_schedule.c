@@ -18,7 +18,7 @@ static int make_request(struct mr__cli *cli, const char *word, struct mr__text *
     mr__request_begin(request, "scheduleNext");
     mr__text_printf(request, ",\"n\":%lld", (long long)count);
     if (mr__files_is_file(word)) {
-        code = mr__files_read(cli, word, false, &file);
+        code = mr__files_read(cli, word, NULL, &file);
         if (code == MR__EXIT_OK && !mr__text_is_utf8(mr__text_str(&file), file.len)) {
             code =
                 mr__print_error(cli, MR_EDEFINITION, NULL, "%s: a dag file is text in UTF-8", word);

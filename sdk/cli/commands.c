@@ -342,6 +342,27 @@ void mr__commands_help(struct mr__cli *cli, const struct mr__command *command)
     mr__text_finish(&text);
 }
 
+bool mr__commands_help_family(struct mr__cli *cli, const char *first)
+{
+    struct mr__text text = {0};
+    size_t len = strlen(first);
+    for (const struct mr__command *c = mr__commands; c->name != NULL; c++) {
+        if (c->run != NULL && strncmp(c->name, first, len) == 0 && c->name[len] == ' ') {
+            size_t from = text.len;
+            mr__text_printf(&text, "millrace %s %s", c->name, c->synopsis);
+            add_column(&text, from, 33);
+            mr__text_printf(&text, "%s\n", c->summary);
+        }
+    }
+    bool any = text.len > 0;
+    if (any) {
+        mr__text_puts(&text, "\nmillrace help VERB tells more on one.\n");
+        mr__print_out(cli, mr__text_str(&text), text.len);
+    }
+    mr__text_finish(&text);
+    return any;
+}
+
 int mr__cmd_help(struct mr__cli *cli)
 {
     const struct mr__list *words = &cli->options.words;
@@ -355,7 +376,9 @@ int mr__cmd_help(struct mr__cli *cli)
     while (c->name != NULL && strcmp(c->name, mr__text_str(&name)) != 0) {
         c++;
     }
-    if (words->count > 0 && c->name == NULL) {
+    if (words->count == 1 && c->name == NULL && mr__commands_help_family(cli, words->at[0])) {
+        code = MR__EXIT_OK;
+    } else if (words->count > 0 && c->name == NULL) {
         code = mr__print_error(cli, MR_EINVAL, NULL, "unknown verb \"%s\"", mr__text_str(&name));
     } else if (words->count > 0 && c->run == NULL) {
         code = mr__print_error(cli, MR_ENOSYS, NULL, "\"%s\" is not yet supported", c->name);

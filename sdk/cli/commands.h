@@ -12,6 +12,8 @@ extern const struct mr__command mr__commands[];
 
 /* The help of one verb, or with NULL of the program. */
 void mr__commands_help(struct mr__cli *cli, const struct mr__command *command);
+/* One line for each verb whose first of two words is `first`. False: there is none. */
+bool mr__commands_help_family(struct mr__cli *cli, const char *first);
 
 /* Each does what its verb says and returns the exit code. */
 int mr__cmd_actions(struct mr__cli *cli);

@@ -13,18 +13,27 @@
 
 #define FILE_BYTES_MAX (64u << 20) /* contract.md's limit of a dag file */
 
-int mr__files_read(struct mr__cli *cli, const char *path, bool quiet_missing, struct mr__text *text)
+/* What is no file that can be read: said by the caller, where it wants to. */
+static int not_found(struct mr__cli *cli, const char *path, int number, const char **ret_missing)
+{
+    if (ret_missing == NULL) {
+        return mr__print_error(cli, MR_ENOTFOUND, NULL, "%s: %s", path, strerror(number));
+    }
+    *ret_missing = number == ENOENT || number == ENOTDIR ? "no such file" : strerror(number);
+    return MR__EXIT_NOT_FOUND;
+}
+
+int mr__files_read(struct mr__cli *cli, const char *path, const char **ret_missing,
+                   struct mr__text *text)
 {
     char chunk[65536];
     bool is_stdin = strcmp(path, "-") == 0;
     int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = 0;
     if (fd < 0) {
-        if (quiet_missing && (errno == ENOENT || errno == ENOTDIR)) {
-            return MR__EXIT_NOT_FOUND;
-        }
-        return mr__print_error(cli, errno == EACCES ? MR_EPERM : MR_ENOTFOUND, NULL, "%s: %s", path,
-                               strerror(errno));
+        return errno == EACCES
+                   ? mr__print_error(cli, MR_EPERM, NULL, "%s: %s", path, strerror(errno))
+                   : not_found(cli, path, errno, ret_missing);
     }
     /* One byte more than allowed is kept, so that the parser is the one to refuse it. */
     while (text->len <= FILE_BYTES_MAX && !text->failed) {
@@ -45,8 +54,9 @@ int mr__files_read(struct mr__cli *cli, const char *path, bool quiet_missing, st
         return mr__print_error(cli, MR_ENOMEM, NULL, "%s: out of memory", path);
     }
     if (n < 0) {
-        return mr__print_error(cli, number == EISDIR ? MR_ENOTFOUND : MR_EIO, NULL, "%s: %s", path,
-                               strerror(number));
+        return number == EISDIR
+                   ? not_found(cli, path, number, ret_missing)
+                   : mr__print_error(cli, MR_EIO, NULL, "%s: %s", path, strerror(number));
     }
     return MR__EXIT_OK;
 }

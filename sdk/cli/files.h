@@ -8,8 +8,8 @@
 #include "sdk/cli/session.h"
 
 /* Reads `path`, or standard input for "-". Returns an exit code; an error has been printed, except
- * that with `quiet_missing` a file that is not there is only MR__EXIT_NOT_FOUND. */
-int mr__files_read(struct mr__cli *cli, const char *path, bool quiet_missing,
+ * that with `ret_missing` what is not there, or no file, is MR__EXIT_NOT_FOUND and why (static). */
+int mr__files_read(struct mr__cli *cli, const char *path, const char **ret_missing,
                    struct mr__text *text);
 /* What it is called in errors. */
 const char *mr__files_name(const char *path);

@@ -136,12 +136,13 @@ static int leave(struct mr__cli *cli, const char *id, const struct mr__failure *
     if (!terminated && !late && !(interrupted && failure->status == MR_ECLOSED)) {
         return mr__print_failure(cli, failure);
     }
-    if (terminated && mr__session_is_owner(cli)) {
+    if ((terminated || late) && mr__session_is_owner(cli)) {
         mr__print_command(cli, &command, "run --resume", NULL, NULL);
-        (void)mr__print_error(cli, MR_ECLOSED, NULL,
-                              "terminated; unfinished runs can be gone on with: %s",
+        (void)mr__print_error(cli, terminated ? MR_ECLOSED : MR_ETIMEDOUT, NULL,
+                              "%s; unfinished runs can be gone on with: %s",
+                              terminated ? "terminated" : "it does not end; timed out",
                               mr__text_str(&command));
-        code = MR__EXIT_TERMINATED;
+        code = terminated ? MR__EXIT_TERMINATED : MR__EXIT_TIMEOUT;
     } else {
         mr__print_command(cli, &command, "watch", id, NULL);
         (void)mr__print_error(cli, late ? MR_ETIMEDOUT : MR_ECLOSED, NULL, "%s; run %s goes on: %s",

@@ -27,6 +27,10 @@ static int run(struct mr__cli *cli)
 {
     const struct mr__options *options = &cli->options;
     if (options->help) {
+        if (options->command == NULL && options->family != NULL &&
+            mr__commands_help_family(cli, options->family)) {
+            return MR__EXIT_OK;
+        }
         mr__commands_help(cli, options->command);
         return MR__EXIT_OK;
     }

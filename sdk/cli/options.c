@@ -22,7 +22,6 @@ struct parser {
     int argc;
     char **argv;
     struct mr__options *o;
-    const char *group;    /* the first word of a verb of two, while the second is missing */
     const char *from_env; /* the variable that is being read, else NULL */
     char *suggestion;     /* MR__SUGGESTION_BYTES */
     mr_error *reterr;
@@ -99,7 +98,7 @@ mr_status mr__options_parse(const struct mr__command *commands, int argc, char *
                             mr__getenv env, struct mr__options *ret,
                             char ret_suggestion[MR__SUGGESTION_BYTES], mr_error *reterr)
 {
-    struct parser p = {commands, argc, argv, ret, NULL, NULL, ret_suggestion, reterr};
+    struct parser p = {commands, argc, argv, ret, NULL, ret_suggestion, reterr};
     memset(ret, 0, sizeof *ret);
     ret->timeout_ms = -1;
     ret->since_ms = -1;
@@ -253,11 +252,11 @@ static mr_status read_word(struct parser *p, const char *word)
     if (p->o->command != NULL) {
         return list_add(&p->o->words, word);
     }
-    if (p->group != NULL) {
-        command = find_command(p, p->group, word);
+    if (p->o->family != NULL) {
+        command = find_command(p, p->o->family, word);
         if (command == NULL) {
-            suggest(p, "", nearest_command(p, p->group, word));
-            return refuse(p, "unknown verb \"%s %s\"", p->group, word);
+            suggest(p, "", nearest_command(p, p->o->family, word));
+            return refuse(p, "unknown verb \"%s %s\"", p->o->family, word);
         }
         return choose_command(p, command);
     }
@@ -266,7 +265,7 @@ static mr_status read_word(struct parser *p, const char *word)
         return choose_command(p, command);
     }
     if (is_group(p, word)) {
-        p->group = word;
+        p->o->family = word;
         return MR_OK;
     }
     suggest(p, "", nearest_command(p, NULL, word));
@@ -277,8 +276,9 @@ static mr_status check_words(struct parser *p)
 {
     const struct mr__command *c = p->o->command;
     if (c == NULL) {
-        if (p->group != NULL && !p->o->help) {
-            return refuse(p, "\"%s\" needs a second word: see millrace help", p->group);
+        if (p->o->family != NULL && !p->o->help) {
+            return refuse(p, "\"%s\" needs a second word: see millrace help %s", p->o->family,
+                          p->o->family);
         }
         return MR_OK;
     }
@@ -338,7 +338,7 @@ static mr_status refuse_option(struct parser *p, const char *dashes, const char 
     char word[64];
     unsigned distance = SUGGEST_DISTANCE + 1;
     const char *best = NULL;
-    if (command == NULL && p->group == NULL) {
+    if (command == NULL && p->o->family == NULL) {
         for (const struct mr__command *c = p->commands; c->name != NULL; c++) {
             if (find_in(c->options, dashes[1] == '\0' ? name[0] : 0, name, (size_t)len) != NULL) {
                 return refuse(p, "option %s%.*s must stand after its verb", dashes, len, name);

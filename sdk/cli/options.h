@@ -93,6 +93,7 @@ struct mr__list {
 
 struct mr__options {
     const struct mr__command *command; /* NULL: no verb was given */
+    const char *family;                /* the first word of a verb of two, or NULL */
     struct mr__list words;
     /* global */
     const char *store;

@@ -116,7 +116,7 @@ int mr__outline_read(struct mr__cli *cli, bool graph, struct mr__outline *ret_ou
     memset(ret_outline, 0, sizeof *ret_outline);
     if (mr__files_is_file(word)) {
         mr__text_puts(&name, mr__files_name(word));
-        code = mr__files_read(cli, word, false, &text);
+        code = mr__files_read(cli, word, NULL, &text);
     } else {
         code = read_stored(cli, word, &text, &name);
     }

@@ -62,6 +62,7 @@ struct mr__cli {
     pthread_mutex_t mutex; /* guards what follows */
     enum mr__phase phase;
     int64_t deadline_ms; /* monotonic; -1: none, or it has passed */
+    bool timed_out;      /* own runs were canceled at it; the deadline is that of their ends */
     int64_t quit_at_ms;  /* the store was let go: the process ends then, whatever it waits for */
     int64_t closing_since_ms; /* -1: not closing, or it has been said why it takes long */
     bool submitting;          /* a run is being accepted: its id is not known yet */

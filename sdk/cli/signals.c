@@ -16,8 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLOW_CLOSE_MS 500   /* then it is said what mr_close waits for */
-#define QUIT_MS       5000  /* after the store was let go the main thread has so long to close it */
+#define SLOW_CLOSE_MS 500  /* then it is said what mr_close waits for */
+#define QUIT_MS       5000 /* after the store was let go the main thread has so long to close it */
+/* For what --timeout has canceled, to end: a child has 5 s between TERM and KILL; an action on a
+ * thread that never returns would be waited for without an end. */
+#define CANCEL_MS     15000
 #define QUIT_CLOSE_MS 20000 /* and mr_close this long, which ends the children in half of it */
 
 static void *take_signals(void *arg);
@@ -199,7 +202,10 @@ static void on_terminate(struct mr__cli *cli)
 static void on_moment(struct mr__cli *cli)
 {
     if (cli->quit_at_ms >= 0) {
-        quit(cli->terminated ? MR__EXIT_TERMINATED : MR__EXIT_INTERRUPTED);
+        bool late = cli->timed_out && !cli->interrupted;
+        quit(cli->terminated ? MR__EXIT_TERMINATED
+             : late          ? MR__EXIT_TIMEOUT
+                             : MR__EXIT_INTERRUPTED);
     }
     if (cli->phase == MR__PHASE_NO_STORE) {
         cli->deadline_ms = -1;
@@ -265,10 +271,14 @@ void mr__session_own_add(struct mr__cli *cli, const char *id)
 bool mr__session_time_out(struct mr__cli *cli)
 {
     lock(cli);
-    bool cancels = mr__session_is_owner(cli) && cli->own_runs.len > 0;
+    bool cancels = mr__session_is_owner(cli) && cli->own_runs.len > 0 && !cli->timed_out;
     cli->deadline_ms = -1;
     if (cancels) {
         cancel_runs(cli);
+        cli->timed_out = true;
+        cli->deadline_ms = mr__session_now_ms() + CANCEL_MS;
+    } else if (cli->timed_out) {
+        let_go(cli); /* Else the end of this process would wait for them. */
     }
     unlock(cli);
     return cancels;

@@ -161,7 +161,7 @@ static int add_text(struct mr__cli *cli, const char *path, const struct mr__text
 static int add_file(struct mr__cli *cli, const char *path, struct mr__text *request)
 {
     struct mr__text file = {0};
-    int code = mr__files_read(cli, path, false, &file);
+    int code = mr__files_read(cli, path, NULL, &file);
     if (code == MR__EXIT_OK) {
         code = add_text(cli, path, &file, request);
     }
@@ -189,7 +189,7 @@ static int add_options(struct mr__cli *cli, struct mr__text *request)
     struct mr__text vars = {0};
     int code = MR__EXIT_OK;
     if (o->vars_file != NULL) {
-        code = mr__files_read(cli, o->vars_file, false, &vars);
+        code = mr__files_read(cli, o->vars_file, NULL, &vars);
         if (code == MR__EXIT_OK && !mr__text_is_utf8(mr__text_str(&vars), vars.len)) {
             code = mr__print_error(cli, MR_EINVAL, NULL, "%s is not UTF-8", o->vars_file);
         }

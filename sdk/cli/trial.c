@@ -139,6 +139,7 @@ static void child_main(const char *file, int fd, pid_t parent)
     bool told = say(fd, STEP_LOAD, status, status == MR_OK ? json : error.message);
     if (told && status == MR_OK) {
         status = mr_plugin_test(file, &error);
+        (void)fflush(NULL); /* what the self-test has printed, which nobody else can be told of */
         (void)say(fd, STEP_TEST, status, status == MR_OK ? "" : error.message); /* judge() sees */
     }
     _exit(0);

@@ -75,6 +75,14 @@ def test_programs_in_c_and_cpp(case):
         equal(run([program, *arguments], env, case.work), "success\n")
 
 
+def test_the_program_did_not_find_its_library(case):
+    """In a prefix that the linker does not know, and without a word to it."""
+    destination, _, _ = install(case)
+    program = glob.glob(os.path.join(destination, "**", "bin", "millrace"), recursive=True)
+    equal(len(program), 1)
+    has(run([program[0], "version"], {"PATH": os.environ["PATH"]}), "millrace ")
+
+
 def test_embed_uv_builds_outside(case):
     _, env, _ = install(case)
     # Its libuv is the system's: its own pkg-config file says where.

@@ -252,6 +252,24 @@ def test_cancel(case):
             has(str(task["traces"]), "canceled for reason 1")
 
 
+def test_the_default_of_a_dag_was_taken_for_the_word_of_each_task(case):
+    """An action that cannot be isolated was an error under it, where it stays as it is."""
+    plugins = case.path("lua")
+    os.mkdir(plugins)
+    with open(os.path.join(plugins, "one.lua"), "w", encoding="utf-8") as file:
+        file.write('return {name = "one", run = function() return 1 end}')
+    os.chmod(file.name, 0o644)
+    text = ("isolation: process\nlimits: {memory: 256MiB}\ntasks:\n  - {id: a, action: one}\n"
+            "  - {id: b, action: sh, params: {run: echo b}}\n  - {id: c, action: noop}\n"
+            "  - {id: d, action: wait, params: {for: 1ms}}\n"
+            "  - {id: e, action: with-lock, params: {name: x, run: echo e}}\n")
+    case.file("dag.yaml", text)
+    case.m("run", "dag.yaml", "--plugins", plugins).exits(0)
+    for mine in ("isolation: process", "limits: {files: 64}"):
+        case.file("dag.yaml", text.replace("action: one", f"action: one, {mine}"))
+        case.m("validate", "dag.yaml", "--plugins", plugins).exits(3).says("dag.yaml:4:")
+
+
 def test_nothing_survives_a_killed_engine(case):
     """Neither a process at work, however deaf, nor what it has started, nor one that waits."""
     case.file("dag.yaml", "isolation: process\ntasks:\n  - {id: deaf, action: rude, params: {do: burn}, onLost: fail}\n"

@@ -79,7 +79,7 @@ def test_waiting_has_an_end(case):
 def test_params_of_with_lock(case):
     has(case.m("actions", "with-lock").exits(0).out, "name", "run", "env", "wait", "ttl", "30s")
     for params, reason in (("wait: soon", 'wait: "soon" is no duration such as 300ms, 10s, 5m, 2h or 1d'),
-                           ("ttl: 0s", "ttl: a lock needs some time"),
+                           ("ttl: 0s", "ttl: a lock that is renewed needs at least 100ms"),
                            ("ttl: 2d", "a lock with options that are none: ttl_ms is at most 86400000, wait_ms at least -1"),
                            ("env: {'A=': 1}", 'env: "A=" is no name of a variable')):
         case.file("dag.yaml", WANTS % f", {params}")

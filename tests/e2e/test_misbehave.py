@@ -90,6 +90,12 @@ def test_a_worker_that_never_returns(case):
     equal(task_of(resumed, "bad")["reason"], LOST)
 
 
+def test_a_worker_that_never_returned_outlived_the_timeout_of_the_command(case):
+    case.file("dag.yaml", DAG.format("bad-worker", "how: never-return", ", onLost: fail"))
+    result = case.m("run", "dag.yaml", "--plugins", PLUGINS, "--timeout", "1s").exits(124).says("run --resume")
+    assert result.seconds < 60, f"it took {result.seconds:.0f} s"
+
+
 def test_answers_that_are_none(case):
     lives(case, "bad-worker", "how: answer-pending", reason="the action answered 1 on a worker thread")
     lives(case, "bad-worker", "how: answer-positive", reason="the action answered 7 on a worker thread")

@@ -3,6 +3,7 @@
 """Goal: who writes a plugin gets from `plugin new` to a task that ran it, with installed headers alone, and
 `plugin check` survives whatever a plugin does and says what it was. Method: build what a user would build,
 in folders outside of the tree."""
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ INCLUDE = os.path.join(SOURCE, "sdk/include")
 PLUGIN = r"""
 #include <millrace/plugin.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 __attribute__((constructor)) static void load(void) { %s; }
@@ -93,6 +95,8 @@ def test_check_keeps_stdout_for_its_own(case):
     result = check(case, '(void)!write(1, "noise\\n", 6)', "", 0, "-o", "json")
     equal(result.json()["selfTest"], True)
     has(result.err, "noise\n")
+    # What stdio keeps back is not lost with the process.
+    has(check(case, "", 'fputs("kept back", stdout)').err, "kept back")
 
 
 def test_check_leaves_no_process(case):
@@ -178,6 +182,10 @@ def test_from_new_to_a_task(case):
     # … and with meson, whose tests are the self-test and the dag.
     sh(case, ["meson", "setup", "build", "--fatal-meson-warnings"], folder, **env)
     has(sh(case, ["meson", "test", "-C", "build"], folder, **env), "self-test", "dag", "Ok:                 2")
+    # It is installed where the engine looks, whatever the prefix of the plugin's own project is.
+    there = sh(case, ["pkg-config", "--variable=plugindir", "millrace"], case.work, **env).strip()
+    equal(list(json.loads(sh(case, ["meson", "introspect", "--installed", "build"], folder, **env)).values()),
+          [os.path.join(there, "mine.so")])
     took = time.monotonic() - started
     assert took < 120, f"it took {took:.0f} s"
 

@@ -196,6 +196,22 @@ def test_help_and_version(case):
         result = case.m(verb, "--help").exits(0)
         has(result.out, verb)
     has(case.m("--help").exits(0).out, "run", "ps", "logs")
+    # The first word of two has the help of its verbs; it was an unknown verb, or all of the help.
+    for args in (("help", "plugin"), ("plugin", "--help")):
+        out = case.m(*args).exits(0).out
+        has(out, "millrace plugin new NAME", "millrace plugin check FILE")
+        assert "millrace store" not in out and "exit codes" not in out, out
+    case.m("help", "plugins").exits(2).says('unknown verb "plugins"')
+    case.m("plugin").exits(2).says("see millrace help plugin")
+
+
+def test_a_folder_is_no_dag_file(case):
+    """It was said twice, the second time that it is not there."""
+    os.mkdir(case.path("folder"))
+    for verb in ("validate", "push"):
+        result = case.m(verb, case.path("folder")).exits(5).says("folder: Is a directory")
+        assert "no such file" not in result.err, result.err
+        case.m(verb, case.path("none.yaml")).exits(5).says("none.yaml: no such file")
     has(case.m("version").exits(0).out, "0.1.0")
 
 

@@ -52,7 +52,7 @@ def test_plugin_new_in_cpp(case):
     with open(os.path.join(folder, "README.md"), encoding="utf-8") as file:
         line = re.search(r"^ {4}(c\+\+ .*)$", file.read(), re.M)[1]
     sh(case, ["sh", "-c", line + " -Wall -Wextra -Werror"], folder, CPATH=INCLUDE)
-    has(case.m("plugin", "check", "mine.so", cwd=folder).exits(0).out, "mine.so: ok, self-test passed")
+    has(case.m("plugin", "check", "mine.so", cwd=folder).exits(0).out, "mine.so: ok, self-test passed", "says hello")
     run = case.m("run", "--plugins", ".", "test.yaml", "-o", "json", cwd=folder).exits(0).json()
     equal([task["output"] for task in run["tasks"]], [{"text": "hello world"}, {"text": "hello Ada"}])
 
@@ -365,9 +365,15 @@ def test_doctor_finds_what_is_wrong(case):
     with open(os.path.join(plugins, "broken.so"), "w", encoding="utf-8") as file:
         file.write("no plugin")
     has(found(case, 7, "--plugins", plugins)["plugins"][1], "broken.so")
+    os.unlink(os.path.join(plugins, "broken.so"))
+    with open(os.path.join(plugins, "other.lua"), "w", encoding="utf-8") as file:
+        file.write('return {name = "sh", run = function() end}')
+    os.chmod(file.name, 0o644)
+    has(found(case, 7, "--plugins", plugins)["plugins"][1], 'action "sh" is already that of')
     has(found(case, 0, env={"TZDIR": case.path("none")})["time-zones"][1], case.path("none"))
     equal(found(case, 0)["isolation"][0], "ok")
     has(found(case, 0, env={"MILLRACE_HOST": "/nowhere/host"})["isolation"][1], "/nowhere/host")
+    equal(found(case, 0, env={"MILLRACE_HOST": plugins})["isolation"][0], "warn")
     few = subprocess.run(["sh", "-c", "ulimit -n 256; exec \"$0\" doctor -o json", os.path.join(BUILD, "sdk/cli/millrace")],
                          env=case.env, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
     equal([c["status"] for c in json.loads(few)["checks"] if c["name"] == "files"], ["warn"])
@@ -426,7 +432,7 @@ def test_man(case):
     page = case.m("man").exits(0).out
     for verb in verbs(case):
         assert f'.SS "{verb}' in page, verb
-    has(page, ".TH MILLRACE 1", "EXIT STATUS", "\\-\\-store")
+    has(page, ".TH MILLRACE 1", "EXIT STATUS", "\\-\\-store", "MILLRACE_HOST", "MILLRACE_HTTP_ALLOW")
     file = case.file("millrace.1", page)
     if shutil.which("groff") is not None:
         equal(sh(case, ["groff", "-man", "-ww", "-z", "-Tutf8", file], case.work), "")

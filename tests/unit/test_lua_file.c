@@ -92,6 +92,20 @@ static const char all_phases[] =
     "  run_after = function(task) trace('after', value.made and value.made.id) end,\n"
     "}\n";
 
+/* A file may have globals of its own; they last for one attempt. */
+static void file__may_name_what_it_sets(void **state)
+{
+    load_text("function twice(n) return helper(n) end\n"
+              "helper = function(n) return n * 2 end\n"
+              "one, two = 1, 2\n"
+              "return {name = 'x', run = function(task) later --[[ = ]] = two\n"
+              "  local t = {os = one} function t:f() return self end\n"
+              "  goto done ::done:: return twice(later) + t.os end}\n");
+    fixture_start(f, fixture_action(f, "x"), 1, "{}");
+    assert_true(fixture_run(f, 1, 5000));
+    assert_string_equal(f->ends[0].output, "5");
+}
+
 static void file__is_an_action_with_all_phases(void **state)
 {
     load_text(all_phases);
@@ -153,6 +167,10 @@ static void file__that_is_wrong_is_refused_with_its_place(void **state)
     expect_refused(text, strlen(text), 0644, MR_EABI, "the default of param \"n\" is no int");
     (void)snprintf(text, sizeof text, "while true do end");
     expect_refused(text, strlen(text), 0644, MR_EABI, "/a.lua:1: ");
+    (void)snprintf(text, sizeof text, "return {name = 'x',\n  run = function() os.exit() end}");
+    expect_refused(text, strlen(text), 0644, MR_EABI, "/a.lua:2: unknown name \"os\"");
+    (void)snprintf(text, sizeof text, "return {name = 'x', run = function() pritn(1) end}");
+    expect_refused(text, strlen(text), 0644, MR_EABI, "\"pritn\", did you mean \"print\"?");
     (void)snprintf(text, sizeof text, "return {name = 'x', run = function() end}");
     expect_refused(text, strlen(text), 0666, MR_EPERM, "/a.lua: others may write to it");
     memset(large, ' ', sizeof large);
@@ -187,6 +205,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(file__is_an_action_with_all_phases),
+        TEST(file__may_name_what_it_sets),
         TEST(file__has_params_like_any_action),
         TEST(file__fails_with_its_own_line),
         TEST(file__that_is_wrong_is_refused_with_its_place),

@@ -93,6 +93,62 @@ static void heartbeat__keeps_it_alive(void **state)
     assert_int_equal(f->ends[0].outcome, MR__OUTCOME_SUCCESS);
 }
 
+static mr_status holds_run(mr_task *t)
+{
+    mr_status status = mr_lock(t, "x", NULL, NULL);
+    while (status == MR_OK && !atomic_load(&open_gate)) {
+        status = mr_sleep(t, 1);
+    }
+    return status;
+}
+ACTION(holds, .where = MR_ON_WORKER, .run = holds_run);
+
+/* Silent before it has the lock and, if it is told to, behind it. */
+static mr_status waits_run(mr_task *t)
+{
+    mr_lock_options options = MR_LOCK(.wait_ms = -1);
+    mr_status status = mr_lock(t, "x", &options, NULL);
+    return status == MR_OK && mr_param_int(t, "then") > 0 ? silent_run(t) : status;
+}
+static const mr_param then_param[] = {{.name = "then", .type = MR_INT}, {.name = NULL}};
+ACTION(waits, .where = MR_ON_WORKER, .run = waits_run, .params = then_param);
+
+static void on_lock(mr_task *t, mr_status status, uint64_t fence, void *arg)
+{
+    (void)mr_finish(t, status);
+}
+
+static mr_status waits_on_loop_run(mr_task *t)
+{
+    mr_lock_options options = MR_LOCK(.wait_ms = -1);
+    mr_status status = mr_lock_then(t, "x", &options, on_lock, NULL);
+    return status == MR_OK ? MR_PENDING : status;
+}
+ACTION(waits_on_loop, .where = MR_ON_LOOP, .run = waits_on_loop_run);
+
+/* A task of a dag with `heartbeat: 1m` and ten minutes to wait for its lock failed after one. */
+static void heartbeat__did_not_know_that_who_waits_for_a_lock_is_alive(void **state)
+{
+    uint32_t never = 0;
+    fixture_start(f, &holds, 1, NULL);
+    (void)fixture_run_until(f, &never, 1, 50);
+    f->heartbeat_ms = 40;
+    fixture_start(f, &waits_on_loop, 2, NULL);
+    fixture_start(f, &waits, 3, "{\"then\":0}");
+    (void)fixture_run_until(f, &never, 1, 50);
+    fixture_start(f, &waits, 4, "{\"then\":1}");
+    (void)fixture_run_until(f, &never, 1, 200);
+    assert_int_equal(f->end_count, 0);
+    open_gate = true;
+    assert_true(fixture_run(f, 4, 5000));
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(f->ends[i].reason, "");
+        assert_int_equal(f->ends[i].outcome, MR__OUTCOME_SUCCESS);
+    }
+    assert_int_equal(f->ends[3].ref.task, 4);
+    assert_string_equal(f->ends[3].reason, "no heartbeat for 40ms");
+}
+
 static void heartbeat__is_what_a_child_writes(void **state)
 {
     fixture_close(f, 1000);
@@ -219,6 +275,7 @@ int main(void)
         TEST(silence__ends_a_worker),
         TEST(silence__ends_an_action_of_the_loop),
         TEST(heartbeat__keeps_it_alive),
+        TEST(heartbeat__did_not_know_that_who_waits_for_a_lock_is_alive),
         TEST(heartbeat__is_what_a_child_writes),
         TEST(heartbeat__matters_no_more_after_a_cancel),
         TEST(progress__tells_the_latest_and_not_each),

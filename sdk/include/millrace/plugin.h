@@ -104,10 +104,10 @@ typedef struct mr_action {
 
     /* Optional phases, NULL where there is none. They run where `run` does and answer MR_OK or an
      * error, never MR_PENDING; timers, children and mr_finish are for `run` alone. retry_before
-     * comes first, in an attempt that follows one that failed or was canceled; then run_before,
-     * then `run`, and if that ended well run_after. mr_data, mr_alloc's memory and mr_info are one
-     * and the same in all of them, unless the engine was restarted in between: then a phase may be
-     * called again, in a new memory. */
+     * comes first, in an attempt that follows one that failed, was canceled or was lost; then
+     * run_before, then `run`, and if that ended well run_after. mr_data, mr_alloc's memory and
+     * mr_info are one and the same in all of them, unless the engine was restarted in between: then
+     * a phase may be called again, in a new memory. */
     mr_status (*run_before)(mr_task *t);
     mr_status (*run_after)(mr_task *t);
     mr_status (*retry_before)(mr_task *t);
