@@ -34,20 +34,10 @@ static void report(struct mr__exec *x, const struct mr__attempt_end *end);
 static void release(struct mr__task *t);
 static void cancel_pending(struct mr__task *t);
 
-bool mr__attempt_is_job(const struct mr__action *action)
-{
-    return (mr__action_flags(action) & MR__ACTION_JOB) != 0;
-}
-
-bool mr__attempt_has_before(const struct mr__action *action)
-{
-    return (mr__action_flags(action) & MR__ACTION_BEFORE) != 0;
-}
-
 /* Whether the engine may ask again for what it was told of: then the entry stays until forget(). */
 static bool is_kept(const struct mr__action *action)
 {
-    return mr__attempt_is_job(action) || mr__attempt_has_before(action);
+    return mr__action_is_job(action) || mr__action_has_before(action);
 }
 
 /* From now on it can be found by its name. One that is no job and has one phase is entered only
@@ -64,10 +54,11 @@ static mr_status enter(struct mr__task *t)
 
 void mr__attempt_start(struct mr__exec *x, const struct mr__attempt *attempt, enum mr__phase phase)
 {
-    struct mr__attempt_end failure = {
-        .ref = attempt->ref, .outcome = MR__OUTCOME_FAILED, .reason = mr_status_text(MR_ENOMEM)};
     struct mr__task *t = take(x, attempt);
     if (t == NULL) {
+        struct mr__attempt_end failure = {.ref = attempt->ref,
+                                          .outcome = MR__OUTCOME_FAILED,
+                                          .reason = mr_status_text(MR_ENOMEM)};
         mr__scope_copy_destroy(attempt->scope);
         report(x, &failure);
         return;

@@ -270,7 +270,7 @@ static void begin(struct mr__exec *x, const struct mr__attempt *attempt, enum mr
         mr__locks_epoch(&x->locks, x->epoch);
         (void)pthread_mutex_unlock(&x->mutex);
     }
-    if (phase != MR__PHASE_RUN || mr__attempt_has_before(attempt->action)) {
+    if (phase != MR__PHASE_RUN || mr__action_has_before(attempt->action)) {
         entry = find(x, &attempt->ref);
     }
     if (entry == NULL) {

@@ -377,11 +377,9 @@ const struct mr__action *mr__registry_find(const struct mr__registry *registry, 
 uint32_t mr__action_flags(const struct mr__action *action)
 {
     const mr_action *table = action->table;
-    bool is_job = table->where == MR_ON_WORKER || (table->flags & MR_SPAWNS) != 0;
-    bool has_before = table->run_before != NULL || table->retry_before != NULL;
     return MR__ACTION_KNOWN | ((table->flags & MR_IDEMPOTENT) != 0 ? MR__ACTION_IDEMPOTENT : 0) |
-           (is_job || action->inner != NULL ? MR__ACTION_JOB : 0) |
-           (has_before ? MR__ACTION_BEFORE : 0) |
+           (mr__action_is_job(action) ? MR__ACTION_JOB : 0) |
+           (mr__action_has_before(action) ? MR__ACTION_BEFORE : 0) |
            (table->run_after != NULL ? MR__ACTION_AFTER : 0) |
            (table == &mr__lua_action ? MR__ACTION_SCOPE : 0) |
            (action->apart != NULL ? MR__ACTION_APART : 0) |

@@ -56,6 +56,17 @@ const struct mr__action *mr__registry_at(const struct mr__registry *registry,
 
 /* MR__ACTION_... of an action, as a binding has them. */
 uint32_t mr__action_flags(const struct mr__action *action);
+/* Two of them, which each attempt asks for: whether it holds one of --jobs slots (MR__ACTION_JOB),
+ * and whether a phase comes before `run` (MR__ACTION_BEFORE). */
+static inline bool mr__action_is_job(const struct mr__action *action)
+{
+    return action->table->where == MR_ON_WORKER || (action->table->flags & MR_SPAWNS) != 0 ||
+           action->inner != NULL;
+}
+static inline bool mr__action_has_before(const struct mr__action *action)
+{
+    return action->table->run_before != NULL || action->table->retry_before != NULL;
+}
 
 /* Adds to `problems` every task of `dag` whose action is unknown (with a suggestion) or cannot run
  * where the task wants it, or whose params do not fit: unknown name, wrong type, required and

@@ -251,9 +251,6 @@ void mr__attempt_start(struct mr__exec *x, const struct mr__attempt *attempt, en
 /* Of one that is: goes on with `phase` if it rests before it. */
 void mr__attempt_continue(struct mr__task *t, const struct mr__attempt *attempt,
                           enum mr__phase phase);
-/* Whether the action's attempts hold one of --jobs slots: MR__ACTION_JOB. */
-bool mr__attempt_is_job(const struct mr__action *action);
-bool mr__attempt_has_before(const struct mr__action *action); /* MR__ACTION_BEFORE */
 void mr__attempt_cancel(struct mr__task *t, uint32_t reason);
 /* Takes it from the engine's view though its action goes on: for the end of a shutdown. */
 void mr__attempt_abandon(struct mr__task *t);
