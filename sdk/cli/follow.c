@@ -158,13 +158,22 @@ static int leave(struct mr__cli *cli, const char *id, const struct mr__failure *
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
-/* What had begun before we looked: those that matter now. */
+/* Whether nobody can have seen any of the run before: this command has made it. */
+static bool is_own_run(const struct mr__cli *cli)
+{
+    const struct mr__options *o = &cli->options;
+    return strcmp(o->command->name, "run") == 0 && !o->resume && o->only.count == 0;
+}
+
+/* The tasks that have begun when the run is first seen: of a new one all, of an old one those that
+ * are of interest. */
 static void add_begun(const struct follower *f, struct mr__text *text)
 {
-    static const enum mr__state states[] = {MR__STATE_FAILED, MR__STATE_BLOCKED, MR__STATE_RETRYING,
-                                            MR__STATE_RUNNING};
+    static const enum mr__state states[] = {
+        MR__STATE_SUCCESS, MR__STATE_SKIPPED,  MR__STATE_CANCELED, MR__STATE_FAILED,
+        MR__STATE_BLOCKED, MR__STATE_RETRYING, MR__STATE_RUNNING};
     const struct mr__progress *p = &f->progress;
-    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+    for (size_t i = is_own_run(f->cli) ? 0 : 3; i < sizeof states / sizeof states[0]; i++) {
         for (uint32_t t = p->lists[states[i]].first; t != MR__NO_TASK; t = p->tasks[t].after) {
             mr__progress_line(p, t, f->cli->screen.color, text);
         }

@@ -154,5 +154,13 @@ def test_two_stores(case):
     case.m("--store", other, "show", run).exits(5)
 
 
+def test_a_task_that_ended_before_anybody_looked_is_told(case):
+    """A run's first task may end between the run's acceptance and the first look at it: its line was missing."""
+    case.file("dag.yaml", "tasks: [{id: quick}, {id: slow, wait: 50ms}]\n")
+    for i in range(5):
+        err = case.m("run", "dag.yaml", "--progress", "plain", "--store", case.path(f"store-{i}")).exits(0).err
+        has(err, "success   quick", "success   slow")
+
+
 if __name__ == "__main__":
     main()
