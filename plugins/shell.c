@@ -37,34 +37,9 @@ mr_status mr__shell_env(mr_task *t, const mr_value *map, const char *more,
     return MR_OK;
 }
 
-static const char *signal_name(int32_t number)
-{
-    switch (number) {
-    case SIGHUP: return "SIGHUP";
-    case SIGINT: return "SIGINT";
-    case SIGQUIT: return "SIGQUIT";
-    case SIGILL: return "SIGILL";
-    case SIGTRAP: return "SIGTRAP";
-    case SIGABRT: return "SIGABRT";
-    case SIGBUS: return "SIGBUS";
-    case SIGFPE: return "SIGFPE";
-    case SIGKILL: return "SIGKILL";
-    case SIGUSR1: return "SIGUSR1";
-    case SIGSEGV: return "SIGSEGV";
-    case SIGUSR2: return "SIGUSR2";
-    case SIGPIPE: return "SIGPIPE";
-    case SIGALRM: return "SIGALRM";
-    case SIGTERM: return "SIGTERM";
-    case SIGXCPU: return "SIGXCPU";
-    case SIGXFSZ: return "SIGXFSZ";
-    case SIGSYS: return "SIGSYS";
-    default: return NULL;
-    }
-}
-
 mr_status mr__shell_end(mr_task *t, int32_t exit_code, int32_t signal_number)
 {
-    const char *name = signal_name(signal_number);
+    const char *name = sigabbrev_np(signal_number);
     if (exit_code == 0) {
         return MR_OK;
     }
@@ -77,6 +52,6 @@ mr_status mr__shell_end(mr_task *t, int32_t exit_code, int32_t signal_number)
                        "its exit status was taken by the program that runs millrace");
     }
     (void)mr_detail_int(t, "signal", signal_number);
-    return name != NULL ? mr_fail(t, MR_EFAILED, "killed by %s", name)
+    return name != NULL ? mr_fail(t, MR_EFAILED, "killed by SIG%s", name)
                         : mr_fail(t, MR_EFAILED, "killed by signal %d", signal_number);
 }

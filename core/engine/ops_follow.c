@@ -279,11 +279,23 @@ static void live_line(struct mr__request *request, const char *json, size_t len)
     }
 }
 
+/* Gives the line to who wants events, and finishes it. */
+static void tell_watchers(struct mr__watch *watch, struct mr__buf *line)
+{
+    struct mr__request *next, *request = watch == NULL ? NULL : watch->first;
+    for (; request != NULL && !line->failed; request = next) {
+        next = request->watch_next;
+        if (request->follow->want_events) {
+            live_line(request, (const char *)line->data, line->len);
+        }
+    }
+    mr__buf_finish(line);
+}
+
 void mr__follow_notify(struct mr__engine *engine, struct mr__run *run,
                        const struct mr__event *event, uint32_t attempt)
 {
     struct mr__watch *watch = watch_of(engine, run->id);
-    struct mr__request *next, *request = watch == NULL ? NULL : watch->first;
     struct mr__buf out, name;
     mr__buf_init(&out);
     mr__buf_init(&name);
@@ -293,20 +305,13 @@ void mr__follow_notify(struct mr__engine *engine, struct mr__run *run,
     mr__buf_text(&out, "}");
     out.failed |= name.failed;
     mr__buf_finish(&name);
-    for (; request != NULL && !out.failed; request = next) {
-        next = request->watch_next;
-        if (request->follow->want_events) {
-            live_line(request, (const char *)out.data, out.len);
-        }
-    }
-    mr__buf_finish(&out);
+    tell_watchers(watch, &out);
 }
 
 void mr__follow_progress(struct mr__engine *engine, struct mr__run *run,
                          const struct mr__run_progress *progress)
 {
     struct mr__watch *watch = watch_of(engine, run->id);
-    struct mr__request *next, *request = watch == NULL ? NULL : watch->first;
     struct mr__buf out, name;
     if (progress->task >= run->task_count) {
         return;
@@ -321,13 +326,7 @@ void mr__follow_progress(struct mr__engine *engine, struct mr__run *run,
     mr__buf_text(&out, "}}");
     out.failed |= name.failed;
     mr__buf_finish(&name);
-    for (; request != NULL && !out.failed; request = next) {
-        next = request->watch_next;
-        if (request->follow->want_events) {
-            live_line(request, (const char *)out.data, out.len);
-        }
-    }
-    mr__buf_finish(&out);
+    tell_watchers(watch, &out);
 }
 
 void mr__follow_log(struct mr__engine *engine, struct mr__run *run, uint32_t task,

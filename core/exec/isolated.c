@@ -453,36 +453,11 @@ static bool on_end(struct mr__task *t, const struct mr__wire *m, bool last)
     return true;
 }
 
-static const char *signal_name(int32_t number)
-{
-    switch (number) {
-    case SIGHUP: return "SIGHUP";
-    case SIGINT: return "SIGINT";
-    case SIGQUIT: return "SIGQUIT";
-    case SIGILL: return "SIGILL";
-    case SIGTRAP: return "SIGTRAP";
-    case SIGABRT: return "SIGABRT";
-    case SIGBUS: return "SIGBUS";
-    case SIGFPE: return "SIGFPE";
-    case SIGKILL: return "SIGKILL";
-    case SIGUSR1: return "SIGUSR1";
-    case SIGSEGV: return "SIGSEGV";
-    case SIGUSR2: return "SIGUSR2";
-    case SIGPIPE: return "SIGPIPE";
-    case SIGALRM: return "SIGALRM";
-    case SIGTERM: return "SIGTERM";
-    case SIGXCPU: return "SIGXCPU";
-    case SIGXFSZ: return "SIGXFSZ";
-    case SIGSYS: return "SIGSYS";
-    default: return NULL;
-    }
-}
-
 /* Says of what it died: of our KILL, why that was sent. */
 static void set_reason(struct mr__task *t, int32_t exit_code, int32_t signal_number,
                        const char *why)
 {
-    const char *plugin = t->action->plugin, *name = signal_name(signal_number);
+    const char *plugin = t->action->plugin, *name = sigabbrev_np(signal_number);
     if (signal_number == SIGKILL && why != NULL) {
         (void)mr__task_fail(t, MR_EFAILED, "plugin %s: its process %s", plugin, why);
     } else if (exit_code == MR__WIRE_EXIT_CLOSED) {
@@ -492,7 +467,7 @@ static void set_reason(struct mr__task *t, int32_t exit_code, int32_t signal_num
                             "plugin %s: killed by SIGXCPU: more than limits.cpu, %us", plugin,
                             t->limits.cpu_s);
     } else if (name != NULL) {
-        (void)mr__task_fail(t, MR_EFAILED, "plugin %s: killed by %s", plugin, name);
+        (void)mr__task_fail(t, MR_EFAILED, "plugin %s: killed by SIG%s", plugin, name);
     } else if (signal_number != 0) {
         (void)mr__task_fail(t, MR_EFAILED, "plugin %s: killed by signal %d", plugin, signal_number);
     } else if (exit_code >= 0) {

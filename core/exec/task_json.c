@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What an action gives as a value or as JSON text, made compact JSON or refused. Pure.
+ * What an action gives as a value or as JSON text, made compact JSON or refused; what it reads.
+ * Pure.
  */
 #include "core/exec/task_json.h"
 
@@ -73,4 +74,37 @@ mr_status mr__task_json(struct mr__buf *ret_json, const mr_value *value, mr_erro
             : mr__task_compact(ret_json, (const char *)printed.data, printed.len, reterr);
     mr__buf_finish(&printed);
     return status;
+}
+
+struct seen {
+    const char *json;
+    size_t len;
+    mr_value value;
+};
+
+const mr_value *mr__task_see(struct mr__hash *table, struct mr__arena *arena, const char *key,
+                             const struct mr__buf *json)
+{
+    size_t key_len = strlen(key);
+    uint64_t number;
+    struct seen *seen = NULL;
+    if (mr__hash_get(table, key, key_len, &number)) {
+        seen = (struct seen *)(uintptr_t)number;
+        if (seen->len == json->len && memcmp(seen->json, json->data, json->len) == 0) {
+            return &seen->value;
+        }
+    }
+    const char *copy = mr__arena_dup(arena, key, key_len);
+    seen = mr__arena_alloc(arena, sizeof *seen);
+    if (copy == NULL || seen == NULL) {
+        return NULL;
+    }
+    seen->len = json->len;
+    seen->json = mr__arena_dup(arena, (const char *)json->data, json->len);
+    if (seen->json == NULL ||
+        mr__value_parse(arena, seen->json, seen->len, &seen->value, NULL) != MR_OK) {
+        return NULL;
+    }
+    (void)mr__hash_put(table, copy, key_len, (uintptr_t)seen); /* else it is parsed again */
+    return &seen->value;
 }

@@ -26,19 +26,12 @@ struct mr__flush {
     void *then_arg;
 };
 
-/* A value that was read: the same pointer for as long as the text is the same. */
-struct seen {
-    const char *json;
-    size_t len;
-    mr_value value;
-};
-
 struct mr__task_share {
     struct mr__share *own; /* not flushed; NULL: nothing */
     size_t own_count;
     size_t replaces;           /* bytes that are durable under the keys of `own` */
     struct mr__flush *flushes; /* newest first; done ones are noticed by settle() */
-    struct mr__hash seen;      /* key -> struct seen *, all in the attempt's arena */
+    struct mr__hash seen;      /* of mr__task_see, all in the attempt's arena */
 };
 
 static void flush_unref(struct mr__flush *flush)
@@ -177,34 +170,6 @@ bool mr__task_share_next(struct mr__task *t, struct mr__blob after, struct mr__b
     return found && there && !ret_key->failed;
 }
 
-/* The value of the text, parsed once for each text. NULL: out of memory. */
-static const mr_value *see(struct mr__task *t, const char *key, const struct mr__buf *json)
-{
-    struct mr__hash *table = &t->sets->seen;
-    size_t key_len = strlen(key);
-    uint64_t number;
-    struct seen *seen = NULL;
-    if (mr__hash_get(table, key, key_len, &number)) {
-        seen = (struct seen *)(uintptr_t)number;
-        if (seen->len == json->len && memcmp(seen->json, json->data, json->len) == 0) {
-            return &seen->value;
-        }
-    }
-    const char *copy = mr__arena_dup(&t->arena, key, key_len);
-    seen = mr__arena_alloc(&t->arena, sizeof *seen);
-    if (copy == NULL || seen == NULL) {
-        return NULL;
-    }
-    seen->len = json->len;
-    seen->json = mr__arena_dup(&t->arena, (const char *)json->data, json->len);
-    if (seen->json == NULL ||
-        mr__value_parse(&t->arena, seen->json, seen->len, &seen->value, NULL) != MR_OK) {
-        return NULL;
-    }
-    (void)mr__hash_put(table, copy, key_len, (uintptr_t)seen); /* else it is parsed again */
-    return &seen->value;
-}
-
 const mr_value *mr__task_share_get(mr_task *task, const char *key)
 {
     struct mr__task *t = mr__task_of(task);
@@ -212,7 +177,7 @@ const mr_value *mr__task_share_get(mr_task *task, const char *key)
     const mr_value *value = NULL;
     if (key != NULL && mr__task_may_call(t, "mr_share_get") &&
         mr__task_share_json(t, key, strlen(key), &json)) {
-        value = see(t, key, &json);
+        value = mr__task_see(&t->sets->seen, &t->arena, key, &json);
     }
     mr__buf_finish(&json);
     return value;

@@ -362,33 +362,6 @@ static mr_status host_detail(mr_task *task, const char *key, const mr_value *val
     return status;
 }
 
-/* The value of the text, parsed once for each text. NULL: out of memory. */
-static const mr_value *see(struct mr__host_task *t, const char *key, const struct mr__buf *json)
-{
-    size_t key_len = strlen(key);
-    uint64_t number;
-    struct mr__host_seen *seen = NULL;
-    if (mr__hash_get(&t->seen, key, key_len, &number)) {
-        seen = (struct mr__host_seen *)(uintptr_t)number;
-        if (seen->len == json->len && memcmp(seen->json, json->data, json->len) == 0) {
-            return &seen->value;
-        }
-    }
-    const char *copy = mr__arena_dup(&t->arena, key, key_len);
-    seen = mr__arena_alloc(&t->arena, sizeof *seen);
-    if (copy == NULL || seen == NULL) {
-        return NULL;
-    }
-    seen->len = json->len;
-    seen->json = mr__arena_dup(&t->arena, (const char *)json->data, json->len);
-    if (seen->json == NULL ||
-        mr__value_parse(&t->arena, seen->json, seen->len, &seen->value, NULL) != MR_OK) {
-        return NULL;
-    }
-    (void)mr__hash_put(&t->seen, copy, key_len, (uintptr_t)seen); /* else it is parsed again */
-    return &seen->value;
-}
-
 static const mr_value *host_share_get(mr_task *task, const char *key)
 {
     struct mr__host_task *t = mr__host_task_of(task);
@@ -399,7 +372,7 @@ static const mr_value *host_share_get(mr_task *task, const char *key)
         return NULL;
     }
     if (ask(t, &m, true, &answer) == MR_OK && answer.has_value) {
-        value = see(t, key, &answer.value);
+        value = mr__task_see(&t->seen, &t->arena, key, &answer.value);
     }
     mr__answer_finish(&answer);
     return value;

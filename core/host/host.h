@@ -48,13 +48,6 @@ struct mr__host_lock {
     void *arg;
 };
 
-/* A value of the share data that was read: the same for as long as its text is. */
-struct mr__host_seen {
-    const char *json;
-    size_t len;
-    mr_value value;
-};
-
 struct mr__host_task {
     mr_task head; /* what the plugin sees; stays first */
     struct mr__channel *channel;
@@ -74,7 +67,7 @@ struct mr__host_task {
     bool cancel_called;
     struct mr__host_timer timers[MR__HOST_TIMERS_MAX];
     struct mr__host_lock *locks; /* in the arena */
-    struct mr__hash seen;        /* key -> struct mr__host_seen *, all in the arena */
+    struct mr__hash seen;        /* of mr__task_see, all in the arena */
     pthread_mutex_t mutex;       /* over the rest */
     mr_status finish_status;
     struct mr__host_post *first, *last;

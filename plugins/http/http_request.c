@@ -97,21 +97,8 @@ void mr__http_request_finish(struct mr__http_request *request)
 /* One number and one unit, as everywhere in dag files; 0: none. */
 static int64_t parse_duration(const char *text)
 {
-    static const struct {
-        const char *name;
-        int64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-    int64_t number = 0;
-    const char *at = text;
-    for (; *at >= '0' && *at <= '9' && number <= DURATION_MS_MAX; at++) {
-        number = number * 10 + (*at - '0');
-    }
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        if (strcmp(at, units[i].name) == 0 && number <= DURATION_MS_MAX / units[i].ms) {
-            return number * units[i].ms;
-        }
-    }
-    return 0;
+    int64_t ms;
+    return mr__text_duration(text, &ms) && ms <= DURATION_MS_MAX ? ms : 0;
 }
 
 static mr_status read_duration(const mr_value *params, const char *name, int64_t *ret_ms,
